@@ -1,0 +1,116 @@
+"""The compiler: layers, formulas → Graph → Program → Sources → Library.
+
+====================  ======================  =======================================
+stage                 in → out                rule
+====================  ======================  =======================================
+:mod:`.graph`         model → Graph           all mistakes of a user are found here
+:mod:`.program`       Graph, loss, optimizer  after it nothing is decided
+                      and Target → Program
+:mod:`.render`        Program → Sources       the only importer of Jinja2; same input,
+                                              same bytes
+:mod:`.build`         Sources → module        the only importer of cffi and subprocess;
+                                              cached by content
+:mod:`.library`       module → Library        the state, bound to the model's variables
+====================  ======================  =======================================
+
+``NNCOMPILE_DEBUG=1`` prints the time of each stage, 2 the graph and the program as well,
+3 the C, 4 the command, all to the standard error.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from ..targets import Target
+from . import build, graph, program, render
+from .library import Library
+from .program import Program
+from .render import Sources
+
+T = TypeVar("T")
+
+
+def compile_network(
+    model: Any,
+    target: Target,
+    *,
+    loss: Any = None,
+    metrics: Sequence[tuple[str, Any]] = (),
+    optimizer: Any = None,
+    labels: bool = False,
+    target_columns: int = 0,
+) -> Library:
+    """Compiles a built model.
+
+    Args:
+        model: the model.
+        target: the processor.
+        loss: what is minimised; None for a network that only predicts.
+        metrics: (name in C, metric with a formula ``fn``).
+        optimizer: None for a network that does not train.
+        labels: whether y has one number per row.
+        target_columns: numbers per row of y otherwise.
+
+    Returns:
+        A library; its state is not bound to the model's variables yet.
+    """
+    planned = plan(model, target, loss, metrics, optimizer, labels, target_columns)
+    sources = staged("render", lambda: render.training(planned), 3)
+    module = staged("build", lambda: build.build(sources, target), 5)
+    if level() >= 4:
+        print(" ".join(build.command_for(build.find_compiler(), target)), file=sys.stderr)
+    return Library(module, planned, sources.code)
+
+
+def plan(
+    model: Any,
+    target: Target,
+    loss: Any = None,
+    metrics: Sequence[tuple[str, Any]] = (),
+    optimizer: Any = None,
+    labels: bool = False,
+    target_columns: int = 0,
+) -> Program:
+    """The first two stages: from a model to a program."""
+    real = "double" if model.dtype == "float64" else "float"
+    inference = staged("graph", lambda: graph.build(model, training=False), 2)
+    training = staged("graph", lambda: graph.build(model, training=True), 2) if loss is not None else None
+    return staged(
+        "program",
+        lambda: program.build(
+            inference,
+            target,
+            real,
+            training_graph=training,
+            loss=loss,
+            metrics=metrics,
+            optimizer=optimizer,
+            labels=labels,
+            target_columns=target_columns,
+        ),
+        2,
+    )
+
+
+def staged(name: str, work: Callable[[], T], shown_at: int) -> T:
+    """Does the work of a stage, printing what NNCOMPILE_DEBUG asks for."""
+    begun = time.perf_counter()
+    result = work()
+    if level() >= 1:
+        print(f"nncompile: {name}: {(time.perf_counter() - begun) * 1e3:.1f} ms", file=sys.stderr)
+    if level() >= shown_at:
+        print(result, file=sys.stderr)
+    return result
+
+
+def level() -> int:
+    """How much NNCOMPILE_DEBUG asks for."""
+    text = os.environ.get("NNCOMPILE_DEBUG", "0")
+    return int(text) if text.isdecimal() else 0
+
+
+__all__ = ["Library", "Program", "Sources", "compile_network", "plan"]

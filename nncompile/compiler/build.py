@@ -1,0 +1,318 @@
+"""Stage 4: from Sources to a loaded module. The only importer of cffi and subprocess.
+
+``FFI.compile`` would change the working directory and the environment of the user's
+process, read their setuptools configuration and let the compiler print to their
+terminal. So cffi only writes the binding here, and one command of ours, an argument
+list and never a shell, compiles and links it with the unit.
+
+Builds are kept in a cache that is private to the user. Each entry is built in a folder
+of its own and moved into place at once: any number of processes may build the same
+model, and none waits for another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.machinery
+import importlib.util
+import os
+import shlex
+import shutil
+import stat
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import platformdirs
+
+from .. import _version
+from ..errors import BuildError
+from ..targets import Target
+from .render import Sources
+
+FLAGS = ("-std=gnu11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-Werror=implicit-function-declaration")
+"""NaN and infinity keep their meaning: nothing of -ffast-math that would take it away."""
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """A C compiler.
+
+    Attributes:
+        command: how it is called, with its first arguments.
+        version: what it says of itself; part of the key of the cache.
+    """
+
+    command: tuple[str, ...]
+    version: str
+
+
+_found: dict[str, Compiler] = {}
+
+
+def find_compiler() -> Compiler:
+    """Returns the C compiler: ``$CC``, else Python's own, gcc, clang, cc, or ziglang from PyPI.
+
+    Raises:
+        BuildError: there is none; the message says what installs one.
+    """
+    wanted = os.environ.get("CC", "")
+    if wanted in _found:
+        return _found[wanted]
+    if wanted:
+        candidates = [shlex.split(wanted)]
+    else:
+        built_with = shlex.split(sysconfig.get_config_var("CC") or "")[:1]
+        candidates = [c for c in (built_with, ["gcc"], ["clang"], ["cc"]) if c]
+    for command in candidates:
+        if command and shutil.which(command[0]):
+            _found[wanted] = Compiler(tuple(command), _version_of(command))
+            return _found[wanted]
+    if wanted:
+        raise BuildError(f"CC={wanted!r}: no such compiler. Set CC to a C compiler, or unset it.")
+    if importlib.util.find_spec("ziglang") is not None:
+        zig = [sys.executable, "-m", "ziglang", "cc"]
+        _found[wanted] = Compiler(tuple(zig), _version_of(zig))
+        return _found[wanted]
+    raise BuildError(
+        "No C compiler was found (looked for $CC, gcc, clang, cc and ziglang). Install one: "
+        f"{_install_hint()}, or run: pip install 'nncompile[zig]'"
+    )
+
+
+def _install_hint() -> str:
+    if sys.platform == "darwin":
+        return "xcode-select --install"
+    for tool, command in (
+        ("apt-get", "sudo apt-get install gcc"),
+        ("dnf", "sudo dnf install gcc"),
+        ("apk", "sudo apk add gcc musl-dev"),
+        ("pacman", "sudo pacman -S gcc"),
+    ):
+        if shutil.which(tool):
+            return command
+    return "your system's package gcc or clang"
+
+
+def _version_of(command: Sequence[str]) -> str:
+    try:
+        done = _run([*command, "--version"])
+    except OSError as error:
+        raise BuildError(f"{command[0]}: cannot be run: {error.strerror}.", command=command) from error
+    if done.returncode:
+        raise BuildError(
+            f"{shlex.join(command)} --version failed with status {done.returncode}:\n{done.stdout.strip()}",
+            command=command,
+            output=done.stdout,
+        )
+    return done.stdout.strip()
+
+
+def _run(command: Sequence[str], cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+
+
+def command_for(compiler: Compiler, target: Target) -> list[str]:
+    """Returns the command that makes a module of ``binding.c`` and ``unit.c`` in its folder."""
+    shared = ["-bundle", "-undefined", "dynamic_lookup"] if sys.platform == "darwin" else ["-shared", "-fPIC"]
+    include = [f"-I{sysconfig.get_path(p)}" for p in ("include", "platinclude")]
+    return [
+        *compiler.command,
+        *FLAGS,
+        *target.flags,
+        *shared,
+        *dict.fromkeys(include),
+        "unit.c",
+        "binding.c",
+        "-o",
+        "module" + _suffix(),
+        "-lm",
+    ]
+
+
+def _suffix() -> str:
+    return str(sysconfig.get_config_var("EXT_SUFFIX") or ".so")
+
+
+def key_of(sources: Sources, command: Sequence[str], compiler: Compiler) -> str:
+    """SHA-256 of everything that the module depends on, in hexadecimal."""
+    import _cffi_backend
+
+    parts = (
+        _version.__version__,
+        sources.declarations,
+        sources.code,
+        *command,
+        compiler.version,
+        str(shutil.which(compiler.command[0])),
+        _suffix(),
+        sys.version,
+        _cffi_backend.__version__,
+    )
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+# ------------------------------------------------------------------ the cache
+
+
+def cache_folder() -> Path:
+    """Returns the folder of the builds, made if need be: ``$NNCOMPILE_CACHE_DIR`` or the user's cache.
+
+    Raises:
+        BuildError: it cannot be made or written, or others could write into it.
+    """
+    named = os.environ.get("NNCOMPILE_CACHE_DIR")
+    folder = Path(named) if named else Path(platformdirs.user_cache_dir("nncompile", appauthor=False))
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.lstat()
+    except OSError as error:
+        raise BuildError(
+            f"{folder}: the cache folder cannot be made: {error.strerror}. "
+            "Set NNCOMPILE_CACHE_DIR to a folder that you can write."
+        ) from error
+    if named:
+        status = folder.stat()  # a link that the user named is the user's choice
+    if not stat.S_ISDIR(status.st_mode):
+        raise BuildError(f"{folder}: expected a folder, found something else. Set NNCOMPILE_CACHE_DIR to another one.")
+    if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022):
+        raise BuildError(
+            f"{folder}: compiled code is loaded from here, and others could change it. "
+            f"Run: chown {os.getuid()} {shlex.quote(str(folder))} && chmod 700 {shlex.quote(str(folder))}"
+        )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise BuildError(f"{folder}: the cache folder cannot be written. Set NNCOMPILE_CACHE_DIR to another one.")
+    return folder
+
+
+def _sound(entry: Path) -> bool:
+    """Whether an entry of the cache is whole: what was stored is what is there."""
+    try:
+        expected = (entry / "checksum").read_text().strip()
+        return hashlib.sha256((entry / f"module{_suffix()}").read_bytes()).hexdigest() == expected
+    except OSError:
+        return False
+
+
+def build(sources: Sources, target: Target) -> ModuleType:
+    """Compiles sources, or finds them compiled, and loads the module.
+
+    Returns:
+        The extension module; ``ffi`` and ``lib`` are its attributes.
+
+    Raises:
+        BuildError: there is no compiler, or it failed; the C is kept and named.
+    """
+    compiler = find_compiler()
+    command = command_for(compiler, target)
+    key = key_of(sources, command, compiler)
+    folder = cache_folder()
+    entry = folder / key[:32]
+    if entry.is_dir() and not _sound(entry):
+        warnings.warn(f"{entry}: a damaged entry of the cache was built again.", RuntimeWarning, stacklevel=2)
+        _discard(entry)
+    if not entry.is_dir():
+        _make(entry, sources, command, f"_nncompile_{key[:16]}")
+    return _load(f"_nncompile_{key[:16]}", entry / f"module{_suffix()}")
+
+
+def _discard(entry: Path) -> None:
+    """Takes an entry away at once, so that no other process meets half of it."""
+    try:
+        away = Path(tempfile.mkdtemp(prefix="old-", dir=entry.parent))
+        os.replace(entry, away)
+    except OSError:
+        if entry.exists():
+            raise
+        return  # another process was faster
+    shutil.rmtree(away, ignore_errors=True)
+
+
+def _make(entry: Path, sources: Sources, command: Sequence[str], name: str) -> None:
+    work = Path(tempfile.mkdtemp(prefix="new-", dir=entry.parent))
+    try:
+        _write(work, sources, name)
+        if not Path(sysconfig.get_path("include"), "Python.h").exists():
+            raise BuildError(
+                f"Python.h was not found in {sysconfig.get_path('include')}. Install the headers of this Python, "
+                f"for example: sudo apt-get install python{sys.version_info.major}.{sys.version_info.minor}-dev"
+            )
+        done = _run(command, cwd=work)
+        module = work / f"module{_suffix()}"
+        if done.returncode or not module.exists():
+            kept = _keep(entry, work)
+            raise BuildError(
+                f"The C compiler failed with status {done.returncode}. Command, in {kept}:\n"
+                f"  {shlex.join(command)}\nIt said:\n{_shorten(done.stdout)}",
+                command=command,
+                output=done.stdout,
+                source=kept / "unit.c",
+            )
+        (work / "command").write_text(shlex.join(command) + "\n")
+        (work / "checksum").write_text(hashlib.sha256(module.read_bytes()).hexdigest() + "\n")
+        try:
+            os.replace(work, entry)
+        except OSError:
+            if not _sound(entry):  # not that another process was faster
+                raise
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _write(work: Path, sources: Sources, name: str) -> None:
+    # here: they take longer to import than a hit of the cache takes in all
+    from cffi import FFI
+    from cffi.recompiler import make_c_source
+
+    ffi = FFI()
+    ffi.cdef(sources.declarations)
+    (work / "network.h").write_text(sources.declarations)
+    (work / "unit.c").write_text(sources.code)
+    # what FFI.emit_c_code calls, without its message to the standard output
+    make_c_source(ffi, name, '#include <stdint.h>\n#include "network.h"\n', str(work / "binding.c"), verbose=False)
+
+
+def _keep(entry: Path, work: Path) -> Path:
+    """Moves the C of a failed build to where it stays."""
+    failed = entry.parent / "failed" / entry.name
+    failed.parent.mkdir(exist_ok=True)
+    if failed.exists():
+        shutil.rmtree(failed)
+    shutil.copytree(work, failed)
+    return failed
+
+
+def _shorten(text: str, lines: int = 40) -> str:
+    parts = text.strip().splitlines()
+    return "\n".join(parts[:lines] + ([f"… and {len(parts) - lines} lines more"] if len(parts) > lines else []))
+
+
+def _load(name: str, path: Path) -> ModuleType:
+    if name in sys.modules:
+        return sys.modules[name]
+    loader = importlib.machinery.ExtensionFileLoader(name, str(path))
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
+    if spec is None:
+        raise BuildError(f"{path}: cannot be loaded.")
+    try:
+        module = importlib.util.module_from_spec(spec)
+        loader.exec_module(module)
+    except ImportError as error:
+        raise BuildError(f"{path}: was compiled but cannot be loaded: {error}") from error
+    sys.modules[name] = module
+    return module

@@ -1,0 +1,460 @@
+"""Stage 3: from a Program to Sources, the text of the C. The only importer of Jinja2.
+
+Formulas are printed here, by :mod:`.expression`; the templates place what was printed.
+Equal programs give equal bytes: no dates, no paths, no addresses.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from .. import _version
+from ..errors import InternalError
+from ..ops import NUMBER, UNIFORM, Expression
+from . import vocabulary
+from .expression import Names, Pass, RowWriter, Writer, scalar, topological
+from .program import Backward, Buffer, Copy, Formula, Forward, Operand, Program, Rows, Rule, Update
+
+
+@dataclass(frozen=True)
+class Sources:
+    """C that is ready to be compiled.
+
+    Attributes:
+        declarations: what Python or a C program may call; no preprocessor.
+        code: the unit.
+    """
+
+    declarations: str
+    code: str
+
+    def __str__(self) -> str:
+        return self.code
+
+
+# ------------------------------------------------------------------ what the templates see
+
+
+@dataclass(frozen=True)
+class Text:
+    """A printed formula.
+
+    Attributes:
+        comment: the formula in words.
+        scalars: ``const real`` statements ahead of all rows.
+        keys: statements that make the keys of random numbers.
+        pointers: statements at the beginning of a row.
+        lines: statements for a vector, of a formula on tiles.
+        passes: loops over a row, of a formula on rows.
+        scratch: arrays of one row.
+        final: statements behind the passes of a row.
+        width: columns of a row.
+        partial: whether the last vector of a row is not full.
+    """
+
+    comment: str
+    scalars: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    pointers: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
+    passes: tuple[Pass, ...] = ()
+    scratch: tuple[str, ...] = ()
+    final: tuple[str, ...] = ()
+    width: int = 0
+
+
+@dataclass(frozen=True)
+class ForwardText:
+    step: Forward
+    x: str
+    x_stride: str
+    stride: str
+    training: Text
+    inference: Text
+    same: bool
+    rows: str
+    kind: str = "forward"
+
+
+@dataclass(frozen=True)
+class RowsText:
+    step: Rows
+    training: Text | None
+    inference: Text | None
+    same: bool
+    rows: str
+    kind: str = "rows"
+
+
+@dataclass(frozen=True)
+class CopyText:
+    step: Copy
+    source: Buffer
+    target: Buffer
+    size: int
+    kind: str = "copy"
+
+
+@dataclass(frozen=True)
+class BackwardText:
+    step: Backward
+    dy: str
+    dy_stride: str
+    stride: str
+    text: Text
+    rows: str
+    kind: str = "backward"
+
+
+@dataclass(frozen=True)
+class UpdateText:
+    step: Update
+    x: str
+    x_stride: str
+    dy: str
+    dy_stride: str
+    slots: tuple[str, ...]
+    vectors: tuple[tuple[Any, str, str], ...]
+    rows: str
+    kind: str = "update"
+
+
+@dataclass(frozen=True)
+class RuleText:
+    """The optimizer, printed.
+
+    Attributes:
+        rates: (name, C text) of the numbers computed once per step.
+        scalars: (name, C text) of the shared numbers that each step changes.
+        lines: statements for a vector of weights.
+    """
+
+    name: str
+    slots: tuple[str, ...]
+    rates: tuple[tuple[str, str], ...]
+    scalars: tuple[tuple[str, str], ...]
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Field:
+    """A member of the state."""
+
+    type: str
+    name: str
+    count: int
+    comment: str
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What vector.h has to hold."""
+
+    form: str
+    real: str
+    bits: int
+    lanes: int
+    bytes: int
+    names: tuple[str, ...]
+
+
+# ------------------------------------------------------------------ printing formulas
+
+
+def constant_name(buffer: str) -> str:
+    return f"{buffer.upper()}_STRIDE"
+
+
+class _Printer:
+    """Prints the formulas of one program and collects the vocabulary that they use."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.real = program.real
+        self.lanes = max(program.target.vector_bytes // (8 if self.real == "double" else 4), 1)
+        self.functions: set[str] = set()
+
+    def tile(self, formula: Formula, rates: str = "") -> Text:
+        """A formula on the vector at column ``c`` of row ``i`` of a tile."""
+        names = Names({"c", "r", "p", "i", "n", "at", "tile", "rows", "state", "b", "training"})
+        lines, known, keys = [], {}, []
+        used = set(topological([x for _, x in formula.stores]))
+        for x, operand in formula.leaves:
+            if x not in used or operand.kind == "number":
+                continue
+            text, key = self._load(operand, "i", column="p * PANEL + c", tile=True)
+            keys += key
+            name = names.new(_leaf_name(x, operand))
+            lines.append(f"const vec {name} = {text};")
+            known[x] = name
+        scalars: dict[Expression, str] = {}
+        writer = Writer(self.real, known, names, scalars)
+        writer.shared([x for _, x in formula.stores])
+        for where, x in formula.stores:
+            writer.lines.append(f"{writer.call('nn_store')}(b->{where} + at + c, {writer.value(x)});")
+        self.functions |= writer.functions
+        numbers = self._numbers(formula.leaves)
+        return Text(
+            comment=_comment(formula),
+            scalars=tuple(f"const real {n} = {scalar(x, self.real, numbers)};" for x, n in scalars.items()),
+            keys=tuple(keys),
+            lines=(*lines, *writer.lines),
+        )
+
+    def rows(self, formula: Formula, width: int) -> Text:
+        """A formula over whole rows."""
+        loads: dict[Expression, str] = {}
+        row_values: dict[Expression, str] = {}
+        pointers: dict[str, str] = {}
+        keys: list[str] = []
+        buffers = {b.name for b in self.program.buffers} | {"target", "y"}
+        for x, operand in formula.leaves:
+            if operand.kind == "labels":
+                row_values[x] = f"{self._call('nn_set')}(b->target[r])"
+            elif operand.kind == "buffer":
+                pointers.setdefault(operand.name, self._pointer(operand.name, const=True))
+                loads[x] = f"{self._call('nn_load')}({operand.name}_row + c)"
+            elif operand.kind != "number":
+                loads[x], key = self._load(operand, "r", column="c", tile=False)
+                keys += key
+        stores = []
+        for where, x in formula.stores:
+            pointers[where] = self._pointer(where, const=False)
+            if where == "y":  # the user's memory has no padding
+                some = self._call("nn_store_some" if width % self.lanes else "nn_store")
+                count = f", {width} - c" if width % self.lanes else ""
+                stores.append((f"{some}(y_row + c, {{}}{count});", x))
+            else:
+                stores.append((f"{self._call('nn_store')}({where}_row + c, {{}});", x))
+        numbers = self._numbers(formula.leaves)
+        reserved = {"state", "b", "rows", "y", *(f"{n}_row" for n in buffers), *(n for n, _ in formula.results)}
+        writer = RowWriter(self.real, width, self.lanes, loads, row_values, numbers, reserved)
+        results = [(f"{name} += (double){self._call('nn_first')}({{}});", x) for name, x in formula.results]
+        # what is written last can hold what is kept between passes, if it is padded and not read
+        only = formula.stores[0][0] if len(formula.stores) == 1 else ""
+        spare = f"{only}_row" if only and only not in formula.reads() and not (only == "y" and width % self.lanes) else ""
+        code = writer.write(stores, results, spare)
+        self.functions |= code.functions
+        return Text(
+            comment=_comment(formula),
+            scalars=tuple(f"const real {n} = {t};" for n, t in code.scalars),
+            keys=tuple(keys),
+            pointers=tuple(pointers.values()),
+            passes=code.passes,
+            scratch=code.scratch,
+            final=code.final,
+            width=width,
+        )
+
+    def _pointer(self, name: str, const: bool) -> str:
+        stride = "OUTPUTS" if name == "y" else constant_name(name)
+        base = "y" if name == "y" else f"b->{name}"
+        return f"{'const ' if const else ''}real *{name}_row = {base} + (ptrdiff_t)r * {stride};"
+
+    def rule(self, rule: Rule) -> RuleText:
+        names = Names({"rates", "state", *(n for n, _ in rule.slots), "w", "g"})
+        leaves = dict(rule.leaves)
+        known = {x: n for x, n in leaves.items() if x.level > UNIFORM}
+        scalars: dict[Expression, str] = {}
+        writer = Writer(self.real, known, names, scalars, prefix="rates->")
+        writer.shared([x for _, x in rule.updates])
+        for name, x in rule.updates:
+            writer.lines.append(f"{writer.call('nn_store')}({name}_at, {writer.value(x)});")
+        self.functions |= writer.functions | {"nn_load"}
+        numbers = {x: f"state->{n}" for x, n in leaves.items() if x.level <= UNIFORM}
+        for x, n in leaves.items():
+            if n == "step":
+                numbers[x] = f"({self.real})state->step"
+        after = {x: f"state->{n}" for n, x in rule.scalar_updates}
+        for x, name in [*scalars.items()]:
+            if x in after:
+                scalars[x] = name
+        texts = []
+        for x, name in scalars.items():
+            texts.append((name, scalar(x, self.real, {**numbers, **after})))
+        return RuleText(
+            name=rule.name,
+            slots=tuple(n for n, _ in rule.slots),
+            rates=tuple(texts),
+            scalars=tuple((n, scalar(x, self.real, numbers)) for n, x in rule.scalar_updates),
+            lines=tuple(writer.lines),
+        )
+
+    def _call(self, name: str) -> str:
+        self.functions.add(name)
+        return name
+
+    def _load(self, operand: Operand, row: str, column: str, tile: bool) -> tuple[str, list[str]]:
+        """The text that loads a vector, and the statements that it needs ahead."""
+        if operand.kind == "tile":
+            return f"{self._call('nn_load')}(tile + i * PANEL + c)", []
+        if operand.kind == "buffer":
+            return f"{self._call('nn_load')}(b->{operand.name} + at + c)", []
+        if operand.kind == "vector":
+            return f"{self._call('nn_load')}(state->{operand.name} + {column})", []
+        if operand.kind == "noise":
+            self._call("nn_key")
+            key = f"const uint64_t key_{operand.name} = nn_key(state->noise_{operand.name}_seed, (uint64_t)state->step, {operand.name}u);"
+            at = "at + c" if tile else f"(ptrdiff_t){row} * {self._noise_stride} + c"
+            call = self._call("nn_uniform")
+            return f"{call}((uint32_t)key_{operand.name}, (uint32_t)(key_{operand.name} >> 32), (uint32_t)({at}))", [key]
+        raise InternalError(f"no load for {operand}")
+
+    _noise_stride = "PANEL"
+
+    def _numbers(self, leaves: Iterable[tuple[Expression, Operand]]) -> Mapping[Expression, str]:
+        return {x: "scale" if o.name == "scale" else f"state->{o.name}" for x, o in leaves if o.kind == "number"}
+
+
+def _leaf_name(x: Expression, operand: Operand) -> str:
+    if operand.kind == "tile":
+        return "product"
+    if operand.kind == "noise":
+        return "noise"
+    return x.value.name if operand.kind == "vector" else operand.name
+
+
+def _comment(formula: Formula) -> str:
+    return formula.comment.replace("*/", "* /").replace("/*", "/ *")
+
+
+# ------------------------------------------------------------------ rendering
+
+
+def safe_comment(text: object) -> str:
+    """Text of a user inside a C comment: it cannot end the comment or begin another line."""
+    cleaned = "".join(ch if ch.isascii() and ch.isprintable() and ch != "\\" else "?" for ch in str(text))
+    return cleaned.replace("*/", "* /").replace("/*", "/ *").replace("??", "? ")
+
+
+def template_folder() -> Path:
+    """Where the templates are: in the package once installed, beside it in a checkout."""
+    inside = Path(__file__).parent.parent / "templates"
+    return inside if inside.is_dir() else Path(__file__).parent.parent.parent / "templates"
+
+
+@functools.cache
+def environment() -> jinja2.Environment:
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(template_folder()),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    made.globals.clear()
+    made.filters["comment"] = safe_comment
+    return made
+
+
+def training(program: Program) -> Sources:
+    """The unit that Python loads: predict, and evaluate and train if the program can."""
+    printer = _Printer(program)
+    forward: list[Any] = []
+    for step in program.forward:
+        forward.append(_step(printer, step))
+    predict = _step(printer, program.predict)
+    loss = _step(printer, program.loss) if program.loss else None
+    backward = [_step(printer, s) for s in program.backward]
+    rule = printer.rule(program.rule) if program.rule else None
+    if any(isinstance(s, (Forward, Backward, Update)) for s in (*program.forward, *program.backward)):
+        printer.functions |= {"nn_load", "nn_store", "nn_set"}
+    context = {
+        "program": program,
+        "version": _version.__version__,
+        "v": _vocabulary(program, printer.functions),
+        "state": _state(program, rule),
+        "forward": forward,
+        "predict": predict,
+        "loss": loss,
+        "backward": backward,
+        "rule": rule,
+        "heights": program.target.tile_rows,
+        "panel": printer.lanes * program.target.panel_vectors,
+        "strides": [(constant_name(b.name), b.stride) for b in program.buffers],
+        "sample": program.buffer(program.input_buffer),
+    }
+    return Sources(_render("api.h.j2", context), _render("training.c.j2", context))
+
+
+def _render(name: str, context: Mapping[str, Any]) -> str:
+    """Renders a template; blank lines that macros leave behind are taken out."""
+    text = environment().get_template(name).render(context)
+    text = re.sub(r"\n{3,}", "\n\n", text)
+    return re.sub(r"(?<=\{\n)\n|\n(?=\n *\})", "", text).strip("\n") + "\n"
+
+
+def _step(printer: _Printer, step: Any) -> Any:
+    rows = "samples" if isinstance(step, Copy) or step.positions == 1 else f"samples * {step.positions}"
+    if isinstance(step, Forward):
+        train, infer = printer.tile(step.training), printer.tile(step.inference)
+        stride = constant_name(step.training.stores[0][0])
+        return ForwardText(step, step.x, constant_name(step.x), stride, train, infer, train == infer, rows)
+    if isinstance(step, Rows):
+        texts = [printer.rows(f, step.width) if f else None for f in (step.training, step.inference)]
+        return RowsText(step, texts[0], texts[1], texts[0] == texts[1] or None in texts, rows)
+    if isinstance(step, Backward):
+        stride = constant_name(step.formula.stores[0][0])
+        return BackwardText(step, step.dy, constant_name(step.dy), stride, printer.tile(step.formula), rows)
+    if isinstance(step, Update):
+        slots = tuple(n for n, _ in printer.program.rule.slots) if printer.program.rule else ()
+        vectors = tuple((v, d, constant_name(d)) for v, d in step.vectors)
+        return UpdateText(step, step.x, constant_name(step.x), step.dy, constant_name(step.dy), slots, vectors, rows)
+    if isinstance(step, Copy):
+        source, to = (printer.program.buffer(n) for n in (step.source, step.target))
+        return CopyText(step, source, to, source.positions * source.columns)
+    raise InternalError(f"no text for {step!r}")
+
+
+_OF_ROWS = ("nn_first", "nn_argmax_lanes", "nn_store_some")
+"""What templates/kernels/rows.c.j2 adds to the vocabulary."""
+
+
+def _vocabulary(program: Program, functions: Iterable[str]) -> Vocabulary:
+    size = 8 if program.real == "double" else 4
+    target = program.target
+    width = target.vector_bytes or size
+    names = set(functions)
+    if "nn_argmax_lanes" in names:
+        names |= {"nn_max_lanes", "nn_min_lanes", "nn_select", "nn_eq", "nn_set"}
+    if "nn_store_some" in names:
+        names.add("nn_store")
+    used = vocabulary.closure(sorted(names - set(_OF_ROWS)))
+    return Vocabulary(target.form, program.real, size * 8, width // size, width, (*used, *(n for n in _OF_ROWS if n in names)))
+
+
+def _state(program: Program, rule: RuleText | None) -> list[Field]:
+    """The members of the state, weights first so that they are aligned."""
+    fields: list[Field] = []
+    slots = rule.slots if rule else ()
+    for m in program.matrices:
+        count = m.panels * m.inputs * m.panel
+        what = f"{m.inputs} x {m.outputs} as [{m.panels}][{m.inputs}][{m.panel}]"
+        fields.append(Field(program.real, m.name, count, what))
+        if m.trainable:
+            fields += [Field(program.real, f"{m.name}_{s}", count, f"{s} of the optimizer") for s in slots]
+    for v in program.vectors:
+        fields.append(Field(program.real, v.name, v.padded, f"{v.length}"))
+        if v.trainable:
+            fields += [Field(program.real, f"{v.name}_{s}", v.padded, f"{s} of the optimizer") for s in slots]
+    for w in program.weights:
+        if w.shape == ():
+            fields.append(Field(program.real, w.name, 0, "a single weight"))
+    if program.rule:
+        fields += [Field("double", n, 0, "of the optimizer") for n in program.rule.hyper]
+        fields.append(Field(program.real, "learning_rate", 0, "of the optimizer"))
+        fields += [Field(program.real, n, 0, "of the optimizer, shared by all weights") for n, _ in program.rule.scalars]
+    fields.append(Field("int64_t", "step", 0, "updates done"))
+    fields += [Field("uint64_t", f"noise_{i}_seed", 0, "of random numbers") for i in range(len(program.noises))]
+    fields += [Field("double", f"{n}_total", 0, "sum so far") for n in program.totals]
+    return fields
+
+

@@ -1,0 +1,54 @@
+"""Process-wide settings, with the names of ``keras.config``."""
+
+from __future__ import annotations
+
+from .errors import ModelError, UnsupportedError
+
+_FLOATS = ("float32", "float64")
+_floatx = "float32"
+_epsilon = 1e-7
+
+
+def floatx() -> str:
+    """Returns the element type of new layers: ``"float32"`` or ``"float64"``."""
+    return _floatx
+
+
+def set_floatx(value: str) -> None:
+    """Sets the element type of layers made from now on.
+
+    Args:
+        value: ``"float32"`` (the default) or ``"float64"``.
+
+    Raises:
+        UnsupportedError: a type that Keras knows and nncompile does not.
+        ModelError: anything else.
+    """
+    global _floatx
+    _floatx = checked_float(value, "set_floatx")
+
+
+def checked_float(value: object, where: str) -> str:
+    """Returns ``value`` if it names an element type that can be compiled."""
+    name = getattr(value, "name", value)
+    if name in _FLOATS:
+        return str(name)
+    if name in ("float16", "bfloat16", "mixed_float16", "mixed_bfloat16", "int8"):
+        raise UnsupportedError(f"{where}: {name} is not supported; use float32 or float64.")
+    raise ModelError(f"{where}: expected 'float32' or 'float64', received {value!r}.")
+
+
+def epsilon() -> float:
+    """Returns the small number of Keras' formulas, 1e-7 unless set."""
+    return _epsilon
+
+
+def set_epsilon(value: float) -> None:
+    """Sets the number that :func:`epsilon` returns."""
+    global _epsilon
+    _epsilon = float(value)
+
+
+def image_data_format() -> str:
+    """Returns ``"channels_last"``, the only layout there is here."""
+    return "channels_last"

@@ -1,0 +1,1007 @@
+"""Layer: what all layers share, with the interface of ``keras.layers.Layer``.
+
+A layer is its arguments, its weights (made by ``build``, once the width of the input is
+known) and its ``call``, a formula over :mod:`nncompile.ops`. Called with an array it
+computes with NumPy; called with an expression it becomes part of a program. A layer of
+a user's own is written as for Keras::
+
+    class Scale(nncompile.layers.Layer):
+        def build(self, input_shape):
+            self.factor = self.add_weight(shape=(input_shape[-1],), initializer="ones", name="factor")
+
+        def call(self, inputs):
+            return inputs * self.factor
+
+Paths of weights, such as ``sequential/dense/kernel``, come from the layers that are
+being built or called around them, which a context variable keeps.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import math
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .. import backend, initializers, ops, registry
+from .. import config as settings
+from ..errors import FileFormatError, ModelError, UnsupportedError
+from ..random import SeedGenerator
+from ..variables import Variable
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Array = NDArray[Any]
+Shape = tuple[int | None, ...]
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+LAYER_KEYWORDS = ("activity_regularizer", "trainable", "dtype", "autocast", "name")
+LEGACY_KEYWORDS = ("input_shape", "input_dim", "batch_input_shape", "batch_size", "weights")
+"""What every layer took in Keras 1 or 2, and still takes here with a warning."""
+
+MODELS: dict[str, type[Layer]] = {}
+"""Models that may stand in a file where a layer may, by name; ``models.py`` adds its own."""
+
+_scope: ContextVar[tuple[Layer, ...]] = ContextVar("layers around", default=())
+_training: ContextVar[bool | None] = ContextVar("training mode of the outermost call", default=None)
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+# ------------------------------------------------------------------ helpers for arguments
+
+
+def standardize_shape(shape: Any, where: str) -> Shape:
+    """Returns ``shape`` as a tuple of integers and None.
+
+    Raises:
+        ModelError: it is not a sequence of those.
+    """
+    if isinstance(shape, (int, np.integer)) and not isinstance(shape, bool):
+        raise ModelError(f"{where}: expected a shape, received the number {shape}. Write ({shape},).")
+    if shape is None or isinstance(shape, (str, bytes, bool)) or not isinstance(shape, Iterable):
+        raise ModelError(f"{where}: expected a shape, a tuple of integers, received {shape!r:.80}.")
+    sizes: list[int | None] = []
+    for size in shape:
+        if size is None:
+            sizes.append(None)
+        elif isinstance(size, (int, np.integer)) and not isinstance(size, (bool, np.bool_)) and size >= 0:
+            sizes.append(int(size))
+        else:
+            raise ModelError(
+                f"{where}: expected sizes of 0 or more, or None, received {size!r:.80} in {shape!r:.80}."
+            )
+    return tuple(sizes)
+
+
+def dtype_name(dtype: Any, where: str) -> str:
+    """Returns the element type that an argument or an entry of a configuration names.
+
+    Args:
+        dtype: a name, a NumPy type, a serialized ``DTypePolicy`` of Keras, an object
+            with a name, or None for ``config.floatx()``.
+        where: for the error.
+    """
+    if dtype is None:
+        return settings.floatx()
+    if isinstance(dtype, Mapping):
+        inner = dtype.get("config")
+        if dtype.get("class_name") != "DTypePolicy" or not isinstance(inner, Mapping):
+            raise UnsupportedError(f"{where}: dtype {dtype.get('class_name')!r} is not supported yet.")
+        dtype = inner.get("name")
+    elif isinstance(dtype, type):
+        dtype = np.dtype(dtype)
+    return settings.checked_float(dtype, f"{where}: dtype")
+
+
+def caller_level() -> int:
+    """Returns the ``stacklevel`` with which the caller warns about a line outside this package."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+def legacy_keywords(**renamed: str) -> Callable[[Function], Function]:
+    """Gives an ``__init__`` the spellings of Keras 1 and 2, and names the nearest right one.
+
+    Args:
+        renamed: old names and the new ones.
+    """
+
+    def decorate(init: Function) -> Function:
+        kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+        own = [p.name for p in inspect.signature(init).parameters.values() if p.kind in kinds][1:]
+        known = (*own, *LAYER_KEYWORDS, *LEGACY_KEYWORDS)
+
+        @functools.wraps(init)
+        def wrapper(self: Any, *args: Any, **kwargs: Any) -> None:
+            owner = type(self).__name__
+            if renamed.keys() & kwargs.keys():
+                kwargs = registry.rename_keywords(owner, kwargs, renamed, caller_level() + 1)
+            registry.check_keywords(owner, {k: v for k, v in kwargs.items() if k not in known}, known)
+            init(self, *args, **kwargs)
+
+        return wrapper  # type: ignore[return-value]
+
+    return decorate
+
+
+class InputSpec:
+    """What a layer expects of the shape of its input, as ``keras.layers.InputSpec``.
+
+    Args:
+        dtype: element type.
+        shape: whole shape, None for any size.
+        ndim: number of axes.
+        max_ndim: largest number of axes.
+        min_ndim: smallest number of axes.
+        axes: sizes of single axes, by index.
+        allow_last_axis_squeeze: whether a last axis of 1 may be missing or too many.
+        name: for the reader.
+        optional: kept for the interface.
+    """
+
+    def __init__(
+        self,
+        dtype: str | None = None,
+        shape: Sequence[int | None] | None = None,
+        ndim: int | None = None,
+        max_ndim: int | None = None,
+        min_ndim: int | None = None,
+        axes: Mapping[int, int | None] | None = None,
+        allow_last_axis_squeeze: bool = False,
+        name: str | None = None,
+        optional: bool = False,
+    ) -> None:
+        self.dtype = dtype
+        self.shape = None if shape is None else standardize_shape(shape, "InputSpec")
+        self.ndim = ndim if self.shape is None else len(self.shape)
+        self.max_ndim = max_ndim
+        self.min_ndim = min_ndim
+        self.axes = {int(axis): size for axis, size in (axes or {}).items()}
+        self.allow_last_axis_squeeze = allow_last_axis_squeeze
+        self.name = name
+        self.optional = optional
+
+    def complaint(self, shape: Shape, dtype: str) -> str | None:
+        """Returns what was expected instead of this input, or None if it fits."""
+        if self.dtype is not None and dtype != self.dtype:
+            return f"an input of type {self.dtype}"
+        rank, expected = len(shape), self.shape
+        if expected is not None and self.allow_last_axis_squeeze and abs(rank - len(expected)) == 1:
+            longer = shape if rank > len(expected) else expected
+            if longer[-1] == 1:
+                shape, expected = (s[:-1] if s is longer else s for s in (shape, expected))
+                rank = len(expected)
+        elif self.ndim is not None and rank != self.ndim:
+            return f"an input of {self.ndim} axes"
+        if expected is not None and (
+            rank != len(expected)
+            or any(a != b and None not in (a, b) for a, b in zip(shape, expected, strict=True))
+        ):
+            return f"an input of shape {self.shape}"
+        if self.min_ndim is not None and rank < self.min_ndim:
+            return f"an input of {self.min_ndim} axes or more"
+        if self.max_ndim is not None and rank > self.max_ndim:
+            return f"an input of {self.max_ndim} axes or fewer"
+        for axis, size in self.axes.items():
+            if not -rank <= axis < rank:
+                return f"an input with an axis {axis}"
+            if size is not None and shape[axis] not in (size, None):
+                return f"an input of {size} on axis {axis}"
+        return None
+
+
+# ------------------------------------------------------------------ building
+
+
+@contextlib.contextmanager
+def _inside(layer: Layer) -> Iterator[None]:
+    """Puts ``layer`` into the path of what is made meanwhile."""
+    around = _scope.get()
+    if around and around[-1] is layer:
+        yield
+        return
+    token = _scope.set((*around, layer))
+    try:
+        yield
+    finally:
+        _scope.reset(token)
+
+
+def _wrap_build(build: Function) -> Function:
+    """Adds to a ``build`` what Keras adds: path, record of the shape, and the seal."""
+    parameters = list(inspect.signature(build).parameters)[1:]
+
+    @functools.wraps(build)
+    def wrapper(self: Layer, *args: Any, **kwargs: Any) -> None:
+        self._check_super_called()
+        if self._building:  # build of a base class, called by the build of its subclass
+            build(self, *args, **kwargs)
+            return
+        if args and isinstance(args[0], list):
+            args = (tuple(args[0]), *args[1:])
+        before = list(self._trainable_variables), list(self._non_trainable_variables)
+        with _inside(self):
+            self._path = "/".join(layer.name for layer in _scope.get())
+            self._building = True
+            try:
+                build(self, *args, **kwargs)
+            except BaseException:
+                self._trainable_variables, self._non_trainable_variables = before
+                raise
+            finally:
+                self._building = False
+        shapes = {**dict(zip(parameters, args, strict=False)), **kwargs}
+        self._build_shapes = {name: tuple(s) if isinstance(s, list) else s for name, s in shapes.items()}
+        self._finish_build()
+
+    wrapper._wraps_build = True  # type: ignore[attr-defined]
+    return wrapper  # type: ignore[return-value]
+
+
+def tensors_in(value: Any) -> Iterator[Any]:
+    """Yields the variables, layers and seeds that an attribute holds."""
+    if isinstance(value, (Variable, Layer, SeedGenerator)):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from tensors_in(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from tensors_in(item)
+
+
+def _unique(things: Iterable[Any]) -> list[Any]:
+    return list({id(thing): thing for thing in things}.values())
+
+
+class Layer:
+    """Base of all layers.
+
+    Args:
+        activity_regularizer: not supported yet; only None.
+        trainable: whether the optimizer may change its weights.
+        dtype: ``"float32"`` or ``"float64"``; ``config.floatx()`` if None.
+        autocast: whether floating-point input is converted to ``dtype``.
+        name: any string without ``/``; made from the class if None.
+        **kwargs: the spellings of Keras 1 and 2 (``input_shape``, ``input_dim``,
+            ``batch_input_shape``, ``weights``), each with a DeprecationWarning.
+
+    Raises:
+        TypeError: a keyword that is none of these; the nearest is named.
+        ModelError: an argument that cannot be right.
+        UnsupportedError: an argument that Keras has and nncompile has not.
+    """
+
+    name: str
+    built: bool = False
+    input_spec: InputSpec | None = None
+    supports_masking: bool = False
+
+    _trainable_variables: list[Variable]
+    _non_trainable_variables: list[Variable]
+    _auto_named: bool
+    _trainable: bool
+    _dtype: str
+    _building: bool = False
+    _sealed: bool = False
+    _path: str | None = None
+    _build_shapes: dict[str, Any] | None = None
+    _shapes: tuple[Shape, Shape] | None = None
+    _batch_shape_argument: Shape | None = None
+    _initial_weights: Sequence[ArrayLike] | None = None
+    _takes_integers: bool = True
+    """Whether ``call`` wants integers as they are; if not, they become ``dtype`` first."""
+
+    _arguments: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
+    _takes_training: bool = False
+    _training_default: bool | None = None
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        layer = super().__new__(cls)
+        layer.__dict__["_trainable_variables"] = []
+        layer.__dict__["_non_trainable_variables"] = []
+        if cls.get_config is Layer.get_config:  # then it is made from these
+            layer.__dict__["_arguments"] = (args, kwargs)
+        return layer
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        build = cls.__dict__.get("build")
+        if inspect.isfunction(build):
+            cls.build = _wrap_build(build)  # type: ignore[method-assign]
+        if "call" in cls.__dict__:
+            training = inspect.signature(cls.call).parameters.get("training")
+            cls._takes_training = training is not None
+            cls._training_default = training.default or None if training is not None else None
+            if cls._training_default is inspect.Parameter.empty:
+                cls._training_default = None
+
+    def __init__(
+        self,
+        *,
+        activity_regularizer: Any = None,
+        trainable: bool = True,
+        dtype: Any = None,
+        autocast: bool = True,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        owner = type(self).__name__
+        registry.check_keywords(
+            owner,
+            {k: v for k, v in kwargs.items() if k not in LEGACY_KEYWORDS},
+            (*inspect.signature(type(self).__init__).parameters, *LAYER_KEYWORDS),
+        )
+        self._auto_named = name is None
+        if name is None:
+            name = backend.auto_name(owner)
+        if not isinstance(name, str) or "/" in name:
+            raise ModelError(f"{owner}: expected name to be a string without '/', received {name!r:.80}.")
+        self.name = name
+        registry.refuse(owner, activity_regularizer=activity_regularizer)
+        if not isinstance(trainable, bool):
+            raise ModelError(f"{owner}: expected trainable to be True or False, received {trainable!r:.80}.")
+        self.autocast = bool(autocast)
+        self.activity_regularizer = None
+        self._trainable = trainable
+        self._dtype = dtype_name(dtype, owner)
+        self._take_legacy(kwargs)
+
+    def _take_legacy(self, given: dict[str, Any]) -> None:
+        """Reads what Keras 1 and 2 said about the input and the initial numbers."""
+        owner = type(self).__name__
+        if "weights" in given:
+            warnings.warn(
+                f"{owner}: 'weights' is the spelling of Keras 1 or 2; use set_weights() once the layer is built.",
+                DeprecationWarning,
+                stacklevel=caller_level(),
+            )
+            self._initial_weights = given["weights"]
+        named = [k for k in ("batch_input_shape", "input_shape", "input_dim") if given.get(k) is not None]
+        if not named:
+            if given.get("batch_size") is not None:
+                raise TypeError(f"{owner} got 'batch_size' without 'input_shape'. Give it to Input().")
+            return
+        if len(named) > 1:
+            raise TypeError(f"{owner} got both {named[0]!r} and {named[1]!r}.")
+        value = given[named[0]]
+        if named[0] == "batch_input_shape":
+            shape = standardize_shape(value, f"{owner}: batch_input_shape")
+        else:
+            sizes = (value,) if named[0] == "input_dim" else value
+            shape = standardize_shape((given.get("batch_size"),), f"{owner}: batch_size")
+            shape += standardize_shape(sizes, f"{owner}: {named[0]}")
+        batch = "" if shape[0] is None else f", batch_size={shape[0]}"
+        warnings.warn(
+            f"{owner}: {named[0]!r} is the spelling of Keras 1 or 2; "
+            f"put Input({shape[1:]}{batch}) before the layer, as first in the model.",
+            DeprecationWarning,
+            stacklevel=caller_level(),
+        )
+        self._batch_shape_argument = shape
+
+    def _check_super_called(self) -> None:
+        if "_trainable" not in self.__dict__:
+            name = type(self).__name__
+            raise RuntimeError(f"{name}: __init__ must call super().__init__(**kwargs) before anything else.")
+
+    @property
+    def _where(self) -> str:
+        """The layer as errors name it: ``dense_1 (Dense)``."""
+        name = self.name if self.name.isprintable() and self.name else repr(self.name)
+        return f"{name} ({type(self).__name__})"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.__dict__.get('name')}, built={self.built}>"
+
+    # -------------------------------------------------------------- settings
+
+    @property
+    def dtype(self) -> str:
+        """Element type of the weights."""
+        return self._dtype
+
+    @property
+    def variable_dtype(self) -> str:
+        return self.dtype
+
+    @property
+    def compute_dtype(self) -> str:
+        return self.dtype
+
+    @property
+    def input_dtype(self) -> str:
+        return self.dtype
+
+    @property
+    def path(self) -> str | None:
+        """Names of the layers around it and its own, once it is built."""
+        return self._path
+
+    @property
+    def trainable(self) -> bool:
+        """Whether the optimizer may change its weights; setting it sets all inner layers'."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        for variable in self._trainable_variables:
+            variable.trainable = self._trainable
+        for layer in self._sublayers():
+            layer.trainable = self._trainable
+
+    # -------------------------------------------------------------- weights
+
+    def add_weight(
+        self,
+        shape: Sequence[int] | None = None,
+        initializer: Any = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
+        aggregation: str | None = "none",
+        overwrite_with_gradient: bool = False,
+        name: str | None = None,
+    ) -> Variable:
+        """Makes a weight; call it in ``build`` or ``__init__``.
+
+        Args:
+            shape: sizes; ``()``, a single number, if None.
+            initializer: see :func:`nncompile.initializers.get`; ``glorot_uniform`` if
+                None, ``zeros`` for integers.
+            dtype: element type; the layer's if None.
+            trainable: whether the optimizer changes it.
+            autocast: kept for the interface: there is one element type per layer.
+            regularizer: not supported yet; only None.
+            constraint: not supported yet; only None.
+            aggregation: kept for the interface: there is one replica.
+            overwrite_with_gradient: not supported; only False.
+            name: last part of its path.
+
+        Raises:
+            ModelError: the shape is not known, or the layer was built before.
+        """
+        self._check_super_called()
+        label = self._where
+        if isinstance(shape, str):
+            raise ModelError(
+                f"{label}: add_weight takes the name as a keyword: add_weight(shape=…, name={shape!r})."
+            )
+        registry.refuse(
+            f"{label}: add_weight",
+            regularizer=regularizer,
+            constraint=constraint,
+            overwrite_with_gradient=overwrite_with_gradient,
+        )
+        if aggregation not in (None, "none", "mean", "sum", "only_first_replica"):
+            raise ModelError(f"{label}: add_weight does not know aggregation={aggregation!r}.")
+        if self._sealed and not self._building:
+            raise ModelError(f"{label}: is built; weights can only be added in __init__ or build.")
+        if self._sealed:
+            raise ModelError(f"{label}: is built already, for an input of shape {self.input_shape}.")
+        if name is None:
+            name = backend.auto_name("variable")
+        if not isinstance(name, str) or "/" in name:
+            raise ModelError(
+                f"{label}: expected the name of a weight to be a string without '/', received {name!r:.80}."
+            )
+        sizes = standardize_shape(() if shape is None else shape, f"{label}: {name}")
+        if None in sizes:
+            raise ModelError(
+                f"{label}: {name} would have shape {sizes}, but the width of the input is not known. "
+                "Give Input() sizes instead of None."
+            )
+        kind = self._weight_type(dtype)
+        if initializer is None:
+            initializer = "glorot_uniform" if kind.startswith("float") else "zeros"
+        function = initializers.get(initializer)
+        assert function is not None
+        value = initializers.initial_value(function, [n or 0 for n in sizes], kind, f"{label}: {name}")
+        around = [layer.name for layer in _scope.get()]
+        if not _scope.get() or _scope.get()[-1] is not self:
+            around.append(self.name)
+        variable = Variable(
+            value, name=name, path="/".join([*around, name]), trainable=bool(trainable), dtype=kind
+        )
+        (self._trainable_variables if trainable else self._non_trainable_variables).append(variable)
+        if not self._trainable:
+            variable.trainable = False
+        return variable
+
+    add_variable = add_weight
+
+    def _weight_type(self, dtype: Any) -> str:
+        if dtype is None:
+            return self.dtype
+        with contextlib.suppress(TypeError):
+            kind = np.dtype(dtype)
+            if kind.kind in "biu":
+                return str(kind)
+        return dtype_name(dtype, self._where)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self._sealed and isinstance(value, (Variable, Layer)):
+            state = [*self._variables(), *self._sublayers()]
+            if not any(value is known for known in state):
+                raise ModelError(
+                    f"{self._where}: is built; {name!r} can only be set to a weight or a layer in __init__ or build."
+                )
+        super().__setattr__(name, value)
+
+    def _attributes(self) -> Iterator[Any]:
+        """Yields the variables, layers and seeds that were set as attributes, in order."""
+        for name, value in list(self.__dict__.items()):
+            if name not in ("_trainable_variables", "_non_trainable_variables", "_arguments"):
+                yield from tensors_in(value)
+
+    def _sublayers(self) -> list[Layer]:
+        return _unique(x for x in self._attributes() if isinstance(x, Layer) and x is not self)
+
+    def _variables(self) -> list[Variable]:
+        """Own weights without those of inner layers: trainable first, as Keras orders them."""
+        set_here = [x for x in self._attributes() if isinstance(x, Variable)]
+        known = _unique([*self._trainable_variables, *self._non_trainable_variables])
+        others = [v for v in set_here if not any(v is k for k in known)]
+        first = [*self._trainable_variables, *(v for v in others if v.trainable)]
+        return _unique([*first, *self._non_trainable_variables, *others])
+
+    def _walk(self) -> list[Layer]:
+        """The layer and all inner layers, each once, outer before inner."""
+        found: dict[int, Layer] = {}
+
+        def visit(layer: Layer) -> None:
+            if id(layer) not in found:
+                found[id(layer)] = layer
+                for inner in layer._sublayers():
+                    visit(inner)
+
+        visit(self)
+        return list(found.values())
+
+    @property
+    def weights(self) -> list[Variable]:
+        """All weights: own ones, then those of inner layers in order."""
+        return _unique(variable for layer in self._walk() for variable in layer._variables())
+
+    @property
+    def trainable_weights(self) -> list[Variable]:
+        """The weights that the optimizer changes."""
+        return [v for v in self.weights if v.trainable] if self.trainable else []
+
+    @property
+    def non_trainable_weights(self) -> list[Variable]:
+        """The weights that the optimizer leaves alone."""
+        return [v for v in self.weights if not v.trainable] if self.trainable else self.weights
+
+    @property
+    def variables(self) -> list[Variable]:
+        """All weights and the states of random seeds."""
+        result: list[Variable] = []
+        for layer in self._walk():
+            result += layer._variables()
+            result += [x.state for x in layer._attributes() if isinstance(x, SeedGenerator)]
+        return _unique(result)
+
+    @property
+    def trainable_variables(self) -> list[Variable]:
+        return [v for v in self.variables if v.trainable] if self.trainable else []
+
+    @property
+    def non_trainable_variables(self) -> list[Variable]:
+        return [v for v in self.variables if not v.trainable] if self.trainable else self.variables
+
+    @property
+    def losses(self) -> list[Any]:
+        """Penalties that the layer adds to the loss: none yet."""
+        return []
+
+    def get_weights(self) -> list[Array]:
+        """Returns the numbers of :attr:`weights`."""
+        return [variable.numpy() for variable in self.weights]
+
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
+        """Sets the numbers of :attr:`weights`; all of them or, on error, none.
+
+        Raises:
+            ModelError: another number of arrays, or of another shape.
+        """
+        own = self.weights
+        if len(weights) != len(own):
+            hint = (
+                "" if self.built else " Build it first: it has no weights before it knows its input's width."
+            )
+            raise ModelError(f"{self._where}: expected {len(own)} weights, received {len(weights)}.{hint}")
+        arrays = [np.asarray(w) for w in weights]
+        for variable, array in zip(own, arrays, strict=True):
+            if array.shape != variable.shape:
+                raise ModelError(
+                    f"{self._where}: expected shape {variable.shape} for {variable.path}, received {array.shape}."
+                )
+        for variable, array in zip(own, arrays, strict=True):
+            variable.assign(array)
+
+    def count_params(self) -> int:
+        """Returns how many numbers the weights have.
+
+        Raises:
+            ModelError: the layer is not built.
+        """
+        if not self.built:
+            raise ModelError(
+                f"{self._where}: has no weights before it is built. Call build(input_shape) first."
+            )
+        return sum(math.prod(variable.shape) for variable in self.weights)
+
+    def save_own_variables(self, store: Any) -> None:
+        """Puts the own weights into ``store`` under ``"0"``, ``"1"``, …"""
+        for index, variable in enumerate(self._variables()):
+            store[str(index)] = variable.value
+
+    def load_own_variables(self, store: Any) -> None:
+        """Takes the own weights from ``store``, as :meth:`save_own_variables` put them.
+
+        Raises:
+            ModelError: another number of arrays, or of another shape.
+        """
+        own = self._variables()
+        if len(store) != len(own):
+            hint = "" if self.built else " The layer is not built."
+            raise ModelError(f"{self._where}: expected {len(own)} weights, received {len(store)}.{hint}")
+        for index, variable in enumerate(own):
+            variable.assign(store[str(index)])
+
+    # -------------------------------------------------------------- build and call
+
+    def build(self, input_shape: Any) -> None:
+        """Makes the weights; a subclass that has any overrides it.
+
+        Args:
+            input_shape: shape of the input, None for the number of rows.
+        """
+        if any(not layer.built for layer in self._sublayers()):
+            # Inner layers are built when they are called, so a trial run builds them.
+            run = functools.partial(self.call, training=False) if self._takes_training else self.call
+            self._infer_output_shape(standardize_shape(input_shape, self._where), run)
+
+    build = _wrap_build(build)
+
+    def _finish_build(self) -> None:
+        self.built = True
+        self._seal()
+        if self._initial_weights is not None:
+            initial, self._initial_weights = self._initial_weights, None
+            self.set_weights(initial)
+
+    def _seal(self) -> None:
+        self._sealed = True
+
+    def _build_at_init(self) -> None:
+        """Marks a layer without weights as built; the last line of its ``__init__``."""
+        if type(self).build is Layer.build:
+            self._finish_build()
+
+    def _maybe_build(self, input_shape: Shape) -> None:
+        if not self.built:
+            self.build(input_shape)
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """Returns the shapes that ``build`` was called with, or None."""
+        shapes = self._build_shapes
+        if not shapes:
+            return None
+        return {"input_shape": next(iter(shapes.values()))} if len(shapes) == 1 else {"shapes_dict": shapes}
+
+    def build_from_config(self, config: Mapping[str, Any] | None) -> None:
+        """Builds for the shapes that :meth:`get_build_config` returned."""
+        if not config or self.built:
+            return
+        if "input_shape" in config:
+            self.build(standardize_shape(config["input_shape"], self._where))
+        elif isinstance(config.get("shapes_dict"), Mapping):
+            shapes = {k: standardize_shape(v, self._where) for k, v in config["shapes_dict"].items()}
+            self.build(**shapes)
+
+    @property
+    def input_shape(self) -> Shape:
+        """Shape of the input, None for the number of rows; an AttributeError if not known."""
+        if self._shapes is not None:
+            return self._shapes[0]
+        shapes = list((self._build_shapes or {}).values())
+        if len(shapes) != 1 or not isinstance(shapes[0], tuple):
+            raise AttributeError(f"{self._where}: has no input shape before it is built.")
+        return shapes[0]
+
+    @property
+    def output_shape(self) -> Shape:
+        """Shape of the output, None for the number of rows; an AttributeError if not known."""
+        return self._shapes[1] if self._shapes is not None else self.compute_output_shape(self.input_shape)
+
+    def compute_output_shape(self, input_shape: Any) -> Shape:
+        """Returns the shape of the output for one of the input, None for the number of rows.
+
+        A layer that does not say is run on a few rows.
+        """
+        return self._infer_output_shape(standardize_shape(input_shape, self._where))
+
+    def _infer_output_shape(
+        self, input_shape: Shape, function: Callable[[Array], Any] | None = None
+    ) -> Shape:
+        """Runs the layer on 2 and on 3 rows: sizes that differ are the number of rows."""
+        results = []
+        for rows in (2, 3):
+            sample = np.full([rows if n is None else n for n in input_shape], 0.5, dtype=self.dtype)
+            with np.errstate(all="ignore"):
+                results.append(np.shape(function(sample) if function else self(sample, training=False)))
+        if len(results[0]) != len(results[1]):
+            raise ModelError(
+                f"{self._where}: its output has another number of axes for another number of rows."
+            )
+        return tuple(a if a == b else None for a, b in zip(*results, strict=True))
+
+    def _array(self, inputs: Any) -> Array:
+        """Returns the input as an array of the type that ``call`` works in."""
+        if isinstance(inputs, Layer):
+            raise UnsupportedError(
+                f"{self._where}: models made by calling layers on Input() are not supported yet. "
+                "Write Sequential([Input(…), layer, layer, …])."
+            )
+        if isinstance(inputs, Mapping) or (
+            isinstance(inputs, (list, tuple))
+            and any(isinstance(x, (np.ndarray, ops.Expression, Layer, Variable)) for x in inputs)
+        ):
+            raise UnsupportedError(f"{self._where}: layers of several inputs are not supported yet.")
+        try:
+            array = np.asarray(inputs)
+        except ValueError as error:
+            raise ModelError(
+                f"{self._where}: expected an array, received {type(inputs).__name__}: {error}."
+            ) from error
+        if array.dtype.kind not in "biuf":
+            raise ModelError(f"{self._where}: expected numbers, received an array of {array.dtype}.")
+        if self.autocast and (array.dtype.kind == "f" or not self._takes_integers):
+            array = array.astype(self.compute_dtype, copy=False)
+        return array
+
+    def _check_input(self, shape: Shape, dtype: str) -> None:
+        """Raises ModelError if an input of this shape and type does not fit."""
+        specs = self.input_spec if isinstance(self.input_spec, (list, tuple)) else [self.input_spec]
+        for spec in specs:
+            expected = spec.complaint(shape, dtype) if spec is not None else None
+            if expected:
+                raise ModelError(f"{self._where}: expected {expected}, received shape {shape} of {dtype}.")
+
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Applies the layer to an array, or to an expression of a formula.
+
+        Args:
+            inputs: array-like of the shape the layer expects, rows first.
+            *args: further arguments of ``call``.
+            **kwargs: those of ``call``; ``training`` is passed on to inner layers, and
+                is left out for a ``call`` that does not take it.
+
+        Raises:
+            ModelError: the shape or the type does not fit.
+        """
+        self._check_super_called()
+        symbolic = isinstance(inputs, ops.Expression)
+        x = inputs if symbolic else self._array(inputs)
+        shape: Shape = tuple(x.shape)
+        training = kwargs.pop("training", None)
+        if training is None:
+            training = _training.get()
+        if training is None:
+            training = self._training_default
+        if training is not None and self._takes_training:
+            kwargs["training"] = training
+        owner = ops.set_owner(self.name) if symbolic else ""
+        token = _training.set(training)
+        try:
+            with _inside(self):
+                self._check_input(shape, str(x.dtype))
+                if not self.built:
+                    self._maybe_build((None, *shape[1:]))
+                    self._check_input(shape, str(x.dtype))
+                return self.call(x, *args, **kwargs)
+        finally:
+            _training.reset(token)
+            if symbolic:
+                ops.set_owner(owner)
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """The formula; every layer overrides it."""
+        raise NotImplementedError(f"{type(self).__name__} must define call(self, inputs).")
+
+    # -------------------------------------------------------------- configuration
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments that make an equal layer, as Keras writes them.
+
+        A class that does not override it gets the arguments its constructor was given.
+
+        Raises:
+            UnsupportedError: one of those cannot be written to a file.
+        """
+        self._check_super_called()
+        dtype = {
+            "module": "keras",
+            "class_name": "DTypePolicy",
+            "config": {"name": self.dtype},
+            "registered_name": None,
+        }
+        config: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "dtype": dtype}
+        if type(self).get_config is not Layer.get_config:
+            return config
+        given = self._given_arguments()
+        parameters = inspect.signature(type(self).__init__).parameters
+        if "name" not in parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            del config["name"]
+        return {**{k: v for k, v in config.items() if k == "name"}, **given, **config}
+
+    def _given_arguments(self) -> dict[str, Any]:
+        """Returns the arguments of the constructor by name, defaults included."""
+        owner = type(self).__name__
+        advice = f"Define get_config() in {owner}."
+        args, kwargs = self._arguments
+        signature = inspect.signature(type(self).__init__)
+        bound = signature.bind(self, *args, **kwargs)
+        bound.apply_defaults()
+        given: dict[str, Any] = {}
+        for name, value in list(bound.arguments.items())[1:]:
+            kind = signature.parameters[name].kind
+            if kind is inspect.Parameter.VAR_KEYWORD:
+                given.update(value)
+            elif kind is inspect.Parameter.VAR_POSITIONAL or kind is inspect.Parameter.POSITIONAL_ONLY:
+                if value or kind is inspect.Parameter.POSITIONAL_ONLY:
+                    raise UnsupportedError(
+                        f"{self._where}: cannot be saved: {name!r} has no keyword. {advice}"
+                    )
+            else:
+                given[name] = value
+        for name in ("name", *(k for k in LEGACY_KEYWORDS if k not in signature.parameters)):
+            given.pop(name, None)
+        for name, value in given.items():
+            if not _is_plain(value):
+                raise UnsupportedError(
+                    f"{self._where}: cannot be saved: its argument {name!r} is {type(value).__name__}. {advice}"
+                )
+        return given
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Makes the layer that :meth:`get_config` described.
+
+        Raises:
+            FileFormatError: an entry is not an argument of the class.
+        """
+        arguments = dict(config)
+        if isinstance(arguments.get("dtype"), Mapping):
+            arguments["dtype"] = dtype_name(arguments["dtype"], cls.__name__)
+        shape = arguments.pop("batch_input_shape", None)  # Keras 2 had it in the first layer
+        parameters = inspect.signature(cls.__init__).parameters
+        later: dict[str, Any] = {}
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            later = {
+                k: arguments.pop(k)
+                for k in ("name", "trainable", "dtype")
+                if k in arguments and k not in parameters
+            }
+        try:
+            layer = cls(**arguments)
+        except TypeError as error:
+            raise FileFormatError(f"{cls.__name__}: its configuration does not fit: {error}") from error
+        if later.get("trainable") is False:
+            layer.trainable = False
+        if shape is not None:
+            layer._batch_shape_argument = standardize_shape(shape, f"{cls.__name__}: batch_input_shape")
+        return layer
+
+    # -------------------------------------------------------------- what Keras has and this has not
+
+    def add_loss(self, loss: Any) -> None:
+        """Not supported yet."""
+        raise UnsupportedError(f"{self._where}: add_loss is not supported yet.")
+
+    def add_metric(self, *args: Any, **kwargs: Any) -> None:
+        """Not supported; give metrics to ``compile``."""
+        raise UnsupportedError(f"{self._where}: add_metric is not supported. Give metrics to compile().")
+
+    def quantize(self, mode: Any = None, **kwargs: Any) -> None:
+        """Not supported yet."""
+        raise UnsupportedError(f"{self._where}: quantize({mode!r}) is not supported yet.")
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(map(_is_plain, value.values()))
+    return value is None or isinstance(value, (str, int, float, bool))
+
+
+# ------------------------------------------------------------------ files
+
+
+def plain(value: Any) -> Any:
+    """Returns a configuration as JSON can hold it, objects in it serialized."""
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return {"class_name": "__numpy__", "config": {"value": value.tolist(), "dtype": str(value.dtype)}}
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(plain, value)) if type(value) in (list, tuple) else list(map(plain, value))
+    if isinstance(value, Layer):
+        return serialize(value)
+    for kind in registry.KINDS:
+        if registry.registered(kind).get(type(value).__name__) is type(value):
+            return registry.serialize(value, kind)
+    if inspect.isfunction(value) or hasattr(value, "get_config"):
+        return registry.serialize(value, "activations")
+    raise UnsupportedError(f"A configuration holds {type(value).__name__}, which cannot be saved.")
+
+
+def serialize(layer: Layer) -> dict[str, Any]:
+    """Returns Keras' serialized form of a layer or a model.
+
+    The form is ``{"module", "class_name", "config", "registered_name"}``, with
+    ``build_config`` for a layer that was built, and ``compile_config`` for a model.
+    """
+    cls = type(layer)
+    if MODELS.get(cls.__name__) is cls:
+        module: str | None = "keras"
+    elif registry.registered("layers").get(cls.__name__) is cls:
+        module = "keras.layers"
+    else:
+        module = None
+    form: dict[str, Any] = {
+        "module": module,
+        "class_name": cls.__name__,
+        "config": plain(layer.get_config()),
+        "registered_name": None if module else registry.registered_name(cls) or cls.__name__,
+    }
+    build_config = layer.get_build_config()
+    if build_config is not None:
+        form["build_config"] = plain(build_config)
+    compile_config = getattr(layer, "get_compile_config", None)
+    if compile_config is not None:
+        form["compile_config"] = plain(
+            (compile_config() if getattr(layer, "compiled", False) else None) or {}
+        )
+    return form
+
+
+def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """Makes the layer that :func:`serialize` described; it is not built or compiled.
+
+    Nothing is imported because a file names it: classes are those of nncompile, those
+    registered, and those in ``custom_objects``.
+
+    Raises:
+        FileFormatError: the form is not one of Keras'.
+        UnsupportedError: the class is not known.
+    """
+    layer = registry.deserialize(config, "layers", {**MODELS, **(custom_objects or {})})
+    if inspect.isclass(layer) and issubclass(layer, Layer):
+        layer = layer()
+    if not isinstance(layer, Layer):
+        raise FileFormatError(f"layers: expected a layer, received {config!r:.80}.")
+    return layer

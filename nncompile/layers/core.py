@@ -1,0 +1,377 @@
+"""Input, Dense, Activation and Flatten."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import activations, initializers, ops, registry
+from ..errors import ModelError, UnsupportedError
+from ..registry import register
+from ..variables import Variable
+from .base import InputSpec, Layer, Shape, legacy_keywords, standardize_shape
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+@register("layers")
+class InputLayer(Layer):
+    """What the rows that a model takes look like; :func:`Input` makes it.
+
+    Args:
+        shape: sizes of a row, for example ``(784,)``.
+        batch_size: number of rows; kept for the reader, any number is accepted.
+        dtype: ``"float32"`` or ``"float64"``. Integer data may be given as it is.
+        sparse: not supported; only False.
+        ragged: not supported; only False.
+        batch_shape: sizes with the number of rows, instead of ``shape``.
+        input_tensor: not supported; only None.
+        optional: not supported; only False.
+        name: any string without ``/``.
+        **kwargs: ``input_shape`` and ``batch_input_shape``, the old spellings.
+
+    Raises:
+        ModelError: there is no shape, or two, or a size that is not positive.
+    """
+
+    @legacy_keywords(input_shape="shape", batch_input_shape="batch_shape", input_dtype="dtype")
+    def __init__(
+        self,
+        shape: Sequence[int | None] | None = None,
+        batch_size: int | None = None,
+        dtype: Any = None,
+        sparse: bool | None = None,
+        ragged: bool | None = None,
+        batch_shape: Sequence[int | None] | None = None,
+        input_tensor: Any = None,
+        optional: bool = False,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        integers = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+        kind = dtype.__name__ if isinstance(dtype, type) else getattr(dtype, "name", dtype)
+        if kind in integers:
+            raise UnsupportedError(
+                f"Input: dtype={kind!r} is not supported yet. Leave it out: integer data is accepted anyway."
+            )
+        super().__init__(dtype=dtype, name=name, **kwargs)
+        where = f"Input {self.name!r}"
+        registry.refuse(where, sparse=sparse, ragged=ragged, input_tensor=input_tensor, optional=optional)
+        if batch_shape is not None and (shape is not None or batch_size is not None):
+            other = "shape" if shape is not None else "batch_size"
+            raise ModelError(f"{where}: expected either {other} or batch_shape, received both.")
+        if batch_shape is not None:
+            sizes = standardize_shape(batch_shape, where)
+            if not sizes:
+                raise ModelError(
+                    f"{where}: expected batch_shape to begin with the number of rows, received ()."
+                )
+        elif shape is not None:
+            sizes = (
+                *standardize_shape((batch_size,), f"{where}: batch_size"),
+                *standardize_shape(shape, where),
+            )
+        else:
+            raise ModelError(f"{where}: expected a shape, for example Input((784,)).")
+        if 0 in sizes:
+            raise ModelError(f"{where}: expected positive sizes, received {sizes}.")
+        self._batch_shape: Shape = sizes
+        self.sparse = False
+        self.ragged = False
+        self.optional = False
+        self._shapes = (sizes, sizes)
+        self._finish_build()
+
+    @property
+    def batch_shape(self) -> Shape:
+        """Shape of a batch, None for any number of rows."""
+        return self._batch_shape
+
+    @property
+    def shape(self) -> Shape:
+        """The same, as a Keras tensor has it."""
+        return self._batch_shape
+
+    def call(self, inputs: Any) -> Any:
+        return inputs
+
+    def compute_output_shape(self, input_shape: Any) -> Shape:
+        return standardize_shape(input_shape, self._where)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "batch_shape": self.batch_shape,
+            "dtype": self.dtype,
+            "sparse": False,
+            "ragged": False,
+            "name": self.name,
+            "optional": False,
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        arguments = dict(config)
+        if "batch_input_shape" in arguments:  # written by Keras 2
+            arguments["batch_shape"] = arguments.pop("batch_input_shape")
+        return super().from_config(arguments)
+
+
+def Input(
+    shape: Sequence[int | None] | None = None,
+    batch_size: int | None = None,
+    dtype: Any = None,
+    sparse: bool | None = None,
+    ragged: bool | None = None,
+    batch_shape: Sequence[int | None] | None = None,
+    name: str | None = None,
+    tensor: Any = None,
+    optional: bool = False,
+) -> InputLayer:
+    """Says what the rows look like that a model takes; the first thing in a Sequential.
+
+    Args:
+        shape: sizes of a row, for example ``(784,)``.
+        batch_size: number of rows; kept for the reader, any number is accepted.
+        dtype: ``"float32"`` or ``"float64"``. Integer data may be given as it is.
+        sparse: not supported; only False.
+        ragged: not supported; only False.
+        batch_shape: sizes with the number of rows, instead of ``shape``.
+        name: any string without ``/``.
+        tensor: not supported; only None.
+        optional: not supported; only False.
+
+    Raises:
+        ModelError: there is no shape, or two, or a size that is not positive.
+    """
+    return InputLayer(
+        shape=shape,
+        batch_size=batch_size,
+        dtype=dtype,
+        sparse=sparse,
+        ragged=ragged,
+        batch_shape=batch_shape,
+        input_tensor=tensor,
+        optional=optional,
+        name=name,
+    )
+
+
+def _activated_shape(layer: Layer, activation: Any, shape: Shape) -> Shape:
+    """Returns the shape after an activation; a user's own may change the width."""
+    if activation in registry.registered("activations").values():
+        return shape
+    return layer._infer_output_shape(shape, activation)
+
+
+@register("layers")
+class Dense(Layer):
+    """``activation(x · kernel + bias)`` over the last axis.
+
+    Input ``(batch, …, features)``, output ``(batch, …, units)``. Weights: ``kernel``
+    (features, units), then ``bias`` (units).
+
+    Args:
+        units: number of outputs.
+        activation: name or function; None for the identity.
+        use_bias: whether there is a bias.
+        kernel_initializer: of the kernel.
+        bias_initializer: of the bias.
+        kernel_regularizer: not supported yet; only None.
+        bias_regularizer: not supported yet; only None.
+        activity_regularizer: not supported yet; only None.
+        kernel_constraint: not supported yet; only None.
+        bias_constraint: not supported yet; only None.
+        lora_rank: not supported; only None.
+        lora_alpha: not supported; only None.
+        quantization_config: not supported; only None.
+        **kwargs: those of :class:`Layer`, and the spellings of Keras 1 and 2.
+
+    Raises:
+        ModelError: ``units`` is not a positive integer, or another argument is wrong.
+        UnsupportedError: an argument that Keras has and nncompile has not.
+        TypeError: a keyword that neither has; the nearest is named.
+    """
+
+    _takes_integers = False
+
+    @legacy_keywords(
+        output_dim="units",
+        init="kernel_initializer",
+        bias="use_bias",
+        W_regularizer="kernel_regularizer",
+        b_regularizer="bias_regularizer",
+        W_constraint="kernel_constraint",
+        b_constraint="bias_constraint",
+    )
+    def __init__(
+        self,
+        units: int,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        lora_rank: int | None = None,
+        lora_alpha: float | None = None,
+        quantization_config: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        owner = type(self).__name__
+        if isinstance(units, (bool, np.bool_)) or not isinstance(units, (int, np.integer)) or units < 1:
+            raise ModelError(f"{owner}: expected units to be a positive integer, received {units!r:.80}.")
+        if not isinstance(use_bias, (bool, np.bool_)):
+            raise ModelError(f"{owner}: expected use_bias to be True or False, received {use_bias!r:.80}.")
+        registry.refuse(
+            owner,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+            lora_rank=lora_rank,
+            lora_alpha=lora_alpha,
+            quantization_config=quantization_config,
+        )
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        self.units = int(units)
+        self.activation = activations.get(activation)
+        self.use_bias = bool(use_bias)
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.input_spec = InputSpec(min_ndim=2)
+        self.supports_masking = True
+
+    kernel: Variable
+    bias: Variable | None
+
+    def build(self, input_shape: Any) -> None:
+        shape = standardize_shape(input_shape, self._where)
+        self._check_input(shape, self.dtype)
+        width = shape[-1]
+        if width is None:
+            raise ModelError(
+                f"{self._where}: expected to know the width of its input, received shape {shape}. "
+                "Give Input() a size instead of None."
+            )
+        self.kernel = self.add_weight(
+            shape=(width, self.units), initializer=self.kernel_initializer, name="kernel"
+        )
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(shape=(self.units,), initializer=self.bias_initializer, name="bias")
+        self.input_spec = InputSpec(min_ndim=2, axes={-1: width})
+
+    def _check_input(self, shape: Shape, dtype: str) -> None:
+        if len(shape) < 2:
+            raise ModelError(
+                f"{self._where}: expected (batch, features), received shape {shape}. "
+                "Give one row as x[None, :], one feature as x[:, None]."
+            )
+        width = self.input_spec.axes.get(-1) if self.input_spec is not None else None
+        if width is not None and shape[-1] not in (width, None):
+            flat = math.prod(n or 1 for n in shape[1:])
+            advice = "Put Flatten() before it." if flat == width else "Its weights were made for that width."
+            raise ModelError(f"{self._where}: expected {width} features, received shape {shape}. {advice}")
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        x = ops.matmul(inputs, self.kernel)
+        if self.bias is not None:
+            x = ops.add(x, self.bias)
+        return self.activation(x)
+
+    def compute_output_shape(self, input_shape: Any) -> Shape:
+        shape = standardize_shape(input_shape, self._where)
+        return _activated_shape(self, self.activation, (*shape[:-1], self.units))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "activation": activations.serialize(self.activation),
+            "use_bias": self.use_bias,
+            "kernel_initializer": initializers.serialize(self.kernel_initializer),
+            "bias_initializer": initializers.serialize(self.bias_initializer),
+            "kernel_regularizer": None,
+            "bias_regularizer": None,
+            "kernel_constraint": None,
+            "bias_constraint": None,
+            "quantization_config": None,
+        }
+
+    def enable_lora(self, rank: int, *args: Any, **kwargs: Any) -> None:
+        """Not supported yet."""
+        raise UnsupportedError(f"{self._where}: enable_lora({rank!r}) is not supported yet.")
+
+
+@register("layers")
+class Activation(Layer):
+    """Applies a function to its input.
+
+    Args:
+        activation: name or function; None for the identity.
+        **kwargs: those of :class:`Layer`.
+    """
+
+    _takes_integers = False
+
+    @legacy_keywords()
+    def __init__(self, activation: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.activation = activations.get(activation)
+        self.supports_masking = True
+        self._build_at_init()
+
+    def call(self, inputs: Any) -> Any:
+        return self.activation(inputs)
+
+    def compute_output_shape(self, input_shape: Any) -> Shape:
+        return _activated_shape(self, self.activation, standardize_shape(input_shape, self._where))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "activation": activations.serialize(self.activation)}
+
+
+@register("layers")
+class Flatten(Layer):
+    """Makes one axis of all but the first: ``(batch, …)`` becomes ``(batch, product)``.
+
+    Args:
+        data_format: ``"channels_last"``, or None for it. ``"channels_first"`` is
+            accepted for inputs of one or two axes, where it means the same.
+        **kwargs: those of :class:`Layer`.
+    """
+
+    @legacy_keywords()
+    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        wanted = "channels_last" if data_format is None else str(data_format).lower()
+        if wanted not in ("channels_last", "channels_first"):
+            raise ModelError(
+                f"{self._where}: expected data_format 'channels_last' or 'channels_first', received {data_format!r:.80}."
+            )
+        self.data_format = wanted
+        self.input_spec = InputSpec(min_ndim=1)
+
+    def _check_input(self, shape: Shape, dtype: str) -> None:
+        super()._check_input(shape, dtype)
+        if self.data_format == "channels_first" and len(shape) > 2:
+            raise UnsupportedError(
+                f"{self._where}: data_format='channels_first' is not supported for an input of shape {shape}."
+            )
+
+    def call(self, inputs: Any) -> Any:
+        return ops.reshape(inputs, (-1, math.prod(1 if n is None else n for n in ops.shape(inputs)[1:])))
+
+    def compute_output_shape(self, input_shape: Any) -> Shape:
+        rows, *rest = standardize_shape(input_shape, self._where)
+        return (rows, None if None in rest else math.prod(n or 0 for n in rest))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "data_format": self.data_format}

@@ -1,0 +1,695 @@
+"""Operations of formulas, with the names of ``keras.ops``.
+
+Given arrays an operation computes with NumPy; given an :class:`Expression` it builds
+one. A formula written with these names is therefore its own NumPy reference and the
+source of its C and of its gradient.
+
+A formula works on one row at a time: an expression is a number, a value per row
+(*row*), or a value per row and column (*element*). Reductions are over the last axis.
+As in NumPy, a reduction drops that axis unless ``keepdims=True``, and only with it can
+the result meet elements again.
+
+Python numbers and hyper-parameters are typed weakly, as in NumPy 2 and JAX: among
+themselves they are computed in double precision, and they take the element type when
+they meet a tensor or the step.
+"""
+
+from __future__ import annotations
+
+import builtins
+import math
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import config
+from .errors import ModelError
+from .variables import Variable
+
+Array = NDArray[Any]
+
+NUMBER, UNIFORM, ROW, ELEMENT = range(4)
+"""Levels: a Python number, one value per step, one per row, one per row and column."""
+
+Gradients = tuple["Expression | None", ...]
+
+
+class Expression:
+    """A node of a formula; equal expressions are the same object.
+
+    Attributes:
+        op: name of a primitive, or one of ``symbol``, ``constant``, ``weight``,
+            ``matmul``, ``reshape``, ``noise``, ``column``, ``expand``, ``custom``.
+        args: operands.
+        value: what else the node is made of: the number of a constant, the name of a
+            symbol, the variable of a weight.
+        level: NUMBER, UNIFORM, ROW or ELEMENT.
+        shape: as NumPy would say, None for the number of rows.
+        mask: whether it is a truth value.
+        name: what its author called it, for the C that is printed.
+        owner: name of the layer in whose ``call`` it was made.
+    """
+
+    __slots__ = ("__weakref__", "args", "level", "mask", "name", "op", "owner", "shape", "value")
+    __array_ufunc__ = None  # NumPy hands its operators over to ours
+
+    op: str
+    args: tuple[Expression, ...]
+    value: Any
+    level: int
+    shape: tuple[int | None, ...]
+    mask: bool
+    name: str
+    owner: str
+
+    @property
+    def dtype(self) -> str:
+        return config.floatx()
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __add__(self, other: Any) -> Any:
+        return add(self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return add(other, self)
+
+    def __sub__(self, other: Any) -> Any:
+        return subtract(self, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return subtract(other, self)
+
+    def __mul__(self, other: Any) -> Any:
+        return multiply(self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return multiply(other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return divide(self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return divide(other, self)
+
+    def __pow__(self, other: Any) -> Any:
+        return power(self, other)
+
+    def __rpow__(self, other: Any) -> Any:
+        return power(other, self)
+
+    def __neg__(self) -> Any:
+        return negative(self)
+
+    def __abs__(self) -> Any:
+        return abs(self)
+
+    def __lt__(self, other: Any) -> Any:
+        return less(self, other)
+
+    def __le__(self, other: Any) -> Any:
+        return less_equal(self, other)
+
+    def __gt__(self, other: Any) -> Any:
+        return greater(self, other)
+
+    def __ge__(self, other: Any) -> Any:
+        return greater_equal(self, other)
+
+    def __bool__(self) -> NoReturn:
+        raise ModelError(
+            "A formula cannot branch on a value that is only known when it runs: use ops.where(condition, a, b)."
+        )
+
+    def __float__(self) -> NoReturn:
+        raise ModelError("A formula has no number before it runs: leave float() and int() out of it.")
+
+    __int__ = __float__
+
+    def __array__(self, *_: Any, **__: Any) -> NoReturn:
+        raise ModelError("A formula must use nncompile.ops, not NumPy functions, so that it can become C.")
+
+    def __repr__(self) -> str:
+        inner = ", ".join(a.name or repr(a) for a in self.args)
+        if self.op in ("constant", "symbol", "weight"):
+            return str(getattr(self.value, "path", self.value))
+        return f"{self.op}({inner})"
+
+
+# ------------------------------------------------------------------ primitives
+
+
+@dataclass(frozen=True)
+class Primitive:
+    """One row of the table of primitives.
+
+    Attributes:
+        numpy: its meaning on arrays.
+        gradient: ``(g, y, *args)`` to a gradient per argument: ``g`` is the gradient of
+            the result ``y``. Stated in ``y`` where that saves keeping an argument.
+        c: how it is printed, over ``vec`` or ``real``.
+        cost: rough number of arithmetic instructions, to decide what is worth keeping.
+        kind: ``map``, ``mask`` (gives a truth value) or ``reduce``.
+    """
+
+    numpy: Callable[..., Any]
+    gradient: Callable[..., Gradients] | None
+    c: str
+    cost: int = 1
+    kind: str = "map"
+
+
+def _share_of_maximum(g: Any, y: Any, x: Any) -> Any:
+    hit = cast(equal(x, y), None)
+    return g * hit / sum(hit, axis=-1, keepdims=True)
+
+
+def _np_sigmoid(x: Any) -> Any:
+    x = np.asarray(x)
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1 / (1 + e), e / (1 + e)).astype(e.dtype)
+
+
+_np_erf = np.vectorize(math.erf, otypes=[float])
+
+# fmt: off
+PRIMITIVES: dict[str, Primitive] = {
+    "add":           Primitive(np.add,           lambda g, y, a, b: (g, g),                            "{} + {}"),
+    "subtract":      Primitive(np.subtract,      lambda g, y, a, b: (g, -g),                           "{} - {}"),
+    "multiply":      Primitive(np.multiply,      lambda g, y, a, b: (g * b, g * a),                    "{} * {}"),
+    "divide":        Primitive(np.true_divide,   lambda g, y, a, b: (g / b, -(g / b) * y),             "{} / {}", 8),
+    "negative":      Primitive(np.negative,      lambda g, y, x: (-g,),                                "-{}"),
+    "abs":           Primitive(np.abs,           lambda g, y, x: (g * sign(x),),                       "nn_abs"),
+    "sign":          Primitive(np.sign,          None,                                                 "nn_sign", 3),
+    "floor":         Primitive(np.floor,         None,                                                 "nn_floor", 2),
+    "round":         Primitive(np.round,         None,                                                 "nn_round", 2),
+    "sqrt":          Primitive(np.sqrt,          lambda g, y, x: (g * 0.5 / y,),                       "nn_sqrt", 10),
+    "rsqrt":         Primitive(lambda x: 1 / np.sqrt(x), lambda g, y, x: (g * -0.5 * y / x,),          "nn_rsqrt", 18),
+    "exp":           Primitive(np.exp,           lambda g, y, x: (g * y,),                             "nn_exp", 14),
+    "expm1":         Primitive(np.expm1,         lambda g, y, x: (g * (y + 1.0),),                     "nn_expm1", 20),
+    "log":           Primitive(np.log,           lambda g, y, x: (g / x,),                             "nn_log", 18),
+    "log1p":         Primitive(np.log1p,         lambda g, y, x: (g / (x + 1.0),),                     "nn_log1p", 22),
+    "tanh":          Primitive(np.tanh,          lambda g, y, x: (g * (1.0 - y * y),),                 "nn_tanh", 24),
+    "sigmoid":       Primitive(_np_sigmoid,      lambda g, y, x: (g * (y * (1.0 - y)),),               "nn_sigmoid", 24),
+    "erf":           Primitive(_np_erf,          lambda g, y, x: (g * exp(-x * x) * 1.1283791670955126,), "nn_erf", 30),
+    "power":         Primitive(np.power,         lambda g, y, a, b: (g * b * power(a, b - 1.0), g * y * log(a)), "nn_pow", 40),
+    "maximum":       Primitive(np.maximum,       lambda g, y, a, b: (where(y > b, g, 0.0), where(y > b, 0.0, g)), "nn_max"),
+    "minimum":       Primitive(np.minimum,       lambda g, y, a, b: (where(y < b, g, 0.0), where(y < b, 0.0, g)), "nn_min"),
+    "where":         Primitive(np.where,         lambda g, y, c, a, b: (None, where(c, g, 0.0), where(c, 0.0, g)), "nn_select"),
+    "cast":          Primitive(lambda x: x * 1,  None,                                                 "nn_from_mask"),
+    "stop_gradient": Primitive(lambda x: x,      None,                                                 "{}", 0),
+    "equal":         Primitive(np.equal,         None, "nn_eq", 1, "mask"),
+    "not_equal":     Primitive(np.not_equal,     None, "nn_ne", 1, "mask"),
+    "less":          Primitive(np.less,          None, "nn_lt", 1, "mask"),
+    "less_equal":    Primitive(np.less_equal,    None, "nn_le", 1, "mask"),
+    "greater":       Primitive(np.greater,       None, "nn_gt", 1, "mask"),
+    "greater_equal": Primitive(np.greater_equal, None, "nn_ge", 1, "mask"),
+    "logical_and":   Primitive(np.logical_and,   None, "nn_and", 1, "mask"),
+    "logical_or":    Primitive(np.logical_or,    None, "nn_or", 1, "mask"),
+    "logical_not":   Primitive(np.logical_not,   None, "nn_not", 1, "mask"),
+    "sum":           Primitive(np.sum,           lambda g, y, x: (g,),                                 "sum", 1, "reduce"),
+    "max":           Primitive(np.max,           lambda g, y, x: (_share_of_maximum(g, y, x),),        "max", 1, "reduce"),
+    "min":           Primitive(np.min,           lambda g, y, x: (_share_of_maximum(g, y, x),),        "min", 1, "reduce"),
+    "argmax":        Primitive(np.argmax,        None,                                                 "argmax", 2, "reduce"),
+}
+# fmt: on
+
+_COMMUTATIVE = ("add", "multiply", "equal", "not_equal", "logical_and", "logical_or")
+
+# ------------------------------------------------------------------ building expressions
+
+_nodes: weakref.WeakValueDictionary[Any, Expression] = weakref.WeakValueDictionary()
+_owner = ""
+
+
+def set_owner(name: str) -> str:
+    """Sets the layer that new expressions belong to; returns the one before."""
+    global _owner
+    before, _owner = _owner, name
+    return before
+
+
+def node(
+    op: str,
+    args: tuple[Expression, ...] = (),
+    value: Any = None,
+    *,
+    level: int,
+    shape: tuple[int | None, ...] = (),
+    mask: bool = False,
+) -> Expression:
+    """Returns the one expression that is made of these parts."""
+    token = repr(value) if isinstance(value, (float, int, str)) else id(value)
+    key = (op, *map(id, args), token, level, shape)
+    found = _nodes.get(key)
+    if found is None:
+        found = Expression()
+        found.op, found.args, found.value = op, args, value
+        found.level, found.shape, found.mask = level, shape, mask
+        found.name, found.owner = "", _owner
+        _nodes[key] = found
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Symbol:
+    """What a symbol leaf stands for; two of one name are two things."""
+
+    path: str
+
+
+def symbol(name: str, level: int, shape: tuple[int | None, ...] = ()) -> Expression:
+    """Returns a new leaf called ``name``: an input of a formula.
+
+    It is new each time, so that formulas traced from it share nothing, names of
+    intermediate values included, with what was traced before.
+    """
+    made = node("symbol", (), Symbol(name), level=level, shape=shape)
+    made.name = name
+    return made
+
+
+def constant(value: float) -> Expression:
+    """Returns a literal number."""
+    return node("constant", (), float(value), level=NUMBER)
+
+
+def column() -> Expression:
+    """Returns the leaf that is the number of its column: 0, 1, 2, …"""
+    return node("column", level=ELEMENT)
+
+
+def noise(shape: Sequence[int | None], seed: object = None) -> Expression:
+    """Returns a leaf of independent random numbers, uniform in [0, 1).
+
+    Args:
+        shape: as of the expression that it will meet.
+        seed: any object; leaves of one object are the same numbers.
+    """
+    return node("noise", (), seed if seed is not None else object(), level=ELEMENT, shape=tuple(shape))
+
+
+def _lift(x: Any) -> Expression:
+    """Makes an operand of whatever met an expression."""
+    if isinstance(x, Expression):
+        return x
+    if isinstance(x, Variable):
+        if x.shape == ():
+            return node("weight", (), x, level=UNIFORM)
+        if len(x.shape) != 1:
+            raise ModelError(
+                f"{x.path}: a weight of shape {x.shape} can meet a formula only through ops.matmul; "
+                "weights of one number per feature can be used anywhere."
+            )
+        return node("weight", (), x, level=ELEMENT, shape=x.shape)
+    if isinstance(x, (bool, int, float, np.integer, np.floating, np.bool_)) or np.ndim(x) == 0:
+        return constant(float(x))
+    raise ModelError(
+        f"A formula met an array of shape {np.shape(x)}: make it a weight (add_weight) or give single numbers."
+    )
+
+
+def _as_number(x: Expression) -> Expression:
+    return cast(x, None) if x.mask else x
+
+
+def _broadcast(shapes: Sequence[tuple[int | None, ...]]) -> tuple[int | None, ...]:
+    rank = builtins.max(map(len, shapes))
+    result: list[int | None] = []
+    for position in range(-rank, 0):
+        sizes = {s[position] for s in shapes if len(s) >= -position} - {1}
+        known = {s for s in sizes if s is not None}
+        if len(known) > 1:
+            raise ModelError(f"A formula combines shapes {' and '.join(map(str, shapes))}, which do not fit.")
+        result.append(known.pop() if known and None not in sizes else None if sizes else 1)
+    return tuple(result)
+
+
+def _kept(x: Expression) -> bool:
+    return x.op == "expand"
+
+
+def _expand(x: Expression) -> Expression:
+    """A row value as a column of one: what keepdims=True gives."""
+    return node("expand", (x,), level=ROW, shape=(*x.shape, 1)) if x.level == ROW and not _kept(x) else x
+
+
+def _strip(x: Expression) -> Expression:
+    return x.args[0] if _kept(x) else x
+
+
+def _symbolic(op: str, *operands: Any) -> Expression:
+    """Builds a map or mask primitive, simplified."""
+    args = tuple(map(_lift, operands))
+    if op not in ("logical_and", "logical_or", "logical_not", "cast"):
+        first = 1 if op == "where" else 0
+        args = (*args[:first], *map(_as_number, args[first:]))
+    level = builtins.max(a.level for a in args)
+    rows = [a for a in args if a.level == ROW]
+    kept = any(map(_kept, rows))
+    if rows and ((level == ELEMENT or kept) and not all(map(_kept, rows))):
+        raise ModelError(
+            f"ops.{op}: a value per row meets values per row and column; "
+            "keep the axis of the reduction: ops.sum(x, axis=-1, keepdims=True)."
+        )
+    shape = _broadcast([a.shape for a in args])
+    args = tuple(map(_strip, args))
+    simple = _simplify(op, args)
+    if simple is not None:
+        result = simple
+    else:
+        if level == ROW and kept:
+            shape = shape[:-1]
+        if op in _COMMUTATIVE and (op, id(args[1]), id(args[0]), id(None), level, shape) in _nodes:
+            args = (args[1], args[0])
+        result = node(op, args, level=level, shape=shape, mask=PRIMITIVES[op].kind == "mask")
+    return _expand(result) if kept and result.level == ROW else result
+
+
+def _simplify(op: str, args: tuple[Expression, ...]) -> Expression | None:
+    """Rules that keep every bit of the result, but for the sign of a zero."""
+    value = [a.value if a.op == "constant" else None for a in args]
+    if PRIMITIVES[op].kind == "map" and op != "where" and None not in value:
+        return constant(_fold(op, value))
+    a, b = (args[0], value[0]), (args[-1], value[-1])
+    if op == "add":
+        return b[0] if a[1] == 0 else a[0] if b[1] == 0 else None
+    if op == "subtract":
+        return a[0] if b[1] == 0 else negative(b[0]) if a[1] == 0 else None
+    if op == "multiply":
+        for (_, number), (other, _) in ((a, b), (b, a)):
+            if number == 1:
+                return other
+            if number == -1:
+                return negative(other)
+        return None
+    if op == "divide":
+        return a[0] if b[1] == 1 else None
+    if op == "negative":
+        return a[0].args[0] if a[0].op == "negative" else None
+    if op == "power" and b[1] is not None:
+        known: dict[float, Callable[[Any], Any]] = {1.0: lambda x: x, 2.0: square, 0.5: sqrt, -1.0: lambda x: 1.0 / x}
+        return known[b[1]](a[0]) if b[1] in known else None
+    if op in ("maximum", "minimum") and a[1] is not None:
+        return _symbolic(op, b[0], a[0])
+    return None
+
+
+def _fold(op: str, value: Sequence[Any]) -> float:
+    with np.errstate(all="ignore"):
+        return float(PRIMITIVES[op].numpy(*value))
+
+
+def _number_or_array(x: Any) -> Any:
+    """Numbers stay Python's, so that they are typed weakly; the rest becomes an array."""
+    if isinstance(x, Variable):
+        return x.value
+    if isinstance(x, (bool, int, float, np.ndarray, np.generic)):
+        return x
+    array = np.asarray(x)
+    return array.astype(config.floatx()) if array.dtype in (np.float64, np.int64) else array
+
+
+def _symbols(*args: Any) -> bool:
+    return any(isinstance(a, Expression) for a in args)
+
+
+def _apply(op: str, *args: Any) -> Any:
+    if _symbols(*args):
+        return _symbolic(op, *args)
+    numbers = [_number_or_array(a) for a in args]
+    with np.errstate(all="ignore"):
+        result = PRIMITIVES[op].numpy(*numbers)
+    wanted = [n.dtype for n in numbers if isinstance(n, (np.ndarray, np.generic)) and n.dtype.kind == "f"]
+    return result.astype(wanted[0]) if op == "erf" and wanted else result
+
+
+def _reduce(op: str, x: Any, axis: int | None, keepdims: bool) -> Any:
+    if not isinstance(x, Expression):
+        array = np.asarray(_number_or_array(x))
+        if op == "argmax":
+            return np.argmax(array, axis=axis, keepdims=keepdims)
+        return PRIMITIVES[op].numpy(array, axis=axis, keepdims=keepdims)
+    if axis != -1 and axis != len(x.shape) - 1:
+        raise ModelError(f"ops.{op}: a formula reduces over the last axis: axis=-1 expected, {axis} received.")
+    x = _as_number(x)
+    if x.level == ROW:  # one column, or none
+        if not _kept(x):
+            raise ModelError(f"ops.{op}: there is no column left to reduce over.")
+        result = constant(0.0) if op == "argmax" else x.args[0]
+    elif x.level < ROW:
+        raise ModelError(f"ops.{op}: expected values per row and column, received a single number.")
+    else:
+        result = node(op, (x,), level=ROW, shape=x.shape[:-1])
+    return _expand(result) if keepdims else result
+
+
+# ------------------------------------------------------------------ the public operations
+
+
+def _unary(name: str, text: str) -> Callable[[Any], Any]:
+    def operation(x: Any) -> Any:
+        return _apply(name, x)
+
+    operation.__name__, operation.__doc__ = name, text
+    return operation
+
+
+def _binary(name: str, text: str) -> Callable[[Any, Any], Any]:
+    def operation(x1: Any, x2: Any) -> Any:
+        return _apply(name, x1, x2)
+
+    operation.__name__, operation.__doc__ = name, text
+    return operation
+
+
+add = _binary("add", "x1 + x2")
+subtract = _binary("subtract", "x1 - x2")
+multiply = _binary("multiply", "x1 * x2")
+divide = _binary("divide", "x1 / x2")
+power = _binary("power", "x1 to the power of x2")
+maximum = _binary("maximum", "The larger of two, NaN if either is.")
+minimum = _binary("minimum", "The smaller of two, NaN if either is.")
+equal = _binary("equal", "x1 == x2")
+not_equal = _binary("not_equal", "x1 != x2")
+less = _binary("less", "x1 < x2")
+less_equal = _binary("less_equal", "x1 <= x2")
+greater = _binary("greater", "x1 > x2")
+greater_equal = _binary("greater_equal", "x1 >= x2")
+negative = _unary("negative", "-x")
+abs = absolute = _unary("abs", "|x|")  # noqa: A001 - the name in keras.ops
+sign = _unary("sign", "-1, 0 or 1")
+floor = _unary("floor", "The largest integer that is not larger.")
+round = _unary("round", "The nearest integer, halves to even.")  # noqa: A001 - the name in keras.ops
+sqrt = _unary("sqrt", "Square root.")
+rsqrt = _unary("rsqrt", "1 / sqrt(x)")
+exp = _unary("exp", "e^x")
+expm1 = _unary("expm1", "e^x - 1, exact near 0.")
+log = _unary("log", "Natural logarithm.")
+log1p = _unary("log1p", "log(1 + x), exact near 0.")
+tanh = _unary("tanh", "Hyperbolic tangent.")
+sigmoid = _unary("sigmoid", "1 / (1 + e^-x)")
+erf = _unary("erf", "The error function.")
+
+
+def _truth(x: Any) -> Any:
+    return not_equal(x, 0.0) if isinstance(x, Expression) and not x.mask else x
+
+
+def logical_and(x1: Any, x2: Any) -> Any:
+    """Whether both hold."""
+    return _apply("logical_and", _truth(x1), _truth(x2))
+
+
+def logical_or(x1: Any, x2: Any) -> Any:
+    """Whether one holds."""
+    return _apply("logical_or", _truth(x1), _truth(x2))
+
+
+def logical_not(x: Any) -> Any:
+    """Whether it does not hold."""
+    return _apply("logical_not", _truth(x))
+
+
+def where(condition: Any, x1: Any, x2: Any) -> Any:
+    """x1 where the condition holds, else x2."""
+    if not _symbols(condition, x1, x2):
+        x1, x2 = _number_or_array(x1), _number_or_array(x2)
+        arrays = [a for a in (x1, x2) if isinstance(a, (np.ndarray, np.generic))]
+        result = np.where(condition, x1, x2)  # np.where knows no weak types
+        return result.astype(np.result_type(*arrays, *(a for a in (x1, x2) if isinstance(a, float)))) if arrays else result
+    return _apply("where", _truth(_lift(condition)), x1, x2)
+
+
+def cast(x: Any, dtype: Any) -> Any:
+    """x in another type; in a formula, a truth value as 0 or 1."""
+    if isinstance(x, Expression):
+        return _symbolic("cast", x) if x.mask else x
+    return np.asarray(_number_or_array(x)).astype(dtype or config.floatx())
+
+
+def stop_gradient(x: Any) -> Any:
+    """x, taken as a constant by differentiation."""
+    return _symbolic("stop_gradient", x) if isinstance(x, Expression) else x
+
+
+def square(x: Any) -> Any:
+    """x * x"""
+    return multiply(x, x)
+
+
+def reciprocal(x: Any) -> Any:
+    """1 / x"""
+    return divide(1.0, x)
+
+
+def clip(x: Any, x_min: float, x_max: float) -> Any:
+    """x limited to [x_min, x_max]."""
+    return minimum(maximum(x, x_min), x_max)
+
+
+def sum(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:  # noqa: A001 - the name in keras.ops
+    """Sum over an axis; in a formula the last one."""
+    return _reduce("sum", x, axis, keepdims)
+
+
+def mean(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+    """Mean over an axis; in a formula the last one."""
+    if not isinstance(x, Expression):
+        return np.mean(_number_or_array(x), axis=axis, keepdims=keepdims)
+    if x.shape and x.shape[-1] is None:
+        raise ModelError("ops.mean: the number of columns is not known here.")
+    return sum(x, axis, keepdims) / float(x.shape[-1] or 1)
+
+
+def max(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:  # noqa: A001 - the name in keras.ops
+    """Largest value over an axis; in a formula the last one."""
+    return _reduce("max", x, axis, keepdims)
+
+
+def min(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:  # noqa: A001 - the name in keras.ops
+    """Smallest value over an axis; in a formula the last one."""
+    return _reduce("min", x, axis, keepdims)
+
+
+def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+    """Column of the largest value, the first of equals."""
+    return _reduce("argmax", x, axis, keepdims)
+
+
+def logsumexp(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+    """log(sum(e^x)), without overflow."""
+    m = stop_gradient(max(x, axis=axis, keepdims=True))
+    e = exp(x - m)
+    result = log(sum(e, axis=axis, keepdims=True)) + m
+    return result if keepdims else squeeze(result, axis)
+
+
+def softmax(x: Any, axis: int = -1) -> Any:
+    """e^x / sum(e^x), without overflow."""
+    m = stop_gradient(max(x, axis=axis, keepdims=True))
+    e = exp(x - m)
+    s = sum(e, axis=axis, keepdims=True)
+    return e / s
+
+
+def log_softmax(x: Any, axis: int = -1) -> Any:
+    """x - log(sum(e^x)), without overflow."""
+    return x - logsumexp(x, axis=axis, keepdims=True)
+
+
+def one_hot(x: Any, num_classes: int, axis: int = -1) -> Any:
+    """1 in the column that a label names, 0 elsewhere."""
+    if not isinstance(x, Expression):
+        labels = np.asarray(x)
+        return (labels[..., None] == np.arange(num_classes)).astype(config.floatx())
+    label = node("expand", (_strip(x),), level=ROW, shape=(*_strip(x).shape, 1)) if x.level == ROW else x
+    hot = _symbolic("equal", column(), label)
+    return node("cast", (hot,), level=ELEMENT, shape=(*_strip(x).shape, num_classes))
+
+
+def squeeze(x: Any, axis: int | None = None) -> Any:
+    """x without an axis of size 1; in a formula the last one."""
+    if not isinstance(x, Expression):
+        return np.squeeze(np.asarray(x), axis=axis)
+    if x.level == ROW:
+        return _strip(x)
+    return x if x.level < ROW else sum(x, axis=-1)
+
+
+def expand_dims(x: Any, axis: int) -> Any:
+    """x with a new axis of size 1; in a formula the last one."""
+    if not isinstance(x, Expression):
+        return np.expand_dims(np.asarray(x), axis)
+    return _expand(x)
+
+
+def shape(x: Any) -> tuple[int | None, ...]:
+    """Shape of an array or expression; None stands for the number of rows."""
+    return tuple(x.shape) if isinstance(x, (Expression, Variable)) else np.shape(x)
+
+
+def convert_to_tensor(x: Any, dtype: Any = None) -> Any:
+    """x as an array; expressions stay what they are."""
+    return x if isinstance(x, Expression) else np.asarray(_number_or_array(x), dtype=dtype)
+
+
+def zeros_like(x: Any) -> Any:
+    """0 in the shape of x."""
+    return x * 0.0 if isinstance(x, Expression) else np.zeros_like(_number_or_array(x))
+
+
+def ones_like(x: Any) -> Any:
+    """1 in the shape of x."""
+    return x * 0.0 + 1.0 if isinstance(x, Expression) else np.ones_like(_number_or_array(x))
+
+
+def reshape(x: Any, newshape: Sequence[int | None]) -> Any:
+    """x in another shape; in a formula the rows of a batch stay apart: newshape[0] is -1 or None."""
+    if not isinstance(x, Expression):
+        return np.reshape(x, tuple(-1 if n is None else n for n in newshape))
+    first, *rest = newshape
+    old = x.shape[1:]
+    if first not in (-1, None) or x.level != ELEMENT or any(n is None or n < 1 for n in rest):
+        raise ModelError(f"ops.reshape: expected (-1, sizes…) for the rows, received {tuple(newshape)}.")
+    sizes = tuple(int(n) for n in rest if n is not None) or (1,)
+    if math.prod(sizes) != math.prod(n or 1 for n in old):
+        raise ModelError(f"ops.reshape: {old} does not have as many elements as {sizes}.")
+    return x if sizes == old else node("reshape", (x,), level=ELEMENT, shape=(None, *sizes))
+
+
+def matmul(x1: Any, x2: Any) -> Any:
+    """x1 · x2; in a formula x2 is a weight of two axes."""
+    if not _symbols(x1, x2):
+        return np.matmul(_number_or_array(x1), _number_or_array(x2))
+    if not (isinstance(x1, Expression) and x1.level == ELEMENT and isinstance(x2, Variable) and x2.ndim == 2):
+        raise ModelError("ops.matmul: a formula multiplies values per row by a weight of two axes: matmul(x, weight).")
+    if x1.shape[-1] != x2.shape[0]:
+        raise ModelError(f"ops.matmul: {x1.shape} times {x2.path} of shape {x2.shape} does not fit.")
+    return node("matmul", (x1,), x2, level=ELEMENT, shape=(*x1.shape[:-1], x2.shape[1]))
+
+
+def custom_gradient(function: Callable[..., tuple[Any, Callable[..., Any]]]) -> Callable[..., Any]:
+    """Gives a formula a gradient of its author's.
+
+    Args:
+        function: ``function(*args)`` returns the value and a function that takes the
+            gradient of the value and returns one for each argument.
+    """
+
+    def operation(*args: Any) -> Any:
+        value, gradient = function(*args)
+        if not isinstance(value, Expression):
+            return value
+        operands = tuple(_strip(_lift(a)) for a in args)
+        made = node("custom", (_strip(value), *operands), gradient, level=value.level, shape=_strip(value).shape)
+        return _expand(made) if _kept(value) else made
+
+    operation.__name__, operation.__doc__ = function.__name__, function.__doc__
+    return operation

@@ -1,0 +1,261 @@
+"""Random numbers, with the names of ``keras.random``.
+
+All numbers come from one NumPy generator of the process, which :func:`set_seed`
+resets, unless a call brings its own seed. As in Keras the functions have no state: an
+integer as the seed gives the same numbers at every call, a :class:`SeedGenerator`
+gives the next ones.
+
+In a formula, where the number of rows is not known, :func:`uniform` and
+:func:`dropout` build an expression; the numbers are then drawn by the generated C.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import backend, config, ops
+from .errors import ModelError, UnsupportedError
+from .registry import check_keywords
+from .variables import Variable
+
+Array = NDArray[Any]
+Shape = Sequence["int | None"]
+
+_WORD = 0xFFFF_FFFF
+
+_generator = np.random.default_rng()
+
+
+def set_seed(seed: int) -> None:
+    """Starts the generator of the process over, at ``seed``."""
+    global _generator
+    _generator = np.random.default_rng(_integer_seed(seed) & (1 << 64) - 1)
+
+
+def generator() -> np.random.Generator:
+    """Returns the generator of the process."""
+    return _generator
+
+
+def default_seed() -> int:
+    """Draws a seed for something that was given none."""
+    return int(_generator.integers(1, 10**9))
+
+
+class SeedGenerator:
+    """A source of seeds: each use gives other numbers, the same in every run.
+
+    Args:
+        seed: where to begin; drawn from the generator of the process if None.
+        name: name of the state variable's path.
+
+    Attributes:
+        state: Variable of two unsigned words: the seed, and how often it was used.
+
+    Raises:
+        ModelError: ``seed`` is not an integer.
+    """
+
+    def __init__(self, seed: int | None = None, name: str | None = None, **kwargs: Any) -> None:
+        check_keywords("SeedGenerator", kwargs, ("seed", "name"))
+        self.name = backend.auto_name(type(self).__name__) if name is None else name
+        self._initial_seed = None if seed is None else _integer_seed(seed)
+        begin = default_seed() if self._initial_seed is None else self._initial_seed
+        self.state = Variable(
+            np.array([begin & _WORD, 0], dtype="uint32"),
+            name="seed_generator_state",
+            path=f"{self.name}/seed_generator_state",
+            trainable=False,
+        )
+
+    def next(self, ordered: bool = True) -> Array:
+        """Returns the state, a seed of two words, and moves on.
+
+        Args:
+            ordered: whether to count uses; otherwise the state is scrambled, which is
+                Keras' way of drawing seeds that do not follow each other.
+        """
+        state = self.state.value
+        if ordered:
+            seed, used = (int(word) for word in state)
+            after = [seed, (used + 1) & _WORD]
+        else:
+            after = [(int(word) + 1) * 5387 % 933199 for word in state]
+        self.state.assign(np.array(after, dtype="uint32"))
+        return state
+
+    def get_config(self) -> dict[str, Any]:
+        return {"seed": self._initial_seed, "name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> SeedGenerator:
+        return cls(**config)
+
+
+Seed = int | SeedGenerator | None
+
+
+def _integer_seed(seed: object) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+        raise ModelError(f"seed: expected an integer, received {seed!r} ({type(seed).__name__}).")
+    return int(seed)
+
+
+def _source(seed: Seed) -> np.random.Generator:
+    """Returns the generator that ``seed`` stands for."""
+    if seed is None:
+        return _generator
+    if isinstance(seed, SeedGenerator):
+        return np.random.default_rng([int(word) for word in seed.next()])
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+        raise ModelError(
+            f"seed: expected an integer or a SeedGenerator, received {seed!r} ({type(seed).__name__})."
+        )
+    return np.random.default_rng([int(seed) & _WORD, 0])
+
+
+def _sizes(shape: Shape, where: str) -> tuple[int, ...]:
+    sizes = tuple(shape)
+    if None in sizes:
+        raise UnsupportedError(
+            f"random.{where}: the number of rows is not known here; "
+            "in a formula only random.uniform and random.dropout can be used."
+        )
+    return tuple(int(size) for size in sizes if size is not None)
+
+
+def _float_type(dtype: object, where: str) -> Any:
+    name = config.floatx() if dtype is None else config.checked_float(dtype, f"random.{where}")
+    return np.dtype(name).type
+
+
+def uniform(
+    shape: Shape, minval: float = 0.0, maxval: float = 1.0, dtype: str | None = None, seed: Seed = None
+) -> Any:
+    """Draws from [minval, maxval), every number equally likely.
+
+    Args:
+        shape: of the result; with None in it, as in the shape of a formula's operand,
+            the result is an expression.
+        minval: lower bound, included.
+        maxval: upper bound, excluded.
+        dtype: ``"float32"`` or ``"float64"``; ``config.floatx()`` if None.
+        seed: integer, SeedGenerator, or None for the generator of the process.
+    """
+    if None in tuple(shape):
+        return ops.noise(shape, seed) * (maxval - minval) + minval
+    kind = _float_type(dtype, "uniform")
+    values = _source(seed).random(_sizes(shape, "uniform"), dtype=kind)
+    values = values * kind(maxval - minval) + kind(minval)
+    if maxval > minval:  # rounding may have reached the bound that is excluded
+        values = np.minimum(values, np.nextafter(kind(maxval), kind(minval)))
+    return values
+
+
+def normal(
+    shape: Shape, mean: float = 0.0, stddev: float = 1.0, dtype: str | None = None, seed: Seed = None
+) -> Array:
+    """Draws from the normal distribution."""
+    kind = _float_type(dtype, "normal")
+    values = _source(seed).standard_normal(_sizes(shape, "normal"), dtype=kind)
+    return np.asarray(values * kind(stddev) + kind(mean))
+
+
+def truncated_normal(
+    shape: Shape, mean: float = 0.0, stddev: float = 1.0, dtype: str | None = None, seed: Seed = None
+) -> Array:
+    """Draws from the normal distribution, again wherever it is over 2 ``stddev`` off.
+
+    The standard deviation of the result is 0.8796 ``stddev``.
+    """
+    kind = _float_type(dtype, "truncated_normal")
+    source = _source(seed)
+    values = np.asarray(source.standard_normal(_sizes(shape, "truncated_normal"), dtype=kind))
+    while (outside := np.abs(values) > 2).any():
+        values[outside] = source.standard_normal(int(outside.sum()), dtype=kind)
+    return np.asarray(values * kind(stddev) + kind(mean))
+
+
+def randint(shape: Shape, minval: int, maxval: int, dtype: str = "int32", seed: Seed = None) -> Array:
+    """Draws integers from [minval, maxval), every one equally likely."""
+    if np.dtype(dtype).kind not in "iu":
+        raise ModelError(f"random.randint: expected an integer type, received dtype={dtype!r}.")
+    return np.asarray(_source(seed).integers(minval, maxval, _sizes(shape, "randint"), dtype=np.dtype(dtype)))
+
+
+def categorical(logits: ArrayLike, num_samples: int, dtype: str = "int32", seed: Seed = None) -> Array:
+    """Draws ``num_samples`` classes for each row of unnormalised log-probabilities.
+
+    Args:
+        logits: shape (rows, classes).
+
+    Returns:
+        Class numbers, shape (rows, num_samples).
+    """
+    scores = np.asarray(logits, dtype="float64")
+    if scores.ndim != 2:
+        raise ModelError(
+            f"random.categorical: expected logits (rows, classes), received shape {scores.shape}."
+        )
+    # The largest of log-probabilities with Gumbel noise is distributed as the classes are.
+    noise = _source(seed).gumbel(size=(scores.shape[0], num_samples, scores.shape[1]))
+    return np.asarray(np.argmax(scores[:, None, :] + noise, axis=-1).astype(dtype))
+
+
+def gamma(shape: Shape, alpha: ArrayLike, dtype: str | None = None, seed: Seed = None) -> Array:
+    """Draws from the gamma distribution of shape parameter ``alpha``, scale 1."""
+    kind = _float_type(dtype, "gamma")
+    return np.asarray(_source(seed).gamma(np.asarray(alpha), size=_sizes(shape, "gamma"))).astype(kind)
+
+
+def beta(
+    shape: Shape, alpha: ArrayLike, beta: ArrayLike, dtype: str | None = None, seed: Seed = None
+) -> Array:
+    """Draws from the beta distribution."""
+    kind = _float_type(dtype, "beta")
+    values = _source(seed).beta(np.asarray(alpha), np.asarray(beta), size=_sizes(shape, "beta"))
+    return np.asarray(values).astype(kind)
+
+
+def binomial(
+    shape: Shape, counts: ArrayLike, probabilities: ArrayLike, dtype: str | None = None, seed: Seed = None
+) -> Array:
+    """Draws how many of ``counts`` trials succeed."""
+    kind = _float_type(dtype, "binomial")
+    trials = np.asarray(counts).astype("int64")
+    values = _source(seed).binomial(trials, np.asarray(probabilities), size=_sizes(shape, "binomial"))
+    return np.asarray(values).astype(kind)
+
+
+def shuffle(x: ArrayLike, axis: int = 0, seed: Seed = None) -> Array:
+    """Returns ``x`` with its slices along ``axis`` in random order; slices stay whole."""
+    return np.asarray(_source(seed).permutation(np.asarray(x), axis=axis))
+
+
+def dropout(inputs: Any, rate: float, noise_shape: Shape | None = None, seed: Seed = None) -> Any:
+    """Sets a random share of ``inputs`` to zero and scales up the rest.
+
+    Where U is uniform in [0, 1): ``x / (1 - rate)`` if ``U < 1 - rate``, else 0.
+
+    Args:
+        inputs: array or expression.
+        rate: share to drop, from 0 (all stay) to 1 (none does).
+        noise_shape: only None: each number is dropped by itself.
+        seed: integer, SeedGenerator, or None.
+    """
+    if noise_shape is not None:
+        raise UnsupportedError(f"random.dropout: noise_shape={noise_shape!r} is not supported yet.")
+    if isinstance(rate, bool) or not 0 <= rate <= 1 or math.isnan(rate):
+        raise ModelError(f"random.dropout: expected a rate between 0 and 1, received {rate!r}.")
+    if rate == 0:
+        return inputs
+    if rate == 1:
+        return ops.zeros_like(inputs)
+    keep = 1.0 - rate
+    noise = uniform(ops.shape(inputs), seed=seed)
+    return ops.where(ops.less(noise, keep), inputs / keep, 0.0)

@@ -1,0 +1,213 @@
+"""Names of classes and functions: lookup, suggestions, Keras' serialized form.
+
+A class or function becomes known by a decorator and by nothing else::
+
+    @register("optimizers")
+    class Adam(Optimizer): ...
+
+What is registered is found by ``optimizers.get("adam")``, by files that name it, and
+by the conformance suite, which tests everything that is registered.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from .errors import FileFormatError, ModelError, UnsupportedError
+
+T = TypeVar("T")
+
+KINDS = ("layers", "activations", "losses", "metrics", "optimizers", "initializers")
+"""The kinds of things that are looked up by name; each is a public module."""
+
+_tables: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+_canonical: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+_custom: dict[str, Any] = {}
+_custom_names: dict[Any, str] = {}
+
+
+def snake_case(name: str) -> str:
+    """``LeakyReLU`` becomes ``leaky_re_lu``, by Keras' own rule."""
+    name = re.sub(r"\W+", "", name)
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def register(kind: str, *aliases: str) -> Callable[[T], T]:
+    """Makes a class or function known under its own name and ``aliases``.
+
+    A class is known by its name in snake case as well.
+    """
+
+    def decorate(thing: T) -> T:
+        name = thing.__name__  # type: ignore[attr-defined]
+        _canonical[kind][name] = thing
+        for key in (name, snake_case(name) if inspect.isclass(thing) else name, *aliases):
+            _tables[kind].setdefault(key, thing)
+        return thing
+
+    return decorate
+
+
+def registered(kind: str) -> dict[str, Any]:
+    """Returns everything of ``kind`` by its own name, in order of registration."""
+    return dict(_canonical[kind])
+
+
+def register_keras_serializable(package: str = "Custom", name: str | None = None) -> Callable[[T], T]:
+    """Makes a user's class or function known to files, as in Keras."""
+
+    def decorate(thing: T) -> T:
+        key = f"{package}>{name or thing.__name__}"  # type: ignore[attr-defined]
+        _custom[key] = thing
+        _custom_names[thing] = key
+        return thing
+
+    return decorate
+
+
+def registered_name(thing: Any) -> str | None:
+    """Returns ``package>name`` of a user's class or function, or None."""
+    return _custom_names.get(thing)
+
+
+def custom_objects() -> dict[str, Any]:
+    """Returns the user's registered classes and functions by ``package>name``."""
+    return dict(_custom)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Returns `` Did you mean 'x'?`` for the names nearest to ``name``, or nothing."""
+    known = list(dict.fromkeys(known))
+    by_lower = {k.lower(): k for k in reversed(known)}
+    found = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)
+    if not found:
+        return ""
+    return " Did you mean " + " or ".join(repr(by_lower[f]) for f in found) + "?"
+
+
+def find(kind: str, name: str) -> Any:
+    """Returns what is registered as ``name``.
+
+    Raises:
+        ModelError: there is nothing of that name; the nearest names are listed.
+    """
+    table = _tables[kind]
+    if name in table:
+        return table[name]
+    for key in (name, f"Custom>{name}"):
+        if key in _custom:
+            return _custom[key]
+    raise ModelError(f"{kind}: unknown name {name!r}.{nearest(name, table)}")
+
+
+def check_keywords(owner: str, unknown: Mapping[str, Any], known: Iterable[str]) -> None:
+    """Raises the TypeError that a misspelled keyword deserves.
+
+    Args:
+        owner: what was called, for the message.
+        unknown: the keywords that were not understood.
+        known: the keywords that would have been.
+    """
+    for name in unknown:
+        hint = nearest(name, known)
+        raise TypeError(f"{owner} got an unexpected keyword argument {name!r}.{hint}")
+
+
+def rename_keywords(
+    owner: str, keywords: dict[str, Any], renamed: Mapping[str, str], stacklevel: int = 3
+) -> dict[str, Any]:
+    """Returns ``keywords`` with Keras 1 and 2 spellings replaced, warning once for each.
+
+    Raises:
+        TypeError: the old and the new spelling were both given.
+    """
+    result = dict(keywords)
+    for old, new in renamed.items():
+        if old in result:
+            if new in result:
+                raise TypeError(f"{owner} got both {old!r} and {new!r}; {old!r} is the old name.")
+            warnings.warn(
+                f"{owner}: {old!r} is the spelling of Keras 1 or 2; use {new!r}.",
+                DeprecationWarning,
+                stacklevel=stacklevel,
+            )
+            result[new] = result.pop(old)
+    return result
+
+
+def refuse(owner: str, **given: Any) -> None:
+    """Raises UnsupportedError for the first argument that is not None or False."""
+    for name, value in given.items():
+        if value is not None and value is not False:
+            raise UnsupportedError(f"{owner}: {name}={value!r} is not supported yet.")
+
+
+def serialize(thing: Any, kind: str) -> Any:
+    """Returns Keras' serialized form of an object or function of ``kind``.
+
+    Built-in functions become their name; objects become
+    ``{"module", "class_name", "config", "registered_name"}``.
+    """
+    if thing is None or isinstance(thing, (str, bool, int, float)):
+        return thing
+    if inspect.isfunction(thing) or inspect.isbuiltin(thing):
+        custom = registered_name(thing)
+        if custom is None and _canonical[kind].get(thing.__name__) is thing:
+            return thing.__name__
+        return {
+            "module": "builtins",
+            "class_name": "function",
+            "config": thing.__name__,
+            "registered_name": custom or thing.__name__,
+        }
+    cls = type(thing)
+    builtin = _canonical[kind].get(cls.__name__) is cls
+    return {
+        "module": f"keras.{kind}" if builtin else None,
+        "class_name": cls.__name__,
+        "config": thing.get_config(),
+        "registered_name": None if builtin else registered_name(cls) or cls.__name__,
+    }
+
+
+def deserialize(config: Any, kind: str, custom: Mapping[str, Any] | None = None) -> Any:
+    """Makes the object that :func:`serialize` described.
+
+    Only names in the tables, in ``custom`` or registered by the user are looked up:
+    nothing is ever imported because a file names it.
+
+    Raises:
+        FileFormatError: the form is not one of Keras'.
+        UnsupportedError: the class or function is not one that is known.
+    """
+    if config is None:
+        return None
+    custom = {**_custom, **(custom or {})}
+    if isinstance(config, str):
+        return custom[config] if config in custom else find(kind, config)
+    if not isinstance(config, Mapping) or not isinstance(config.get("class_name"), str):
+        raise FileFormatError(f"{kind}: expected a name or a serialized object, received {config!r:.80}.")
+    name, inner = config["class_name"], config.get("config")
+    if name == "function":
+        name, inner = str(inner), None
+    key = config.get("registered_name")
+    thing = custom.get(key) if isinstance(key, str) else None
+    thing = thing or custom.get(name) or custom.get(f"Custom>{name}")
+    if thing is None:
+        thing = _tables[kind].get(name)
+    if thing is None:
+        raise UnsupportedError(
+            f"{kind}: {name!r} is not known here.{nearest(name, _tables[kind])} "
+            "Give a class of your own in custom_objects, or register it."
+        )
+    if not inspect.isclass(thing):
+        return thing
+    if not isinstance(inner, Mapping):
+        raise FileFormatError(f"{kind}: {name}: expected a configuration, received {inner!r:.80}.")
+    return thing.from_config(dict(inner))

@@ -1,0 +1,115 @@
+"""Targets: what the compiler has to know of a processor, as values."""
+
+from __future__ import annotations
+
+import functools
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import ModelError
+from .registry import nearest
+
+
+@dataclass(frozen=True)
+class Target:
+    """A processor as the kernels see it.
+
+    Attributes:
+        name: what a user calls it.
+        form: ``gnu`` for the vector extensions of GNU C, ``c99`` for plain scalar C99.
+        vector_bytes: size of a vector register; of one element in the form ``c99``.
+        tile_rows: heights of the register tiles, highest first; each the double of a
+            smaller one or the sum of two, so that any number of rows is made of few.
+        panel_vectors: vectors in a row of a register tile.
+        flags: flags of the C compiler.
+        machines: values of ``platform.machine()`` that run it, empty for all.
+        features: what /proc/cpuinfo must list, all of it.
+    """
+
+    name: str
+    form: str
+    vector_bytes: int
+    tile_rows: tuple[int, ...]
+    panel_vectors: int
+    flags: tuple[str, ...]
+    machines: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.form}, {self.vector_bytes} bytes, tiles {self.tile_rows[0]}x{self.panel_vectors})"
+
+
+_X86 = ("x86_64", "AMD64")
+_V3 = ("avx2", "fma", "bmi2", "f16c", "movbe", "abm")
+_CONTRACT = ("-ffp-contract=fast",)
+
+TARGETS: tuple[Target, ...] = (
+    Target("x86-64-v4", "gnu", 64, (12, 8, 4), 2, ("-march=x86-64-v4", "-mprefer-vector-width=512", *_CONTRACT),
+           _X86, (*_V3, "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl")),
+    Target("x86-64-v3", "gnu", 32, (6, 4, 2), 2, ("-march=x86-64-v3", *_CONTRACT), _X86, _V3),
+    Target("x86-64", "gnu", 16, (6, 4, 2), 2, ("-march=x86-64", *_CONTRACT), _X86),
+    Target("aarch64", "gnu", 16, (12, 8, 4), 2, _CONTRACT, ("aarch64", "arm64")),
+    Target("generic", "gnu", 16, (6, 4, 2), 2, _CONTRACT),
+    # without contraction, so that every machine and compiler computes the same bits
+    Target("c99", "c99", 0, (4, 2, 1), 16, ("-ffp-contract=off",)),
+)  # fmt: skip
+"""All targets, the best first; ``c99`` is the specification that the others are tested against."""
+
+
+@functools.cache
+def _features() -> frozenset[str]:
+    """What the processor can do, by the names of Linux; empty where that cannot be read."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(errors="replace")
+    except OSError:
+        return frozenset()
+    found: set[str] = set()
+    for line in text.splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() in ("flags", "Features"):
+            found.update(value.split())
+    return frozenset(found)
+
+
+def available() -> tuple[Target, ...]:
+    """The targets that this machine can run, the best first."""
+    machine, features = platform.machine(), _features()
+    return tuple(
+        t for t in TARGETS if (not t.machines or machine in t.machines) and set(t.features) <= features
+    )
+
+
+_chosen: Target | None = None
+
+
+def find(name: str) -> Target:
+    """Returns the target called ``name``.
+
+    Raises:
+        ModelError: there is none of that name.
+    """
+    for target in TARGETS:
+        if target.name == name:
+            return target
+    known = [t.name for t in TARGETS]
+    raise ModelError(f"target: expected one of {', '.join(known)}, received {name!r}.{nearest(name, known)}")
+
+
+def host() -> Target:
+    """The target that models are compiled for: the one that was set, or the best one here."""
+    return _chosen or available()[0]
+
+
+def set_host(name: str | None) -> None:
+    """Chooses the target by name; None chooses the best one again.
+
+    Raises:
+        ModelError: the name is unknown, or this machine cannot run it.
+    """
+    global _chosen
+    target = find(name) if name else None
+    if target is not None and target not in available():
+        names = ", ".join(t.name for t in available())
+        raise ModelError(f"target: this machine cannot run {name}; it can run {names}.")
+    _chosen = target

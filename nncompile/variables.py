@@ -1,0 +1,108 @@
+"""Variable: a named array of a model or an optimizer."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import ModelError
+
+Array = NDArray[Any]
+
+
+class Storage(Protocol):
+    """Where the numbers of a variable are while compiled code owns them."""
+
+    def read(self) -> Array: ...
+
+    def write(self, value: Array) -> None: ...
+
+
+class Variable:
+    """An array with a name, as ``keras.Variable``.
+
+    Once a model is compiled to C its numbers live in the state of the compiled network,
+    in the layout that its kernels want; :attr:`value` then reads them from there.
+
+    Args:
+        value: the initial numbers.
+        name: the last part of the path, for example ``kernel``.
+        path: the whole path, for example ``sequential/dense/kernel``.
+        trainable: whether an optimizer may change it.
+        dtype: element type; that of ``value`` if None.
+    """
+
+    def __init__(
+        self,
+        value: ArrayLike,
+        *,
+        name: str = "variable",
+        path: str | None = None,
+        trainable: bool = True,
+        dtype: str | None = None,
+    ) -> None:
+        self._array: Array | None = np.array(value, dtype=dtype)
+        self._storage: Storage | None = None
+        self.name = name
+        self.path = path or name
+        self.trainable = trainable
+        self.shape: tuple[int, ...] = self._array.shape
+        self.dtype = str(self._array.dtype)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def value(self) -> Array:
+        """The numbers, as an array that is the caller's to keep."""
+        if self._storage is not None:
+            return self._storage.read()
+        assert self._array is not None
+        return self._array.copy()
+
+    def assign(self, value: ArrayLike | Variable) -> None:
+        """Sets the numbers.
+
+        Raises:
+            ModelError: the shape is another one.
+        """
+        array = np.asarray(value, dtype=self.dtype)
+        if array.shape != self.shape:
+            raise ModelError(f"{self.path}: expected an array of shape {self.shape}, received {array.shape}.")
+        if self._storage is not None:
+            self._storage.write(array)
+        else:
+            self._array = array.copy()
+
+    @property
+    def storage(self) -> Storage | None:
+        """Where compiled code keeps the numbers, None if nowhere."""
+        return self._storage
+
+    def bind(self, storage: Storage | None) -> None:
+        """Moves the numbers into ``storage``, or out of it if None."""
+        if storage is self._storage:
+            return
+        value = self.value
+        if storage is not None:
+            storage.write(value)
+        self._array = value if storage is None else None
+        self._storage = storage
+
+    def numpy(self) -> Array:
+        return self.value
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.asarray(self.value, dtype=dtype)
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __int__(self) -> int:
+        return int(self.value)
+
+    def __repr__(self) -> str:
+        return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}>"
