@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import targets
 from .errors import ModelError, UnsupportedError
 
 _FLOATS = ("float32", "float64")
@@ -52,3 +53,21 @@ def set_epsilon(value: float) -> None:
 def image_data_format() -> str:
     """Returns ``"channels_last"``, the only layout there is here."""
     return "channels_last"
+
+
+def set_target(name: str | None) -> None:
+    """Chooses the processor that models are compiled for, by the name of a target.
+
+    Args:
+        name: for example ``"x86-64-v3"`` or ``"c99"``; None for the best that this machine
+            can run. ``NNCOMPILE_TARGET`` does the same from outside.
+
+    Raises:
+        ModelError: the name is unknown, or this machine cannot run it.
+    """
+    targets.set_host(name)
+
+
+def target() -> str:
+    """Returns the name of the target that models are compiled for."""
+    return targets.host().name

@@ -135,9 +135,7 @@ class Constant(Initializer):
     def __call__(self, shape: Shape, dtype: Any = None) -> Array:
         if isinstance(self.value, np.ndarray):
             if self.value.shape != tuple(shape):
-                raise ModelError(
-                    f"Constant: the array given has shape {self.value.shape}, the weight {tuple(shape)}."
-                )
+                raise ModelError(f"Constant: the array given has shape {self.value.shape}, the weight {tuple(shape)}.")
             return self.value.astype(_element_type(dtype))
         return np.full(tuple(shape), self.value, dtype=_element_type(dtype))
 
@@ -431,9 +429,7 @@ class Orthogonal(RandomInitializer):
 
     def __call__(self, shape: Shape, dtype: Any = None) -> Array:
         if len(shape) < 2:
-            raise ModelError(
-                f"Orthogonal: expected a weight of two axes or more, received shape {tuple(shape)}."
-            )
+            raise ModelError(f"Orthogonal: expected a weight of two axes or more, received shape {tuple(shape)}.")
         columns = int(shape[-1])
         rows = math.prod(int(size) for size in shape[:-1])
         kind = settings.checked_float(dtype or settings.floatx(), "Orthogonal")
@@ -508,9 +504,7 @@ def initial_value(initializer: InitializerFunction, shape: Shape, dtype: str, wh
         value = np.asarray(initializer(tuple(shape), dtype=dtype))
     except MemoryError as error:
         size = math.prod(shape) * np.dtype(dtype).itemsize / 1e9
-        raise ModelError(
-            f"{where}: a weight of shape {tuple(shape)} needs {size:,.1f} GB of memory."
-        ) from error
+        raise ModelError(f"{where}: a weight of shape {tuple(shape)} needs {size:,.1f} GB of memory.") from error
     if value.shape != tuple(shape):
         raise ModelError(f"{where}: its initializer returned shape {value.shape} instead of {tuple(shape)}.")
     return value.astype(dtype, copy=False)

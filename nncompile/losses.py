@@ -89,9 +89,7 @@ def check_axis(where: str, axis: Any) -> None:
     if isinstance(axis, bool) or not isinstance(axis, int):
         raise ModelError(f"{where}: axis: expected an integer, received {axis!r} ({type(axis).__name__}).")
     if axis != -1:
-        raise UnsupportedError(
-            f"{where}: axis={axis} is not supported yet; the classes are the last axis, -1."
-        )
+        raise UnsupportedError(f"{where}: axis={axis} is not supported yet; the classes are the last axis, -1.")
 
 
 def _formula(function: Callable[..., T]) -> Callable[..., T]:
@@ -692,11 +690,7 @@ def resolve(identifier: Any, output_shape: Shape, target_shape: Shape) -> Loss |
     if isinstance(identifier, str) and identifier.lower() in ("crossentropy", "ce"):
         binary, sparse = binary_or_sparse(output_shape, target_shape)
         found: Any = (
-            binary_crossentropy
-            if binary
-            else sparse_categorical_crossentropy
-            if sparse
-            else categorical_crossentropy
+            binary_crossentropy if binary else sparse_categorical_crossentropy if sparse else categorical_crossentropy
         )
     else:
         found = get(identifier)

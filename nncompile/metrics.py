@@ -94,11 +94,7 @@ def categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
 
 
 def _labels(y_true: Any, y_pred: Any) -> Any:
-    return (
-        ops.squeeze(y_true, -1)
-        if len(y_true.shape) == len(y_pred.shape) and y_true.shape[-1] == 1
-        else y_true
-    )
+    return ops.squeeze(y_true, -1) if len(y_true.shape) == len(y_pred.shape) and y_true.shape[-1] == 1 else y_true
 
 
 def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
@@ -134,9 +130,7 @@ def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Any:
     return sparse_top_k_categorical_accuracy(ops.argmax(y_true, axis=-1), y_pred, k)
 
 
-def sparse_top_k_categorical_accuracy(
-    y_true: Any, y_pred: Any, k: int = 5, from_sorted_ids: bool = False
-) -> Any:
+def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5, from_sorted_ids: bool = False) -> Any:
     """1 where fewer than k predictions are greater than that of the labelled class, else 0.
 
     Equal predictions do not push each other out. A class whose prediction is NaN ranks
@@ -239,9 +233,7 @@ class Metric:
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
         """Takes a batch into account."""
-        raise NotImplementedError(
-            f"{type(self).__name__}: define update_state(self, y_true, y_pred, sample_weight)."
-        )
+        raise NotImplementedError(f"{type(self).__name__}: define update_state(self, y_true, y_pred, sample_weight).")
 
     def reset_state(self) -> None:
         """Forgets what was seen: sets the variables to 0."""
@@ -340,9 +332,7 @@ class MeanMetricWrapper(Mean):
     Source: ``keras.metrics.MeanMetricWrapper``.
     """
 
-    def __init__(
-        self, fn: Callable[..., Any], name: str | None = None, dtype: Any = None, **kwargs: Any
-    ) -> None:
+    def __init__(self, fn: Callable[..., Any], name: str | None = None, dtype: Any = None, **kwargs: Any) -> None:
         super().__init__(name=name, dtype=dtype)
         self.fn = fn
         self._fn_kwargs = kwargs
@@ -417,9 +407,7 @@ class BinaryAccuracy(MeanMetricWrapper):
     Source: ``keras.metrics.BinaryAccuracy``.
     """
 
-    def __init__(
-        self, name: str | None = "binary_accuracy", dtype: Any = None, threshold: float = 0.5
-    ) -> None:
+    def __init__(self, name: str | None = "binary_accuracy", dtype: Any = None, threshold: float = 0.5) -> None:
         super().__init__(binary_accuracy, name, dtype, threshold=threshold)
         self.threshold = threshold
         self._direction = "up"
@@ -478,9 +466,7 @@ class TopKCategoricalAccuracy(MeanMetricWrapper):
     Source: ``keras.metrics.TopKCategoricalAccuracy``.
     """
 
-    def __init__(
-        self, k: int = 5, name: str | None = "top_k_categorical_accuracy", dtype: Any = None
-    ) -> None:
+    def __init__(self, k: int = 5, name: str | None = "top_k_categorical_accuracy", dtype: Any = None) -> None:
         super().__init__(top_k_categorical_accuracy, name, dtype, k=k)
         self.k = k
         self._direction = "up"
@@ -578,9 +564,7 @@ class BinaryCrossentropy(MeanMetricWrapper):
         from_logits: bool = False,
         label_smoothing: float = 0,
     ) -> None:
-        super().__init__(
-            binary_crossentropy, name, dtype, from_logits=from_logits, label_smoothing=label_smoothing
-        )
+        super().__init__(binary_crossentropy, name, dtype, from_logits=from_logits, label_smoothing=label_smoothing)
         self.from_logits = from_logits
         self.label_smoothing = label_smoothing
 
@@ -714,15 +698,12 @@ def get(identifier: Any) -> Any:
         found = identifier
     if not callable(found):
         raise ModelError(
-            f"metrics: expected a name, a function or a Metric, received {identifier!r} "
-            f"({type(identifier).__name__})."
+            f"metrics: expected a name, a function or a Metric, received {identifier!r} ({type(identifier).__name__})."
         )
     return found() if inspect.isclass(found) else found
 
 
-def resolve(
-    identifier: Any, output_shape: Sequence[int | None], target_shape: Sequence[int | None]
-) -> Metric:
+def resolve(identifier: Any, output_shape: Sequence[int | None], target_shape: Sequence[int | None]) -> Metric:
     """Returns the :class:`Metric` that an entry of a model's ``metrics=`` means.
 
     Its name, the key in logs, is the string as it was given.

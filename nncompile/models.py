@@ -38,8 +38,7 @@ Array = NDArray[Any]
 PathLike = str | Path
 
 _FUNCTIONAL = (
-    "{}: models made from inputs and outputs are not supported yet. "
-    "Write Sequential([Input(…), layer, layer, …])."
+    "{}: models made from inputs and outputs are not supported yet. Write Sequential([Input(…), layer, layer, …])."
 )
 
 
@@ -138,9 +137,7 @@ class Model(Trainer, Layer):
 
     # -------------------------------------------------------------- files
 
-    def save(
-        self, filepath: PathLike, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
-    ) -> None:
+    def save(self, filepath: PathLike, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
         """Writes the model to a ``.keras`` file; see :func:`nncompile.saving.save_model`."""
         from . import saving
 
@@ -211,9 +208,7 @@ class Sequential(Model):
         ModelError: something that is no layer, or two layers of one name.
     """
 
-    def __init__(
-        self, layers: Iterable[Layer] | None = None, trainable: bool = True, name: str | None = None
-    ) -> None:
+    def __init__(self, layers: Iterable[Layer] | None = None, trainable: bool = True, name: str | None = None) -> None:
         super().__init__(trainable=trainable, name=name)
         self._layers: list[Layer] = []
         self._row_shapes: list[Shape] = []
@@ -238,9 +233,7 @@ class Sequential(Model):
             ModelError: it is no layer, or its name is taken.
         """
         if not isinstance(layer, Layer):
-            raise ModelError(
-                f"{self._where}: expected a layer, received {layer!r:.80}. {_layer_advice(layer)}"
-            )
+            raise ModelError(f"{self._where}: expected a layer, received {layer!r:.80}. {_layer_advice(layer)}")
         layer._check_super_called()
         if isinstance(layer, InputLayer) and self._layers:
             first = self._layers[0]
@@ -249,15 +242,13 @@ class Sequential(Model):
                     f"{self._where}: has an Input of shape {first.batch_shape}; it cannot have another one."
                 )
             raise ModelError(f"{self._where}: Input must come first, before {first._where}.")
+        if any(inner is self for inner in layer._walk()):
+            raise ModelError(f"{self._where}: cannot be a layer of itself.")
         for other in self._layers:
             if other is not layer and other.name == layer.name:
-                raise ModelError(
-                    f"{self._where}: two layers are called {layer.name!r}. Give one of them another name."
-                )
+                raise ModelError(f"{self._where}: two layers are called {layer.name!r}. Give one of them another name.")
         if not self._layers and layer._batch_shape_argument is not None:
-            self._layers.append(
-                InputLayer(batch_shape=layer._batch_shape_argument, dtype=layer.compute_dtype)
-            )
+            self._layers.append(InputLayer(batch_shape=layer._batch_shape_argument, dtype=layer.compute_dtype))
         self._layers.append(layer)
         self._forget()
         if rebuild:
@@ -362,13 +353,9 @@ class Sequential(Model):
             expected = self._shapes[0]
             if any(a != b and None not in (a, b) for a, b in zip(shape[1:], expected[1:], strict=True)):
                 advice = "Its weights were made for that shape."
-                raise ModelError(
-                    f"{self._where}: expected shape {(None, *expected[1:])}, received {shape}. {advice}"
-                )
+                raise ModelError(f"{self._where}: expected shape {(None, *expected[1:])}, received {shape}. {advice}")
         elif self._shapes is not None:
-            raise ModelError(
-                f"{self._where}: expected shape {(None, *self._shapes[0][1:])}, received {shape}."
-            )
+            raise ModelError(f"{self._where}: expected shape {(None, *self._shapes[0][1:])}, received {shape}.")
 
     def _adjust_rank(self, array: Array) -> Array:
         """Adds or drops a last axis of size 1 if that is all that keeps data from fitting."""
@@ -444,9 +431,7 @@ class Sequential(Model):
             config = {"layers": config}
         layers = config.get("layers") if isinstance(config, Mapping) else None
         if not isinstance(layers, list):
-            raise FileFormatError(
-                f"{cls.__name__}: expected a configuration with layers, received {config!r:.80}."
-            )
+            raise FileFormatError(f"{cls.__name__}: expected a configuration with layers, received {config!r:.80}.")
         trainable = config.get("trainable", True)
         with _known(custom_objects):
             model = cls(name=config.get("name"))
@@ -694,11 +679,7 @@ def _row_range(layers: Sequence[Layer], layer_range: Sequence[str] | None) -> tu
     """Returns where the rows that ``layer_range`` names begin and end."""
     if layer_range is None:
         return 0, len(layers)
-    if (
-        isinstance(layer_range, str)
-        or len(layer_range) != 2
-        or not all(isinstance(name, str) for name in layer_range)
-    ):
+    if isinstance(layer_range, str) or len(layer_range) != 2 or not all(isinstance(name, str) for name in layer_range):
         raise ModelError(f"summary: expected layer_range to be two names, received {layer_range!r:.80}.")
     found = []
     for name in layer_range:

@@ -36,6 +36,8 @@ NUMBER, UNIFORM, ROW, ELEMENT = range(4)
 """Levels: a Python number, one value per step, one per row, one per row and column."""
 
 Gradients = tuple["Expression | None", ...]
+Unary = Callable[[Any], Any]
+Binary = Callable[[Any, Any], Any]
 
 
 class Expression:
@@ -180,43 +182,43 @@ _np_erf = np.vectorize(math.erf, otypes=[float])
 
 # fmt: off
 PRIMITIVES: dict[str, Primitive] = {
-    "add":           Primitive(np.add,           lambda g, y, a, b: (g, g),                            "{} + {}"),
-    "subtract":      Primitive(np.subtract,      lambda g, y, a, b: (g, -g),                           "{} - {}"),
-    "multiply":      Primitive(np.multiply,      lambda g, y, a, b: (g * b, g * a),                    "{} * {}"),
-    "divide":        Primitive(np.true_divide,   lambda g, y, a, b: (g / b, -(g / b) * y),             "{} / {}", 8),
-    "negative":      Primitive(np.negative,      lambda g, y, x: (-g,),                                "-{}"),
-    "abs":           Primitive(np.abs,           lambda g, y, x: (g * sign(x),),                       "nn_abs"),
-    "sign":          Primitive(np.sign,          None,                                                 "nn_sign", 3),
-    "floor":         Primitive(np.floor,         None,                                                 "nn_floor", 2),
-    "round":         Primitive(np.round,         None,                                                 "nn_round", 2),
-    "sqrt":          Primitive(np.sqrt,          lambda g, y, x: (g * 0.5 / y,),                       "nn_sqrt", 10),
-    "rsqrt":         Primitive(lambda x: 1 / np.sqrt(x), lambda g, y, x: (g * -0.5 * y / x,),          "nn_rsqrt", 18),
-    "exp":           Primitive(np.exp,           lambda g, y, x: (g * y,),                             "nn_exp", 14),
-    "expm1":         Primitive(np.expm1,         lambda g, y, x: (g * (y + 1.0),),                     "nn_expm1", 20),
-    "log":           Primitive(np.log,           lambda g, y, x: (g / x,),                             "nn_log", 18),
-    "log1p":         Primitive(np.log1p,         lambda g, y, x: (g / (x + 1.0),),                     "nn_log1p", 22),
-    "tanh":          Primitive(np.tanh,          lambda g, y, x: (g * (1.0 - y * y),),                 "nn_tanh", 24),
-    "sigmoid":       Primitive(_np_sigmoid,      lambda g, y, x: (g * (y * (1.0 - y)),),               "nn_sigmoid", 24),
-    "erf":           Primitive(_np_erf,          lambda g, y, x: (g * exp(-x * x) * 1.1283791670955126,), "nn_erf", 30),
-    "power":         Primitive(np.power,         lambda g, y, a, b: (g * b * power(a, b - 1.0), g * y * log(a)), "nn_pow", 40),
-    "maximum":       Primitive(np.maximum,       lambda g, y, a, b: (where(y > b, g, 0.0), where(y > b, 0.0, g)), "nn_max"),
-    "minimum":       Primitive(np.minimum,       lambda g, y, a, b: (where(y < b, g, 0.0), where(y < b, 0.0, g)), "nn_min"),
-    "where":         Primitive(np.where,         lambda g, y, c, a, b: (None, where(c, g, 0.0), where(c, 0.0, g)), "nn_select"),
-    "cast":          Primitive(lambda x: x * 1,  None,                                                 "nn_from_mask"),
-    "stop_gradient": Primitive(lambda x: x,      None,                                                 "{}", 0),
-    "equal":         Primitive(np.equal,         None, "nn_eq", 1, "mask"),
-    "not_equal":     Primitive(np.not_equal,     None, "nn_ne", 1, "mask"),
-    "less":          Primitive(np.less,          None, "nn_lt", 1, "mask"),
-    "less_equal":    Primitive(np.less_equal,    None, "nn_le", 1, "mask"),
-    "greater":       Primitive(np.greater,       None, "nn_gt", 1, "mask"),
+    "add":           Primitive(np.add, lambda g, y, a, b: (g, g), "{} + {}"),
+    "subtract":      Primitive(np.subtract, lambda g, y, a, b: (g, -g), "{} - {}"),
+    "multiply":      Primitive(np.multiply, lambda g, y, a, b: (g * b, g * a), "{} * {}"),
+    "divide":        Primitive(np.true_divide, lambda g, y, a, b: (g / b, -(g / b) * y), "{} / {}", 8),
+    "negative":      Primitive(np.negative, lambda g, y, x: (-g,), "-{}"),
+    "abs":           Primitive(np.abs, lambda g, y, x: (g * sign(x),), "nn_abs"),
+    "sign":          Primitive(np.sign, None, "nn_sign", 3),
+    "floor":         Primitive(np.floor, None, "nn_floor", 2),
+    "round":         Primitive(np.round, None, "nn_round", 2),
+    "sqrt":          Primitive(np.sqrt, lambda g, y, x: (g * 0.5 / y,), "nn_sqrt", 10),
+    "rsqrt":         Primitive(lambda x: 1 / np.sqrt(x), lambda g, y, x: (g * -0.5 * y / x,), "nn_rsqrt", 18),
+    "exp":           Primitive(np.exp, lambda g, y, x: (g * y,), "nn_exp", 14),
+    "expm1":         Primitive(np.expm1, lambda g, y, x: (g * (y + 1.0),), "nn_expm1", 20),
+    "log":           Primitive(np.log, lambda g, y, x: (g / x,), "nn_log", 18),
+    "log1p":         Primitive(np.log1p, lambda g, y, x: (g / (x + 1.0),), "nn_log1p", 22),
+    "tanh":          Primitive(np.tanh, lambda g, y, x: (g * (1.0 - y * y),), "nn_tanh", 24),
+    "sigmoid":       Primitive(_np_sigmoid, lambda g, y, x: (g * (y * (1.0 - y)),), "nn_sigmoid", 24),
+    "erf":           Primitive(_np_erf, lambda g, y, x: (g * exp(-x * x) * 1.1283791670955126,), "nn_erf", 30),
+    "power":         Primitive(np.power, lambda g, y, a, b: (g * b * power(a, b - 1.0), g * y * log(a)), "nn_pow", 40),
+    "maximum":       Primitive(np.maximum, lambda g, y, a, b: (where(y > b, g, 0.0), where(y > b, 0.0, g)), "nn_max"),
+    "minimum":       Primitive(np.minimum, lambda g, y, a, b: (where(y < b, g, 0.0), where(y < b, 0.0, g)), "nn_min"),
+    "where":         Primitive(np.where, lambda g, y, c, a, b: (None, where(c, g, 0.0), where(c, 0.0, g)), "nn_select"),
+    "cast":          Primitive(lambda x: x * 1, None, "nn_from_mask"),
+    "stop_gradient": Primitive(lambda x: x, None, "{}", 0),
+    "equal":         Primitive(np.equal, None, "nn_eq", 1, "mask"),
+    "not_equal":     Primitive(np.not_equal, None, "nn_ne", 1, "mask"),
+    "less":          Primitive(np.less, None, "nn_lt", 1, "mask"),
+    "less_equal":    Primitive(np.less_equal, None, "nn_le", 1, "mask"),
+    "greater":       Primitive(np.greater, None, "nn_gt", 1, "mask"),
     "greater_equal": Primitive(np.greater_equal, None, "nn_ge", 1, "mask"),
-    "logical_and":   Primitive(np.logical_and,   None, "nn_and", 1, "mask"),
-    "logical_or":    Primitive(np.logical_or,    None, "nn_or", 1, "mask"),
-    "logical_not":   Primitive(np.logical_not,   None, "nn_not", 1, "mask"),
-    "sum":           Primitive(np.sum,           lambda g, y, x: (g,),                                 "sum", 1, "reduce"),
-    "max":           Primitive(np.max,           lambda g, y, x: (_share_of_maximum(g, y, x),),        "max", 1, "reduce"),
-    "min":           Primitive(np.min,           lambda g, y, x: (_share_of_maximum(g, y, x),),        "min", 1, "reduce"),
-    "argmax":        Primitive(np.argmax,        None,                                                 "argmax", 2, "reduce"),
+    "logical_and":   Primitive(np.logical_and, None, "nn_and", 1, "mask"),
+    "logical_or":    Primitive(np.logical_or, None, "nn_or", 1, "mask"),
+    "logical_not":   Primitive(np.logical_not, None, "nn_not", 1, "mask"),
+    "sum":           Primitive(np.sum, lambda g, y, x: (g,), "sum", 1, "reduce"),
+    "max":           Primitive(np.max, lambda g, y, x: (_share_of_maximum(g, y, x),), "max", 1, "reduce"),
+    "min":           Primitive(np.min, lambda g, y, x: (_share_of_maximum(g, y, x),), "min", 1, "reduce"),
+    "argmax":        Primitive(np.argmax, None, "argmax", 2, "reduce"),
 }
 # fmt: on
 
@@ -395,7 +397,8 @@ def _simplify(op: str, args: tuple[Expression, ...]) -> Expression | None:
         return a[0].args[0] if a[0].op == "negative" else None
     if op == "power" and b[1] is not None:
         known: dict[float, Callable[[Any], Any]] = {1.0: lambda x: x, 2.0: square, 0.5: sqrt, -1.0: lambda x: 1.0 / x}
-        return known[b[1]](a[0]) if b[1] in known else None
+        rule = known.get(b[1])
+        return None if rule is None else _lift(rule(a[0]))
     if op in ("maximum", "minimum") and a[1] is not None:
         return _symbolic(op, b[0], a[0])
     return None
@@ -469,33 +472,33 @@ def _binary(name: str, text: str) -> Callable[[Any, Any], Any]:
     return operation
 
 
-add = _binary("add", "x1 + x2")
-subtract = _binary("subtract", "x1 - x2")
-multiply = _binary("multiply", "x1 * x2")
-divide = _binary("divide", "x1 / x2")
-power = _binary("power", "x1 to the power of x2")
-maximum = _binary("maximum", "The larger of two, NaN if either is.")
-minimum = _binary("minimum", "The smaller of two, NaN if either is.")
-equal = _binary("equal", "x1 == x2")
-not_equal = _binary("not_equal", "x1 != x2")
-less = _binary("less", "x1 < x2")
-less_equal = _binary("less_equal", "x1 <= x2")
-greater = _binary("greater", "x1 > x2")
-greater_equal = _binary("greater_equal", "x1 >= x2")
-negative = _unary("negative", "-x")
-abs = absolute = _unary("abs", "|x|")  # noqa: A001 - the name in keras.ops
-sign = _unary("sign", "-1, 0 or 1")
-floor = _unary("floor", "The largest integer that is not larger.")
-round = _unary("round", "The nearest integer, halves to even.")  # noqa: A001 - the name in keras.ops
-sqrt = _unary("sqrt", "Square root.")
-rsqrt = _unary("rsqrt", "1 / sqrt(x)")
-exp = _unary("exp", "e^x")
-expm1 = _unary("expm1", "e^x - 1, exact near 0.")
-log = _unary("log", "Natural logarithm.")
-log1p = _unary("log1p", "log(1 + x), exact near 0.")
-tanh = _unary("tanh", "Hyperbolic tangent.")
-sigmoid = _unary("sigmoid", "1 / (1 + e^-x)")
-erf = _unary("erf", "The error function.")
+add: Binary = _binary("add", "x1 + x2")
+subtract: Binary = _binary("subtract", "x1 - x2")
+multiply: Binary = _binary("multiply", "x1 * x2")
+divide: Binary = _binary("divide", "x1 / x2")
+power: Binary = _binary("power", "x1 to the power of x2")
+maximum: Binary = _binary("maximum", "The larger of two, NaN if either is.")
+minimum: Binary = _binary("minimum", "The smaller of two, NaN if either is.")
+equal: Binary = _binary("equal", "x1 == x2")
+not_equal: Binary = _binary("not_equal", "x1 != x2")
+less: Binary = _binary("less", "x1 < x2")
+less_equal: Binary = _binary("less_equal", "x1 <= x2")
+greater: Binary = _binary("greater", "x1 > x2")
+greater_equal: Binary = _binary("greater_equal", "x1 >= x2")
+negative: Unary = _unary("negative", "-x")
+abs = absolute = _unary("abs", "|x|")
+sign: Unary = _unary("sign", "-1, 0 or 1")
+floor: Unary = _unary("floor", "The largest integer that is not larger.")
+round: Unary = _unary("round", "The nearest integer, halves to even.")
+sqrt: Unary = _unary("sqrt", "Square root.")
+rsqrt: Unary = _unary("rsqrt", "1 / sqrt(x)")
+exp: Unary = _unary("exp", "e^x")
+expm1: Unary = _unary("expm1", "e^x - 1, exact near 0.")
+log: Unary = _unary("log", "Natural logarithm.")
+log1p: Unary = _unary("log1p", "log(1 + x), exact near 0.")
+tanh: Unary = _unary("tanh", "Hyperbolic tangent.")
+sigmoid: Unary = _unary("sigmoid", "1 / (1 + e^-x)")
+erf: Unary = _unary("erf", "The error function.")
 
 
 def _truth(x: Any) -> Any:
@@ -523,7 +526,9 @@ def where(condition: Any, x1: Any, x2: Any) -> Any:
         x1, x2 = _number_or_array(x1), _number_or_array(x2)
         arrays = [a for a in (x1, x2) if isinstance(a, (np.ndarray, np.generic))]
         result = np.where(condition, x1, x2)  # np.where knows no weak types
-        return result.astype(np.result_type(*arrays, *(a for a in (x1, x2) if isinstance(a, float)))) if arrays else result
+        return (
+            result.astype(np.result_type(*arrays, *(a for a in (x1, x2) if isinstance(a, float)))) if arrays else result
+        )
     return _apply("where", _truth(_lift(condition)), x1, x2)
 
 
@@ -554,7 +559,7 @@ def clip(x: Any, x_min: float, x_max: float) -> Any:
     return minimum(maximum(x, x_min), x_max)
 
 
-def sum(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:  # noqa: A001 - the name in keras.ops
+def sum(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     """Sum over an axis; in a formula the last one."""
     return _reduce("sum", x, axis, keepdims)
 
@@ -568,12 +573,12 @@ def mean(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     return sum(x, axis, keepdims) / float(x.shape[-1] or 1)
 
 
-def max(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:  # noqa: A001 - the name in keras.ops
+def max(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     """Largest value over an axis; in a formula the last one."""
     return _reduce("max", x, axis, keepdims)
 
 
-def min(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:  # noqa: A001 - the name in keras.ops
+def min(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     """Smallest value over an axis; in a formula the last one."""
     return _reduce("min", x, axis, keepdims)
 
@@ -601,7 +606,10 @@ def softmax(x: Any, axis: int = -1) -> Any:
 
 def log_softmax(x: Any, axis: int = -1) -> Any:
     """x - log(sum(e^x)), without overflow."""
-    return x - logsumexp(x, axis=axis, keepdims=True)
+    m = stop_gradient(max(x, axis=axis, keepdims=True))
+    shifted = x - m
+    s = sum(exp(shifted), axis=axis, keepdims=True)
+    return shifted - log(s)
 
 
 def one_hot(x: Any, num_classes: int, axis: int = -1) -> Any:

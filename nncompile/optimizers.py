@@ -193,9 +193,7 @@ class Optimizer:
         both = {"lr": given["lr"]}
         if learning_rate != self._parameters.get("learning_rate"):
             both["learning_rate"] = learning_rate
-        return registry.rename_keywords(owner, both, {"lr": "learning_rate"}, stacklevel=level + 1)[
-            "learning_rate"
-        ]
+        return registry.rename_keywords(owner, both, {"lr": "learning_rate"}, stacklevel=level + 1)["learning_rate"]
 
     def _refuse_schedule(self, learning_rate: Any) -> None:
         if callable(learning_rate) or isinstance(learning_rate, Mapping):
@@ -456,9 +454,7 @@ class Optimizer:
             return
         if trainable_variables is None:
             if not self.built:
-                raise ModelError(
-                    f"{self.name}: apply: give trainable_variables, or call build() with them first."
-                )
+                raise ModelError(f"{self.name}: apply: give trainable_variables, or call build() with them first.")
             weights = self._weights
         else:
             weights = list(trainable_variables)
@@ -1003,8 +999,7 @@ def get(identifier: Any) -> Any:
     if not isinstance(found, Optimizer):
         hint = f" Write {identifier.__name__}()." if inspect.isclass(identifier) else ""
         raise ModelError(
-            f"optimizers: expected a name or an Optimizer, received {identifier!r} "
-            f"({type(identifier).__name__}).{hint}"
+            f"optimizers: expected a name or an Optimizer, received {identifier!r} ({type(identifier).__name__}).{hint}"
         )
     return found
 

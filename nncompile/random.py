@@ -113,9 +113,7 @@ def _source(seed: Seed) -> np.random.Generator:
     if isinstance(seed, SeedGenerator):
         return np.random.default_rng([int(word) for word in seed.next()])
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-        raise ModelError(
-            f"seed: expected an integer or a SeedGenerator, received {seed!r} ({type(seed).__name__})."
-        )
+        raise ModelError(f"seed: expected an integer or a SeedGenerator, received {seed!r} ({type(seed).__name__}).")
     return np.random.default_rng([int(seed) & _WORD, 0])
 
 
@@ -134,9 +132,7 @@ def _float_type(dtype: object, where: str) -> Any:
     return np.dtype(name).type
 
 
-def uniform(
-    shape: Shape, minval: float = 0.0, maxval: float = 1.0, dtype: str | None = None, seed: Seed = None
-) -> Any:
+def uniform(shape: Shape, minval: float = 0.0, maxval: float = 1.0, dtype: str | None = None, seed: Seed = None) -> Any:
     """Draws from [minval, maxval), every number equally likely.
 
     Args:
@@ -157,9 +153,7 @@ def uniform(
     return values
 
 
-def normal(
-    shape: Shape, mean: float = 0.0, stddev: float = 1.0, dtype: str | None = None, seed: Seed = None
-) -> Array:
+def normal(shape: Shape, mean: float = 0.0, stddev: float = 1.0, dtype: str | None = None, seed: Seed = None) -> Array:
     """Draws from the normal distribution."""
     kind = _float_type(dtype, "normal")
     values = _source(seed).standard_normal(_sizes(shape, "normal"), dtype=kind)
@@ -199,9 +193,7 @@ def categorical(logits: ArrayLike, num_samples: int, dtype: str = "int32", seed:
     """
     scores = np.asarray(logits, dtype="float64")
     if scores.ndim != 2:
-        raise ModelError(
-            f"random.categorical: expected logits (rows, classes), received shape {scores.shape}."
-        )
+        raise ModelError(f"random.categorical: expected logits (rows, classes), received shape {scores.shape}.")
     # The largest of log-probabilities with Gumbel noise is distributed as the classes are.
     noise = _source(seed).gumbel(size=(scores.shape[0], num_samples, scores.shape[1]))
     return np.asarray(np.argmax(scores[:, None, :] + noise, axis=-1).astype(dtype))
@@ -213,9 +205,7 @@ def gamma(shape: Shape, alpha: ArrayLike, dtype: str | None = None, seed: Seed =
     return np.asarray(_source(seed).gamma(np.asarray(alpha), size=_sizes(shape, "gamma"))).astype(kind)
 
 
-def beta(
-    shape: Shape, alpha: ArrayLike, beta: ArrayLike, dtype: str | None = None, seed: Seed = None
-) -> Array:
+def beta(shape: Shape, alpha: ArrayLike, beta: ArrayLike, dtype: str | None = None, seed: Seed = None) -> Array:
     """Draws from the beta distribution."""
     kind = _float_type(dtype, "beta")
     values = _source(seed).beta(np.asarray(alpha), np.asarray(beta), size=_sizes(shape, "beta"))

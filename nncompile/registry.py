@@ -158,13 +158,14 @@ def serialize(thing: Any, kind: str) -> Any:
         return thing
     if inspect.isfunction(thing) or inspect.isbuiltin(thing):
         custom = registered_name(thing)
-        if custom is None and _canonical[kind].get(thing.__name__) is thing:
-            return thing.__name__
+        name = str(thing.__name__)
+        if custom is None and _canonical[kind].get(name) is thing:
+            return name
         return {
             "module": "builtins",
             "class_name": "function",
-            "config": thing.__name__,
-            "registered_name": custom or thing.__name__,
+            "config": name,
+            "registered_name": custom or name,
         }
     cls = type(thing)
     builtin = _canonical[kind].get(cls.__name__) is cls
@@ -210,4 +211,4 @@ def deserialize(config: Any, kind: str, custom: Mapping[str, Any] | None = None)
         return thing
     if not isinstance(inner, Mapping):
         raise FileFormatError(f"{kind}: {name}: expected a configuration, received {inner!r:.80}.")
-    return thing.from_config(dict(inner))
+    return thing.from_config(dict(inner))  # type: ignore[attr-defined]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,12 +76,12 @@ def _features() -> frozenset[str]:
 def available() -> tuple[Target, ...]:
     """The targets that this machine can run, the best first."""
     machine, features = platform.machine(), _features()
-    return tuple(
-        t for t in TARGETS if (not t.machines or machine in t.machines) and set(t.features) <= features
-    )
+    return tuple(t for t in TARGETS if (not t.machines or machine in t.machines) and set(t.features) <= features)
 
 
 _chosen: Target | None = None
+VARIABLE = "NNCOMPILE_TARGET"
+"""The variable of the environment that names a target."""
 
 
 def find(name: str) -> Target:
@@ -97,8 +98,26 @@ def find(name: str) -> Target:
 
 
 def host() -> Target:
-    """The target that models are compiled for: the one that was set, or the best one here."""
-    return _chosen or available()[0]
+    """The target that models are compiled for.
+
+    It is the one that :func:`set_host` chose, else that of ``NNCOMPILE_TARGET``, else the
+    best that this machine can run.
+
+    Raises:
+        ModelError: the environment names a target that is unknown or cannot run here.
+    """
+    if _chosen is not None:
+        return _chosen
+    named = os.environ.get(VARIABLE)
+    return _runnable(named, VARIABLE) if named else available()[0]
+
+
+def _runnable(name: str, where: str) -> Target:
+    target = find(name)
+    if target not in available():
+        names = ", ".join(t.name for t in available())
+        raise ModelError(f"{where}: this machine cannot run {name}; it can run {names}.")
+    return target
 
 
 def set_host(name: str | None) -> None:
@@ -108,8 +127,4 @@ def set_host(name: str | None) -> None:
         ModelError: the name is unknown, or this machine cannot run it.
     """
     global _chosen
-    target = find(name) if name else None
-    if target is not None and target not in available():
-        names = ", ".join(t.name for t in available())
-        raise ModelError(f"target: this machine cannot run {name}; it can run {names}.")
-    _chosen = target
+    _chosen = _runnable(name, "target") if name else None

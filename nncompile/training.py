@@ -56,6 +56,7 @@ class Trainer:
     name: str
     layers: Any
     built: bool
+    trainable: bool
     input_shape: Any
     output_shape: Any
 
@@ -112,14 +113,17 @@ class Trainer:
             steps_per_execution=None if steps_per_execution in (None, 1) else steps_per_execution,
         )
         if jit_compile not in (True, False, "auto", None):
-            raise ModelError(f"{self._title}: compile(): jit_compile: expected True, False or 'auto', received {jit_compile!r}.")
+            raise ModelError(
+                f"{self._title}: compile(): jit_compile: expected True, False or 'auto', received {jit_compile!r}."
+            )
         if isinstance(loss, (list, tuple, dict)):
             if not isinstance(loss, (list, tuple)) or len(loss) != 1:
                 raise ModelError(f"{self._title}: compile(): expected one loss, received {loss!r:.80}.")
             loss = loss[0]
         if metrics is not None and not isinstance(metrics, (list, tuple)):
             raise ModelError(
-                f"{self._title}: compile(): metrics: expected a list, received {metrics!r:.80}. Write metrics=[{metrics!r:.40}]."
+                f"{self._title}: compile(): metrics: expected a list, received {metrics!r:.80}. "
+                f"Write metrics=[{metrics!r:.40}]."
             )
         wanted = list(metrics or [])
         if len(wanted) == 1 and isinstance(wanted[0], (list, tuple)):
@@ -214,7 +218,9 @@ class Trainer:
 
     def _library(self, purpose: str, labels: bool = False, columns: int = 0, loss: Any = None) -> compiler.Library:
         """The library for a purpose, ``predict`` or ``train``, with the weights in its state."""
-        trainable = tuple(bool(self.trainable and layer.trainable and w.trainable) for layer in self.layers for w in layer.weights)  # type: ignore[attr-defined]
+        trainable = tuple(
+            bool(self.trainable and layer.trainable and w.trainable) for layer in self.layers for w in layer.weights
+        )
         key = _Key(targets.host(), purpose, labels, columns, trainable)
         if purpose == "predict":  # whatever can train can predict as well
             for other, library in self._libraries.items():
@@ -294,7 +300,7 @@ class Trainer:
         made = []
         for spec in self._metric_specs:
             metric = metrics.resolve(spec, output_shape, target_shape)
-            if not hasattr(metric, "fn"):
+            if not isinstance(metric, metrics.MeanMetricWrapper):
                 raise ModelError(
                     f"{self._title}: metric {metric.name!r}: expected a mean of a formula, received a "
                     f"{type(metric).__name__}. Give a function of (y_true, y_pred) over nncompile.ops."
@@ -375,7 +381,7 @@ class Trainer:
         if validation_data is not None:
             if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
                 raise ModelError(f"{where}: validation_data: expected (x, y), received {_kind_of(validation_data)}.")
-            held_x, held_y, held_kind, _ = self._take(*validation_data, "fit: validation_data")
+            held_x, held_y, held_kind, _ = self._take(validation_data[0], validation_data[1], "fit: validation_data")
             if held_kind != kind:
                 raise ModelError(f"{where}: validation_data: its y is of another form ({held_kind}) than y ({kind}).")
             held = (held_x, held_y)
@@ -389,7 +395,9 @@ class Trainer:
             callbacks, add_history=True, add_progbar=shown != 0, model=self, verbose=shown, epochs=epochs, steps=steps
         )
         self.stop_training = False
-        library = self._library("train", kind == "labels", self._columns(kind), loss) if epochs > initial_epoch else None
+        library = (
+            self._library("train", kind == "labels", self._columns(kind), loss) if epochs > initial_epoch else None
+        )
         called.on_train_begin()
         logs: dict[str, float] = {}
         for epoch in range(initial_epoch, epochs):

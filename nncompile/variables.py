@@ -61,7 +61,8 @@ class Variable:
         if self._storage is not None:
             return self._storage.read()
         assert self._array is not None
-        return self._array.copy()
+        own: Array = self._array.copy()
+        return own
 
     def assign(self, value: ArrayLike | Variable) -> None:
         """Sets the numbers.
@@ -96,7 +97,7 @@ class Variable:
         return self.value
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        return np.asarray(self.value, dtype=dtype)
+        return self.value.astype(dtype or self.dtype, copy=False)
 
     def __float__(self) -> float:
         return float(self.value)

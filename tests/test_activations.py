@@ -100,9 +100,7 @@ def test_values_are_those_of_keras(name: str, arguments: dict[str, Any]) -> None
     expected = np.asarray(getattr(keras.activations, name)(X, **arguments))
     got = getattr(activations, name)(X, **arguments)
     assert got.dtype == np.float32
-    known = (
-        ~np.isnan(X) if {name, "-".join([name, *map(str, arguments.values())])} & KEEPS_NAN else slice(None)
-    )
+    known = ~np.isnan(X) if {name, "-".join([name, *map(str, arguments.values())])} & KEEPS_NAN else slice(None)
     assert np.isnan(got[np.isnan(X)]).all()
     # gelu: Keras has erfc, which is exact where 1 + erf cancels
     np.testing.assert_allclose(got[known], expected[known], rtol=2e-6, atol=5e-7 if name == "gelu" else 1e-7)
@@ -122,9 +120,7 @@ def test_gradients_are_those_of_keras(name: str, arguments: dict[str, Any]) -> N
 
     jax = pytest.importorskip("jax")
     smooth = name in SMOOTH
-    at = np.concatenate([np.linspace(-8, 8, 97) + (0.0 if smooth else 0.003), [-1e4, -100.0, 30.0]]).astype(
-        np.float32
-    )
+    at = np.concatenate([np.linspace(-8, 8, 97) + (0.0 if smooth else 0.003), [-1e4, -100.0, 30.0]]).astype(np.float32)
     expected = jax.vmap(jax.grad(lambda x: getattr(keras.activations, name)(x, **arguments)))(at)
     formula = functools.partial(getattr(activations, name), **arguments)
     got = gradient(formula, {"x": at[:, None]}, "x", np.ones((len(at), 1), np.float32))

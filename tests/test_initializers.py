@@ -7,10 +7,10 @@ import math
 
 import numpy as np
 import pytest
+from oracle import keras
 
 from nncompile import config, initializers, ops, random, registry, utils
 from nncompile.errors import FileFormatError, ModelError, UnsupportedError
-from oracle import keras
 
 RANDOM = [
     "RandomNormal",
@@ -83,9 +83,7 @@ def test_variance_scaling_takes_axes():
     assert np.abs(value).max() > 0.99 * limit
 
 
-@pytest.mark.parametrize(
-    ("shape", "fans"), [((), (1, 1)), ((7,), (7, 7)), ((3, 5), (3, 5)), ((2, 3, 4, 5), (24, 30))]
-)
+@pytest.mark.parametrize(("shape", "fans"), [((), (1, 1)), ((7,), (7, 7)), ((3, 5), (3, 5)), ((2, 3, 4, 5), (24, 30))])
 def test_compute_fans(shape, fans):
     assert initializers.compute_fans(shape) == fans
 
@@ -194,7 +192,7 @@ def test_seed_generator():
     for _ in range(3):
         np.testing.assert_array_equal(ours.next(ordered=False), np.asarray(theirs.next(ordered=False)))
     assert list(random.SeedGenerator(-1).state.value) == [2**32 - 1, 0]
-    with pytest.raises(TypeError, match="unexpected keyword argument 'sead'. Did you mean 'seed'"):
+    with pytest.raises(TypeError, match=r"unexpected keyword argument 'sead'. Did you mean 'seed'"):
         random.SeedGenerator(sead=1)
 
 
@@ -226,7 +224,7 @@ def test_uniform_of_symbols_is_noise():
 
 @pytest.mark.parametrize("function", [random.normal, random.truncated_normal])
 def test_only_uniform_goes_into_formulas(function):
-    with pytest.raises(UnsupportedError, match="only random.uniform and random.dropout"):
+    with pytest.raises(UnsupportedError, match=r"only random.uniform and random.dropout"):
         function((None, 5))
 
 
@@ -336,7 +334,10 @@ def test_gain_of_identity_is_not_lost():
 @pytest.mark.parametrize(
     "form",
     [
-        {"class_name": "VarianceScaling", "config": {"scale": 1.0, "mode": "fan_avg", "distribution": "uniform", "seed": None}},
+        {
+            "class_name": "VarianceScaling",
+            "config": {"scale": 1.0, "mode": "fan_avg", "distribution": "uniform", "seed": None},
+        },
         {"class_name": "GlorotUniform", "config": {"seed": None, "dtype": "float32"}},
         {"class_name": "Zeros", "config": {"dtype": "float32"}},
         {"class_name": "RandomUniform", "config": {"minval": -0.1, "maxval": 0.1, "seed": 3}},
@@ -345,6 +346,10 @@ def test_gain_of_identity_is_not_lost():
 )
 def test_old_configurations_are_read(form):
     assert initializers.get(form)((2, 2)).shape == (2, 2)
+
+
+def numpy_form(value, dtype):
+    return {"value": {"class_name": "__numpy__", "config": {"value": value, "dtype": dtype}}}
 
 
 @pytest.mark.parametrize(
@@ -357,9 +362,9 @@ def test_old_configurations_are_read(form):
         ({"class_name": "Evil", "config": {}}, UnsupportedError),
         ({"class_name": "Constant", "config": {"value": "text"}}, ModelError),
         ({"class_name": "Constant", "config": {"value": {"class_name": "function", "config": "f"}}}, FileFormatError),
-        ({"class_name": "Constant", "config": {"value": {"class_name": "__numpy__", "config": {"value": ["a"], "dtype": "object"}}}}, FileFormatError),
-        ({"class_name": "Constant", "config": {"value": {"class_name": "__numpy__", "config": {"value": [1], "dtype": "what"}}}}, FileFormatError),
-        ({"class_name": "Constant", "config": {"value": {"class_name": "__numpy__", "config": {"value": [[1], [1, 2]], "dtype": "int32"}}}}, FileFormatError),
+        ({"class_name": "Constant", "config": numpy_form(["a"], "object")}, FileFormatError),
+        ({"class_name": "Constant", "config": numpy_form([1], "what")}, FileFormatError),
+        ({"class_name": "Constant", "config": numpy_form([[1], [1, 2]], "int32")}, FileFormatError),
         ({"class_name": "RandomNormal", "config": {"seed": {"class_name": "Evil", "config": {}}}}, FileFormatError),
         ({"class_name": "RandomNormal", "config": {"mean": "0"}}, ModelError),
         ({"class_name": "GlorotUniform", "config": {"input_axes": ["a"]}}, ModelError),
@@ -423,7 +428,7 @@ def test_get_refuses(identifier):
 
 
 def test_get_suggests():
-    with pytest.raises(ModelError, match="unknown name 'glorot_unifrom'. Did you mean .*'glorot_uniform'"):
+    with pytest.raises(ModelError, match=r"unknown name 'glorot_unifrom'. Did you mean .*'glorot_uniform'"):
         initializers.get("glorot_unifrom")
 
 
@@ -437,7 +442,10 @@ def test_get_suggests():
         (lambda: initializers.VarianceScaling(distribution="gauss"), "expected distribution to be one of"),
         (lambda: initializers.VarianceScaling(input_axes=3), "expected input_axes to be a list"),
         (lambda: initializers.RandomUniform(minval=None), "RandomUniform: expected minval to be a number"),
-        (lambda: initializers.TruncatedNormal(stddev=True), "TruncatedNormal: expected stddev to be a number"),
+        (
+            lambda: initializers.TruncatedNormal(stddev=True),
+            "TruncatedNormal: expected stddev to be a number",
+        ),
         (lambda: initializers.Identity(gain="a"), "expected gain"),
         (lambda: initializers.Orthogonal(gain="a"), "expected gain"),
         (lambda: initializers.Orthogonal()((3,)), "expected a weight of two axes or more"),
@@ -478,7 +486,13 @@ def test_subclass_of_the_users():
 
 
 def test_to_categorical():
-    for x, n in (([0, 2, 1], None), ([[0], [2]], 4), ([[0, 1], [2, 1]], None), (3, 5), (np.array([1.0, 0.0]), 2)):
+    for x, n in (
+        ([0, 2, 1], None),
+        ([[0], [2]], 4),
+        ([[0, 1], [2, 1]], None),
+        (3, 5),
+        (np.array([1.0, 0.0]), 2),
+    ):
         np.testing.assert_array_equal(utils.to_categorical(x, n), keras.utils.to_categorical(x, n))
         assert utils.to_categorical(x, n).dtype == keras.utils.to_categorical(x, n).dtype
     assert utils.to_categorical([], 3).shape == (0, 3)

@@ -105,9 +105,7 @@ def test_gradients_are_those_of_keras(name: str, y_true: Any, y_pred: Any, argum
     np.testing.assert_allclose(got, expected, rtol=2e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("name", "y_true", "y_pred", "arguments"), CLASSES, ids=[c[0] + str(c[3]) for c in CLASSES]
-)
+@pytest.mark.parametrize(("name", "y_true", "y_pred", "arguments"), CLASSES, ids=[c[0] + str(c[3]) for c in CLASSES])
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize("weights", [None, "sample", "column", "one", "zero"])
 def test_classes_are_those_of_keras(
@@ -116,9 +114,7 @@ def test_classes_are_those_of_keras(
     from oracle import keras
 
     weight: Any = np.linspace(0, 2, N, dtype=np.float32)
-    weight = {None: None, "sample": weight, "column": weight[:, None], "one": 0.5, "zero": weight * 0}[
-        weights
-    ]
+    weight = {None: None, "sample": weight, "column": weight[:, None], "one": 0.5, "zero": weight * 0}[weights]
     expected = getattr(keras.losses, name)(reduction=reduction, **arguments)
     loss = getattr(losses, name)(reduction=reduction, **arguments)
     assert loss.get_config() == expected.get_config()
@@ -136,9 +132,7 @@ def test_classes_are_those_of_keras(
     ("true_shape", "pred_shape"),
     [((6,), (6,)), ((6,), (6, 1)), ((6, 1), (6,)), ((6, 2), (6, 2, 1)), ((2, 3, 2),) * 2],
 )
-def test_ranks_that_differ_by_one(
-    name: str, true_shape: tuple[int, ...], pred_shape: tuple[int, ...]
-) -> None:
+def test_ranks_that_differ_by_one(name: str, true_shape: tuple[int, ...], pred_shape: tuple[int, ...]) -> None:
     from oracle import keras
 
     y_true, y_pred = RNG.normal(size=true_shape), RNG.normal(size=pred_shape)
@@ -162,8 +156,7 @@ def test_losses_of_an_empty_batch_and_of_nothing_finite() -> None:
 
     empty = np.zeros((0, 3), np.float32)
     assert (
-        losses.MeanSquaredError()(empty, empty).shape
-        == np.asarray(keras.losses.MeanSquaredError()(empty, empty)).shape
+        losses.MeanSquaredError()(empty, empty).shape == np.asarray(keras.losses.MeanSquaredError()(empty, empty)).shape
     )
     assert np.isnan(losses.MeanSquaredError()([[np.nan]], [[1.0]]))
     assert np.isnan(losses.CategoricalCrossentropy()([[0.0, 1.0]], [[np.nan, 1.0]]))
@@ -333,9 +326,7 @@ def test_what_cannot_be_right() -> None:
         losses.get("Huber")
     with pytest.raises(ModelError, match=r"expected a name, a function or a Loss, received 3"):
         losses.get(3)
-    with pytest.raises(
-        ModelError, match=r"MeanSquaredError: reduction: expected one of .*received 'summ'.*'sum'"
-    ):
+    with pytest.raises(ModelError, match=r"MeanSquaredError: reduction: expected one of .*received 'summ'.*'sum'"):
         losses.MeanSquaredError(reduction="summ")
     with pytest.raises(
         TypeError, match=r"MeanSquaredError got an unexpected keyword argument 'reductoin'.*'reduction'"
@@ -357,9 +348,7 @@ def test_what_cannot_be_right() -> None:
         losses.categorical_crossentropy(LABELS, P)
     with pytest.raises(ModelError, match=r"binary_crossentropy: expected y_true of shape \(11, 4\)"):
         losses.binary_crossentropy(BITS[:, :3], P)
-    with pytest.raises(
-        ModelError, match=r"sparse_categorical_crossentropy: .*received \(11, 4\).*integer label"
-    ):
+    with pytest.raises(ModelError, match=r"sparse_categorical_crossentropy: .*received \(11, 4\).*integer label"):
         losses.sparse_categorical_crossentropy(HOT, P)
     with pytest.raises(ModelError, match=r"received \(None, 3\)"):
         losses.categorical_crossentropy(symbol("t", HOT[:, :3]), symbol("p", P))

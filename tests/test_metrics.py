@@ -282,9 +282,7 @@ def test_a_metric_of_your_own() -> None:
 
 
 def test_what_cannot_be_right() -> None:
-    with pytest.raises(
-        ModelError, match=r"metrics: unknown name 'binary_acuracy'\. Did you mean 'binary_accuracy'"
-    ):
+    with pytest.raises(ModelError, match=r"metrics: unknown name 'binary_acuracy'\. Did you mean 'binary_accuracy'"):
         metrics.get("binary_acuracy")
     with pytest.raises(UnsupportedError, match="'AUC' is not supported yet"):
         metrics.get("AUC")
@@ -294,9 +292,7 @@ def test_what_cannot_be_right() -> None:
         metrics.get(3)
     with pytest.raises(ModelError, match="received None"):
         metrics.resolve(None, (None, 1), (None, 1))
-    with pytest.raises(
-        TypeError, match=r"BinaryAccuracy got an unexpected keyword argument 'treshold'.*'threshold'"
-    ):
+    with pytest.raises(TypeError, match=r"BinaryAccuracy got an unexpected keyword argument 'treshold'.*'threshold'"):
         metrics.BinaryAccuracy(treshold=0.1)  # type: ignore[call-arg]
     with pytest.raises(UnsupportedError, match="from_sorted_ids=True is not supported yet"):
         metrics.SparseTopKCategoricalAccuracy(from_sorted_ids=True)

@@ -101,9 +101,7 @@ def test_variables_and_configuration_are_those_of_keras(name: str, arguments: di
 
     keras.utils.clear_session()
     backend.clear_session()
-    model = keras.Sequential(
-        [keras.Input((3,)), keras.layers.Dense(4), keras.layers.Dense(1, use_bias=False)]
-    )
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4), keras.layers.Dense(1, use_bias=False)])
     theirs = getattr(keras.optimizers, name)(**arguments)
     theirs.build(model.trainable_variables)
     mine, weights = made(name, arguments)
@@ -112,9 +110,7 @@ def test_variables_and_configuration_are_those_of_keras(name: str, arguments: di
     assert mine.get_config() == theirs.get_config()
     assert list(mine.get_config())[:11] == list(theirs.get_config())[:11]
     paths = [v.path for v in theirs.variables]
-    assert [v.path for v in mine.variables] == [
-        f"{mine.name}/u_product" if p == "variable" else p for p in paths
-    ]
+    assert [v.path for v in mine.variables] == [f"{mine.name}/u_product" if p == "variable" else p for p in paths]
     assert optimizers.serialize(mine) == keras.optimizers.serialize(theirs)
     again = optimizers.deserialize(optimizers.serialize(mine))
     assert type(again) is type(mine)
@@ -137,9 +133,7 @@ def test_symbols_mean_the_same(name: str, arguments: dict[str, Any]) -> None:
     values: dict[Any, Any] = {}
 
     def symbol(what: str, value: Any) -> Any:
-        made = ops.symbol(
-            what, ELEMENT if np.ndim(value) else UNIFORM, (None, None) if np.ndim(value) else ()
-        )
+        made = ops.symbol(what, ELEMENT if np.ndim(value) else UNIFORM, (None, None) if np.ndim(value) else ())
         values[made] = value
         return made
 
@@ -310,9 +304,7 @@ def test_an_optimizer_of_your_own() -> None:
     assert isinstance(again, Heavy)
     assert again.get_config() == heavy.get_config()
     assert isinstance(optimizers.get("Mine>Heavy"), Heavy)
-    with pytest.raises(
-        TypeError, match=r"Heavy got an unexpected keyword argument 'mas'\. Did you mean 'mass'"
-    ):
+    with pytest.raises(TypeError, match=r"Heavy got an unexpected keyword argument 'mas'\. Did you mean 'mass'"):
         Heavy(mas=1.0)
     with pytest.raises(ModelError, match=r"Heavy: mass: expected a number, received 'x' \(str\)"):
         Heavy(mass="x").hyperparameters  # type: ignore[arg-type]  # noqa: B018
@@ -328,7 +320,7 @@ def test_an_optimizer_of_your_own() -> None:
         def update(self, w: Any, g: Any, *, step: Any) -> Any:
             return w, g
 
-    with pytest.raises(ModelError, match="Wrong.update: expected"):
+    with pytest.raises(ModelError, match=r"Wrong\.update: expected"):
         Wrong(1.0).apply([np.ones(2)], [weight])
     with pytest.raises(NotImplementedError, match="define update"):
         optimizers.Optimizer(1.0).apply([np.ones(2)], [weight])
@@ -363,9 +355,7 @@ def test_state() -> None:
     adam.save_own_variables(store)
     assert list(store) == [str(i) for i in range(8)]
     other, _ = made("Adam", {})
-    with pytest.warns(
-        UserWarning, match=r"its state is not loaded: expected 2 variables, found 8\. The optimizer was"
-    ):
+    with pytest.warns(UserWarning, match=r"its state is not loaded: expected 2 variables, found 8\. The optimizer was"):
         other.load_own_variables(store)
     with pytest.raises(ModelError, match="call build"):
         other.set_weights(list(store.values()))
@@ -410,17 +400,11 @@ def test_what_cannot_be_right() -> None:
         optimizers.AdamW(weight_decay=None)  # type: ignore[arg-type]
     with pytest.raises(ModelError, match="Adam: weight_decay: expected a number, received 'a'"):
         optimizers.Adam(weight_decay="a")
-    with pytest.raises(
-        ModelError, match="Lion: beta_1: expected a number above 0 and at most 1, received 0.0"
-    ):
+    with pytest.raises(ModelError, match=r"Lion: beta_1: expected a number above 0 and at most 1, received 0\.0"):
         optimizers.Lion(beta_1=0.0)
-    with pytest.raises(
-        TypeError, match=r"Adam got an unexpected keyword argument 'beta1'\. Did you mean 'beta_1'"
-    ):
+    with pytest.raises(TypeError, match=r"Adam got an unexpected keyword argument 'beta1'\. Did you mean 'beta_1'"):
         optimizers.Adam(beta1=0.5)
-    with pytest.raises(
-        TypeError, match=r"SGD got an unexpected keyword argument 'learningrate'.*'learning_rate'"
-    ):
+    with pytest.raises(TypeError, match=r"SGD got an unexpected keyword argument 'learningrate'.*'learning_rate'"):
         optimizers.SGD(learningrate=0.5)
     with pytest.raises(ModelError, match=r"optimizers: unknown name 'adan'\. Did you mean 'Adam'"):
         optimizers.get("adan")

@@ -4,7 +4,7 @@
 stage                 in → out                rule
 ====================  ======================  =======================================
 :mod:`.graph`         model → Graph           all mistakes of a user are found here
-:mod:`.program`       Graph, loss, optimizer  after it nothing is decided
+:mod:`.planner`       Graph, loss, optimizer  after it nothing is decided
                       and Target → Program
 :mod:`.render`        Program → Sources       the only importer of Jinja2; same input,
                                               same bytes
@@ -26,7 +26,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from ..targets import Target
-from . import build, graph, program, render
+from . import build, graph, planner, render
 from .library import Library
 from .program import Program
 from .render import Sources
@@ -81,7 +81,7 @@ def plan(
     training = staged("graph", lambda: graph.build(model, training=True), 2) if loss is not None else None
     return staged(
         "program",
-        lambda: program.build(
+        lambda: planner.build(
             inference,
             target,
             real,

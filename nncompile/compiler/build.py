@@ -36,8 +36,18 @@ from ..errors import BuildError
 from ..targets import Target
 from .render import Sources
 
-FLAGS = ("-std=gnu11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-Werror=implicit-function-declaration")
-"""NaN and infinity keep their meaning: nothing of -ffast-math that would take it away."""
+FLAGS = (
+    "-std=gnu11",
+    "-O2",
+    "-ftree-vectorize",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-Werror=implicit-function-declaration",
+)
+"""-O3 makes these units neither smaller nor faster, and takes four times as long.
+
+NaN and infinity keep their meaning: nothing of -ffast-math that would take it away.
+"""
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def trace(formula: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
     of the formula and of the formulas that it calls as these return.
     """
     ours = (ops.__name__, __name__, weakref.__name__)
-    readable = ("softmax", "logsumexp")  # of the module ops, those that are formulas themselves
+    readable = ("softmax", "log_softmax", "logsumexp")  # of the module ops, those that are formulas themselves
 
     def note(frame: FrameType, event: str, _: Any) -> None:
         if event != "return":
@@ -150,7 +150,8 @@ def _strip(x: Expression) -> Expression:
 
 
 def _wide(x: Expression) -> Expression:
-    return ops.expand_dims(x, -1) if x.level == ROW else x  # type: ignore[no-any-return]
+    wide: Expression = ops.expand_dims(x, -1) if x.level == ROW else x
+    return wide
 
 
 # ------------------------------------------------------------------ print
@@ -173,13 +174,16 @@ class Names:
 
 
 _C_WORDS = frozenset(
-    "auto break case char const continue default do double else enum extern float for goto if inline int long "
-    "register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while "
-    "alignas alignof bool complex imaginary noreturn generic atomic asm typeof main real vec mask "
-    "and or not xor bitand bitor compl catch class delete explicit export false friend mutable namespace new "
-    "operator private protected public template this throw true try typename using virtual wchar_t nullptr "
-    "constexpr decltype noexcept concept requires".split()
+    """
+    auto break case char const continue default do double else enum extern float for goto if inline int long register
+    restrict return short signed sizeof static struct switch typedef union unsigned void volatile while
+    alignas alignof bool complex imaginary noreturn generic atomic asm typeof main real vec mask
+    and or not xor bitand bitor compl catch class delete explicit export false friend mutable namespace new operator
+    private protected public template this throw true try typename using virtual wchar_t nullptr constexpr decltype
+    noexcept concept requires
+    """.split()
 )
+"""Words of C, C++ and of our own that cannot be a name."""
 
 
 def identifier(text: str) -> str:
@@ -618,7 +622,9 @@ class RowWriter:
                     f"{so_far} = {writer.call('nn_select')}({better}, {new}, {so_far});",
                     f"{at} = {writer.call('nn_select')}({better}, column, {at});",
                 ]
-                after.append(f"const vec {name} = {writer.call('nn_set')}({writer.call('nn_argmax_lanes')}({so_far}, {at}));")
+                after.append(
+                    f"const vec {name} = {writer.call('nn_set')}({writer.call('nn_argmax_lanes')}({so_far}, {at}));"
+                )
             else:
                 step = f"{so_far} + {operand}" if x.op == "sum" else f"{writer.call('nn_' + x.op)}({so_far}, {operand})"
                 writer.lines.append(f"{so_far} = {step};")

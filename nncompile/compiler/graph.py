@@ -146,7 +146,12 @@ def c_names(layers: Sequence[Any]) -> dict[str, str]:
 
 
 def _cut(
-    model: Any, source: Expression, root: Expression, layer_names: dict[str, str], titles: dict[str, str], training: bool
+    model: Any,
+    source: Expression,
+    root: Expression,
+    layer_names: dict[str, str],
+    titles: dict[str, str],
+    training: bool,
 ) -> Graph:
     order = topological([root])
     boundaries = [x for x in order if x.op in ("matmul", "reshape")]
@@ -182,9 +187,7 @@ def _cut(
     return graph
 
 
-def _node(
-    name: str, op: str, inputs: tuple[str, ...], x: Expression, layer: str, weights: Sequence[str]
-) -> Node:
+def _node(name: str, op: str, inputs: tuple[str, ...], x: Expression, layer: str, weights: Sequence[str]) -> Node:
     shape = tuple(n for n in x.shape[1:] if n is not None)
     return Node(name, op, inputs, shape, layer, x, tuple(dict.fromkeys(weights)))
 

@@ -30,7 +30,8 @@ def _aligned(count: int, dtype: str) -> NDArray[Any]:
     size = np.dtype(dtype).itemsize
     raw = np.zeros(count * size + _ALIGNMENT, dtype=np.uint8)
     start = -raw.ctypes.data % _ALIGNMENT
-    return raw[start : start + count * size].view(dtype)
+    numbers: NDArray[Any] = raw[start : start + count * size].view(dtype)
+    return numbers
 
 
 class _Place:
@@ -42,13 +43,11 @@ class _Place:
 
     def read(self) -> Array:
         with self._lock:
+            value: Array = self._view[: self._columns] if self._columns else self._view[0]
             if self._panel:
                 panels = self._view.reshape(-1, self._rows, self._panel)
-                whole = panels.transpose(1, 0, 2).reshape(self._rows, -1)
-                return np.ascontiguousarray(whole[:, : self._columns])
-            if self._columns:
-                return self._view[: self._columns].copy()
-            return self._view[0].copy()
+                value = panels.transpose(1, 0, 2).reshape(self._rows, -1)[:, : self._columns]
+            return np.array(value, order="C")
 
     def write(self, value: Array) -> None:
         with self._lock:
@@ -85,7 +84,7 @@ class Library:
         self.program, self.source = program, source
         self.dtype = "float64" if program.real == "double" else "float32"
         self.lock = threading.RLock()
-        self._ffi, self._lib = module.ffi, module.lib  # type: ignore[attr-defined]
+        self._ffi, self._lib = module.ffi, module.lib
         size = self._ffi.sizeof("network_state")
         self._memory = _aligned(size, "uint8")
         self.state = self._ffi.cast("network_state *", self._memory.ctypes.data)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import jinja2
 
 from .. import _version
 from ..errors import InternalError
-from ..ops import NUMBER, UNIFORM, Expression
+from ..ops import UNIFORM, Expression
 from . import vocabulary
 from .expression import Names, Pass, RowWriter, Writer, scalar, topological
 from .program import Backward, Buffer, Copy, Formula, Forward, Operand, Program, Rows, Rule, Update
@@ -189,7 +189,7 @@ class _Printer:
         for x, operand in formula.leaves:
             if x not in used or operand.kind == "number":
                 continue
-            text, key = self._load(operand, "i", column="p * PANEL + c", tile=True)
+            text, key = self._load(operand, "p * PANEL + c", tile=True)
             keys += key
             name = names.new(_leaf_name(x, operand))
             lines.append(f"const vec {name} = {text};")
@@ -222,7 +222,7 @@ class _Printer:
                 pointers.setdefault(operand.name, self._pointer(operand.name, const=True))
                 loads[x] = f"{self._call('nn_load')}({operand.name}_row + c)"
             elif operand.kind != "number":
-                loads[x], key = self._load(operand, "r", column="c", tile=False)
+                loads[x], key = self._load(operand, "c", tile=False, width=width)
                 keys += key
         stores = []
         for where, x in formula.stores:
@@ -239,8 +239,17 @@ class _Printer:
         results = [(f"{name} += (double){self._call('nn_first')}({{}});", x) for name, x in formula.results]
         # what is written last can hold what is kept between passes, if it is padded and not read
         only = formula.stores[0][0] if len(formula.stores) == 1 else ""
-        spare = f"{only}_row" if only and only not in formula.reads() and not (only == "y" and width % self.lanes) else ""
+        spare = (
+            f"{only}_row" if only and only not in formula.reads() and not (only == "y" and width % self.lanes) else ""
+        )
         code = writer.write(stores, results, spare)
+        final = list(code.final)
+        padding = -(-width // self.lanes) * self.lanes
+        for where, _ in formula.stores:
+            if where != "y" and padding < self.program.buffer(where).stride:
+                fill = f"{self._call('nn_store')}({where}_row + c, {self._call('nn_set')}(0));"
+                final.append(f"for (int c = {padding}; c < {constant_name(where)}; c += LANES)")
+                final.append(f"    {fill}")
         self.functions |= code.functions
         return Text(
             comment=_comment(formula),
@@ -249,7 +258,7 @@ class _Printer:
             pointers=tuple(pointers.values()),
             passes=code.passes,
             scratch=code.scratch,
-            final=code.final,
+            final=tuple(final),
             width=width,
         )
 
@@ -291,7 +300,7 @@ class _Printer:
         self.functions.add(name)
         return name
 
-    def _load(self, operand: Operand, row: str, column: str, tile: bool) -> tuple[str, list[str]]:
+    def _load(self, operand: Operand, column: str, tile: bool, width: int = 0) -> tuple[str, list[str]]:
         """The text that loads a vector, and the statements that it needs ahead."""
         if operand.kind == "tile":
             return f"{self._call('nn_load')}(tile + i * PANEL + c)", []
@@ -300,14 +309,18 @@ class _Printer:
         if operand.kind == "vector":
             return f"{self._call('nn_load')}(state->{operand.name} + {column})", []
         if operand.kind == "noise":
-            self._call("nn_key")
-            key = f"const uint64_t key_{operand.name} = nn_key(state->noise_{operand.name}_seed, (uint64_t)state->step, {operand.name}u);"
-            at = "at + c" if tile else f"(ptrdiff_t){row} * {self._noise_stride} + c"
-            call = self._call("nn_uniform")
-            return f"{call}((uint32_t)key_{operand.name}, (uint32_t)(key_{operand.name} >> 32), (uint32_t)({at}))", [key]
+            # the number of an element is that of its place in a padded row, on tiles and in rows alike
+            number = operand.name
+            self.functions |= {"nn_key", "nn_uniform"}
+            seed = f"state->noise_{number}_seed, (uint64_t)state->step, {number}u"
+            at = "at + c" if tile else f"(ptrdiff_t)r * {self._padded(width)} + c"
+            words = f"(uint32_t)key_{number}, (uint32_t)(key_{number} >> 32), (uint32_t)({at})"
+            return f"nn_uniform({words})", [f"const uint64_t key_{number} = nn_key({seed});"]
         raise InternalError(f"no load for {operand}")
 
-    _noise_stride = "PANEL"
+    def _padded(self, width: int) -> int:
+        panel = self.lanes * self.program.target.panel_vectors
+        return -(-width // panel) * panel
 
     def _numbers(self, leaves: Iterable[tuple[Expression, Operand]]) -> Mapping[Expression, str]:
         return {x: "scale" if o.name == "scale" else f"state->{o.name}" for x, o in leaves if o.kind == "number"}
@@ -380,9 +393,16 @@ def training(program: Program) -> Sources:
         "heights": program.target.tile_rows,
         "panel": printer.lanes * program.target.panel_vectors,
         "strides": [(constant_name(b.name), b.stride) for b in program.buffers],
+        "interleaved": _interleaved(printer.lanes),
         "sample": program.buffer(program.input_buffer),
     }
     return Sources(_render("api.h.j2", context), _render("training.c.j2", context))
+
+
+def _interleaved(lanes: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """The lanes of two vectors side by side, of their first and of their second halves."""
+    pairs = [(i, i + lanes) for i in range(lanes)]
+    return pairs[: lanes // 2], pairs[lanes // 2 :]
 
 
 def _render(name: str, context: Mapping[str, Any]) -> str:
@@ -428,7 +448,9 @@ def _vocabulary(program: Program, functions: Iterable[str]) -> Vocabulary:
     if "nn_store_some" in names:
         names.add("nn_store")
     used = vocabulary.closure(sorted(names - set(_OF_ROWS)))
-    return Vocabulary(target.form, program.real, size * 8, width // size, width, (*used, *(n for n in _OF_ROWS if n in names)))
+    return Vocabulary(
+        target.form, program.real, size * 8, width // size, width, (*used, *(n for n in _OF_ROWS if n in names))
+    )
 
 
 def _state(program: Program, rule: RuleText | None) -> list[Field]:
@@ -451,10 +473,10 @@ def _state(program: Program, rule: RuleText | None) -> list[Field]:
     if program.rule:
         fields += [Field("double", n, 0, "of the optimizer") for n in program.rule.hyper]
         fields.append(Field(program.real, "learning_rate", 0, "of the optimizer"))
-        fields += [Field(program.real, n, 0, "of the optimizer, shared by all weights") for n, _ in program.rule.scalars]
+        fields += [
+            Field(program.real, n, 0, "of the optimizer, shared by all weights") for n, _ in program.rule.scalars
+        ]
     fields.append(Field("int64_t", "step", 0, "updates done"))
     fields += [Field("uint64_t", f"noise_{i}_seed", 0, "of random numbers") for i in range(len(program.noises))]
     fields += [Field("double", f"{n}_total", 0, "sum so far") for n in program.totals]
     return fields
-
-

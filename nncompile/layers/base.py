@@ -78,9 +78,7 @@ def standardize_shape(shape: Any, where: str) -> Shape:
         elif isinstance(size, (int, np.integer)) and not isinstance(size, (bool, np.bool_)) and size >= 0:
             sizes.append(int(size))
         else:
-            raise ModelError(
-                f"{where}: expected sizes of 0 or more, or None, received {size!r:.80} in {shape!r:.80}."
-            )
+            raise ModelError(f"{where}: expected sizes of 0 or more, or None, received {size!r:.80} in {shape!r:.80}.")
     return tuple(sizes)
 
 
@@ -187,8 +185,7 @@ class InputSpec:
         elif self.ndim is not None and rank != self.ndim:
             return f"an input of {self.ndim} axes"
         if expected is not None and (
-            rank != len(expected)
-            or any(a != b and None not in (a, b) for a, b in zip(shape, expected, strict=True))
+            rank != len(expected) or any(a != b and None not in (a, b) for a, b in zip(shape, expected, strict=True))
         ):
             return f"an input of shape {self.shape}"
         if self.min_ndim is not None and rank < self.min_ndim:
@@ -232,17 +229,17 @@ def _wrap_build(build: Function) -> Function:
             return
         if args and isinstance(args[0], list):
             args = (tuple(args[0]), *args[1:])
-        before = list(self._trainable_variables), list(self._non_trainable_variables)
+        before = {k: list(v) if isinstance(v, list) else v for k, v in self.__dict__.items()}
         with _inside(self):
-            self._path = "/".join(layer.name for layer in _scope.get())
             self._building = True
+            self._path = "/".join(layer.name for layer in _scope.get())
             try:
                 build(self, *args, **kwargs)
             except BaseException:
-                self._trainable_variables, self._non_trainable_variables = before
+                self.__dict__.clear()
+                self.__dict__.update(before)
                 raise
-            finally:
-                self._building = False
+            self._building = False
         shapes = {**dict(zip(parameters, args, strict=False)), **kwargs}
         self._build_shapes = {name: tuple(s) if isinstance(s, list) else s for name, s in shapes.items()}
         self._finish_build()
@@ -325,9 +322,8 @@ class Layer:
         if "call" in cls.__dict__:
             training = inspect.signature(cls.call).parameters.get("training")
             cls._takes_training = training is not None
-            cls._training_default = training.default or None if training is not None else None
-            if cls._training_default is inspect.Parameter.empty:
-                cls._training_default = None
+            default = training.default if training is not None else None
+            cls._training_default = default if isinstance(default, bool) else None
 
     def __init__(
         self,
@@ -480,9 +476,7 @@ class Layer:
         self._check_super_called()
         label = self._where
         if isinstance(shape, str):
-            raise ModelError(
-                f"{label}: add_weight takes the name as a keyword: add_weight(shape=…, name={shape!r})."
-            )
+            raise ModelError(f"{label}: add_weight takes the name as a keyword: add_weight(shape=…, name={shape!r}).")
         registry.refuse(
             f"{label}: add_weight",
             regularizer=regularizer,
@@ -516,9 +510,7 @@ class Layer:
         around = [layer.name for layer in _scope.get()]
         if not _scope.get() or _scope.get()[-1] is not self:
             around.append(self.name)
-        variable = Variable(
-            value, name=name, path="/".join([*around, name]), trainable=bool(trainable), dtype=kind
-        )
+        variable = Variable(value, name=name, path="/".join([*around, name]), trainable=bool(trainable), dtype=kind)
         (self._trainable_variables if trainable else self._non_trainable_variables).append(variable)
         if not self._trainable:
             variable.trainable = False
@@ -623,9 +615,7 @@ class Layer:
         """
         own = self.weights
         if len(weights) != len(own):
-            hint = (
-                "" if self.built else " Build it first: it has no weights before it knows its input's width."
-            )
+            hint = "" if self.built else " Build it first: it has no weights before it knows its input's width."
             raise ModelError(f"{self._where}: expected {len(own)} weights, received {len(weights)}.{hint}")
         arrays = [np.asarray(w) for w in weights]
         for variable, array in zip(own, arrays, strict=True):
@@ -643,9 +633,7 @@ class Layer:
             ModelError: the layer is not built.
         """
         if not self.built:
-            raise ModelError(
-                f"{self._where}: has no weights before it is built. Call build(input_shape) first."
-            )
+            raise ModelError(f"{self._where}: has no weights before it is built. Call build(input_shape) first.")
         return sum(math.prod(variable.shape) for variable in self.weights)
 
     def save_own_variables(self, store: Any) -> None:
@@ -739,9 +727,7 @@ class Layer:
         """
         return self._infer_output_shape(standardize_shape(input_shape, self._where))
 
-    def _infer_output_shape(
-        self, input_shape: Shape, function: Callable[[Array], Any] | None = None
-    ) -> Shape:
+    def _infer_output_shape(self, input_shape: Shape, function: Callable[[Array], Any] | None = None) -> Shape:
         """Runs the layer on 2 and on 3 rows: sizes that differ are the number of rows."""
         results = []
         for rows in (2, 3):
@@ -749,9 +735,7 @@ class Layer:
             with np.errstate(all="ignore"):
                 results.append(np.shape(function(sample) if function else self(sample, training=False)))
         if len(results[0]) != len(results[1]):
-            raise ModelError(
-                f"{self._where}: its output has another number of axes for another number of rows."
-            )
+            raise ModelError(f"{self._where}: its output has another number of axes for another number of rows.")
         return tuple(a if a == b else None for a, b in zip(*results, strict=True))
 
     def _array(self, inputs: Any) -> Array:
@@ -769,9 +753,7 @@ class Layer:
         try:
             array = np.asarray(inputs)
         except ValueError as error:
-            raise ModelError(
-                f"{self._where}: expected an array, received {type(inputs).__name__}: {error}."
-            ) from error
+            raise ModelError(f"{self._where}: expected an array, received {type(inputs).__name__}: {error}.") from error
         if array.dtype.kind not in "biuf":
             raise ModelError(f"{self._where}: expected numbers, received an array of {array.dtype}.")
         if self.autocast and (array.dtype.kind == "f" or not self._takes_integers):
@@ -868,9 +850,7 @@ class Layer:
                 given.update(value)
             elif kind is inspect.Parameter.VAR_POSITIONAL or kind is inspect.Parameter.POSITIONAL_ONLY:
                 if value or kind is inspect.Parameter.POSITIONAL_ONLY:
-                    raise UnsupportedError(
-                        f"{self._where}: cannot be saved: {name!r} has no keyword. {advice}"
-                    )
+                    raise UnsupportedError(f"{self._where}: cannot be saved: {name!r} has no keyword. {advice}")
             else:
                 given[name] = value
         for name in ("name", *(k for k in LEGACY_KEYWORDS if k not in signature.parameters)):
@@ -897,9 +877,7 @@ class Layer:
         later: dict[str, Any] = {}
         if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
             later = {
-                k: arguments.pop(k)
-                for k in ("name", "trainable", "dtype")
-                if k in arguments and k not in parameters
+                k: arguments.pop(k) for k in ("name", "trainable", "dtype") if k in arguments and k not in parameters
             }
         try:
             layer = cls(**arguments)
@@ -983,9 +961,7 @@ def serialize(layer: Layer) -> dict[str, Any]:
         form["build_config"] = plain(build_config)
     compile_config = getattr(layer, "get_compile_config", None)
     if compile_config is not None:
-        form["compile_config"] = plain(
-            (compile_config() if getattr(layer, "compiled", False) else None) or {}
-        )
+        form["compile_config"] = plain((compile_config() if getattr(layer, "compiled", False) else None) or {})
     return form
 
 
@@ -1001,7 +977,7 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     """
     layer = registry.deserialize(config, "layers", {**MODELS, **(custom_objects or {})})
     if inspect.isclass(layer) and issubclass(layer, Layer):
-        layer = layer()
+        layer = layer.from_config({})
     if not isinstance(layer, Layer):
         raise FileFormatError(f"layers: expected a layer, received {config!r:.80}.")
     return layer

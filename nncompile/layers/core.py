@@ -67,9 +67,7 @@ class InputLayer(Layer):
         if batch_shape is not None:
             sizes = standardize_shape(batch_shape, where)
             if not sizes:
-                raise ModelError(
-                    f"{where}: expected batch_shape to begin with the number of rows, received ()."
-                )
+                raise ModelError(f"{where}: expected batch_shape to begin with the number of rows, received ().")
         elif shape is not None:
             sizes = (
                 *standardize_shape((batch_size,), f"{where}: batch_size"),
@@ -260,9 +258,7 @@ class Dense(Layer):
                 f"{self._where}: expected to know the width of its input, received shape {shape}. "
                 "Give Input() a size instead of None."
             )
-        self.kernel = self.add_weight(
-            shape=(width, self.units), initializer=self.kernel_initializer, name="kernel"
-        )
+        self.kernel = self.add_weight(shape=(width, self.units), initializer=self.kernel_initializer, name="kernel")
         self.bias = None
         if self.use_bias:
             self.bias = self.add_weight(shape=(self.units,), initializer=self.bias_initializer, name="bias")
@@ -354,7 +350,8 @@ class Flatten(Layer):
         wanted = "channels_last" if data_format is None else str(data_format).lower()
         if wanted not in ("channels_last", "channels_first"):
             raise ModelError(
-                f"{self._where}: expected data_format 'channels_last' or 'channels_first', received {data_format!r:.80}."
+                f"{self._where}: expected data_format 'channels_last' or 'channels_first', "
+                f"received {data_format!r:.80}."
             )
         self.data_format = wanted
         self.input_spec = InputSpec(min_ndim=1)
@@ -367,7 +364,8 @@ class Flatten(Layer):
             )
 
     def call(self, inputs: Any) -> Any:
-        return ops.reshape(inputs, (-1, math.prod(1 if n is None else n for n in ops.shape(inputs)[1:])))
+        rows, *rest = ops.shape(inputs)
+        return ops.reshape(inputs, (-1 if rows is None else rows, math.prod(n for n in rest if n is not None)))
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         rows, *rest = standardize_shape(input_shape, self._where)

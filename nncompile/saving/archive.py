@@ -29,7 +29,7 @@ KERAS_VERSION = "3.15.1"
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 
 MAX_DIRECTORY = 1 << 20
-"""The largest list of members that is read, 1 MiB: that of 10,000 members."""
+"""The largest list of members that is read, 1 MiB: that of some 20,000 members."""
 
 MAX_EXPANSION = 100
 """How many times larger than what is stored a member may become."""

@@ -169,7 +169,7 @@ def _read_model(
             plan += weights_h5.match(_weights(layer), datasets, weights_h5.describe(layer))
         except Mismatch as mismatch:
             if not skip_mismatch:
-                raise error(str(mismatch)) from None
+                raise weights_h5.misfit(error, file.where, mismatch) from None
             skipped.append(str(mismatch))
     if skipped:
         warnings.warn(f"{file.where}: left as they were: " + " ".join(skipped), UserWarning, stacklevel=5)

@@ -266,7 +266,8 @@ def _made(config: Any, custom: Custom) -> Any:
     elif not isinstance(inner, Mapping):
         raise FileFormatError(f"{name}: expected a configuration, found {inner!r:.80}.")
     else:
-        made = thing.from_config(dict(inner))
+        cls: Any = thing
+        made = cls.from_config(dict(inner))
     return _finished(made, config)
 
 

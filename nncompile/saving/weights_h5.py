@@ -202,13 +202,18 @@ def read(
                 plan += _read_variables(group, layer._variables(), describe(layer), where)
         except Mismatch as mismatch:
             if not skip_mismatch:
-                raise error(str(mismatch)) from None
+                raise misfit(error, where, mismatch) from None
             skipped.append(str(mismatch))
     if skipped:
         warnings.warn(f"{where}: left as they were: " + " ".join(skipped), UserWarning, stacklevel=4)
     if optimizer:
         plan += _read_optimizer(file, model, where)
     return plan
+
+
+def misfit(error: type[NncompileError], where: str, mismatch: Mismatch) -> NncompileError:
+    """Returns the error for layers that do not fit: of the model, or of a whole file."""
+    return error(f"{where}: {mismatch}" if error is FileFormatError else str(mismatch))
 
 
 def _group(file: h5py.File, path: str, where: str) -> h5py.Group | None:

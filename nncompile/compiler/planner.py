@@ -1,0 +1,561 @@
+"""Stage 2: from a Graph to a Program. After this nothing is decided.
+
+The network is a chain of *segments*: a source (the input, a product or a reshape) and
+the formula on it. The formula behind a product is computed while the product is in the
+first-level cache if it works number by number; the one behind the last source is
+computed together with the loss.
+
+Rewrites across layers are functions of this module: :func:`fuse_cross_entropy`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .. import ops
+from ..errors import ModelError, UnsupportedError
+from ..ops import ELEMENT, NUMBER, ROW, UNIFORM, Expression
+from ..targets import Target
+from .expression import Names, depends, differentiate, identifier, resolved, topological, trace
+from .graph import Graph, Node
+from .program import (
+    Backward,
+    Buffer,
+    Copy,
+    Formula,
+    Forward,
+    Matrix,
+    Operand,
+    Program,
+    Rows,
+    Rule,
+    Step,
+    Targets,
+    Update,
+    Vector,
+)
+
+_RESERVED = ("input", "target", "tile", "state", "workspace", "rates", "data", "transposed")
+
+# ------------------------------------------------------------------ rewrites across layers
+
+
+def fuse_cross_entropy(loss: Any, output: Expression) -> tuple[Any, Expression]:
+    """Softmax or sigmoid with its cross-entropy becomes one stable step from the logits.
+
+    Returns:
+        The loss and the value to give it: the form from logits and the logits where
+        ``output`` is the activation that the loss fuses with, else what came in.
+    """
+    wanted = getattr(loss, "fuses_with", None)
+    if wanted == "sigmoid" and output.op == "sigmoid":
+        return loss.logits_form(), output.args[0]
+    if wanted == "softmax" and output.op == "divide":
+        e = resolved(output.args[0])
+        if e.op == "exp" and e.args[0].op == "subtract":
+            logits = resolved(e.args[0].args[0])
+            if resolved(ops.softmax(logits)) is output:
+                return loss.logits_form(), logits
+    return loss, output
+
+
+# ------------------------------------------------------------------ memory
+
+
+def plan(lifetimes: Mapping[str, tuple[int, int]], sizes: Mapping[str, int]) -> tuple[dict[str, int], int]:
+    """Gives each buffer a place such that two which live at one time never overlap.
+
+    Args:
+        lifetimes: first and last step that uses a buffer.
+        sizes: numbers per sample.
+
+    Returns:
+        The offsets, and the size of it all.
+    """
+    offsets: dict[str, int] = {}
+    for name in sorted(lifetimes, key=lambda n: (-sizes[n], lifetimes[n], n)):
+        first, last = lifetimes[name]
+        taken = sorted(
+            (offsets[o], offsets[o] + sizes[o]) for o in offsets if lifetimes[o][0] <= last and first <= lifetimes[o][1]
+        )
+        place = 0
+        for start, end in taken:
+            if place + sizes[name] <= start:
+                break
+            place = max(place, end)
+        offsets[name] = place
+    return offsets, max((offsets[n] + sizes[n] for n in offsets), default=0)
+
+
+def _lifetimes(steps: Sequence[Step], input_name: str) -> dict[str, tuple[int, int]]:
+    result: dict[str, tuple[int, int]] = {input_name: (0, 0)}
+    for number, step in enumerate(steps):
+        for name in step.uses():
+            if name not in ("y", "target"):
+                first, _ = result.get(name, (number, number))
+                result[name] = (first, number)
+    return result
+
+
+# ------------------------------------------------------------------ the chain of segments
+
+
+@dataclass(frozen=True)
+class _Segment:
+    """A source and the formula on it.
+
+    Attributes:
+        source: the input, a product or a reshape.
+        node: the value that is stored; the source itself if there is no formula.
+    """
+
+    source: Node
+    node: Node
+
+    @property
+    def leaf(self) -> Expression:
+        return self.source.expression
+
+    @property
+    def root(self) -> Expression:
+        return resolved(self.node.expression)
+
+    def vectors(self) -> list[Expression]:
+        """The weights of one number per feature that the formula uses."""
+        inside = topological([self.root], [self.leaf])
+        return [x for x in inside if x.op == "weight" and x.level == ELEMENT]
+
+
+def _segments(graph: Graph) -> list[_Segment]:
+    formulas = {n.inputs[0]: n for n in graph.nodes if n.op == "formula"}
+    return [_Segment(n, formulas.get(n.name, n)) for n in graph.nodes if n.op != "formula"]
+
+
+def _on_tiles(segment: _Segment) -> bool:
+    """Whether the formula can be computed on tiles of a product: no reduction, no number of a column."""
+    if segment.source.op != "matmul":
+        return False
+    inside = topological([segment.root], [segment.leaf])
+    return all(x.level != ROW and x.op != "column" for x in inside if x is not segment.leaf)
+
+
+def _per_row(x: Any, what: str) -> Expression:
+    """A loss or metric as one value per row, the outputs averaged."""
+    if not isinstance(x, Expression):
+        raise ModelError(f"{what}: expected a formula over nncompile.ops, received {type(x).__name__}.")
+    if x.level == ELEMENT:
+        x = ops.mean(x, axis=-1)
+    if x.level < ROW:
+        raise ModelError(f"{what}: expected a value per sample, received one that depends on no sample.")
+    return resolved(x)
+
+
+def _stem(node: Node) -> str:
+    """``dense`` for the node ``dense_product``."""
+    return node.name.removesuffix("_product")
+
+
+def _says(node: Node) -> str:
+    if node.op == "input":
+        return "the input"
+    return f"{node.layer}: {({'matmul': 'x . kernel', 'reshape': 'in new rows', 'formula': 'its value'})[node.op]}"
+
+
+# ------------------------------------------------------------------ the planner
+
+
+class Planner:
+    """Makes the program of one network for one target.
+
+    Args:
+        inference_graph: the network as it predicts.
+        target: the processor.
+        real: ``float`` or ``double``.
+        training_graph: the network as it trains; None for a program that only predicts.
+        trains: whether there is an optimizer.
+    """
+
+    def __init__(
+        self, inference_graph: Graph, target: Target, real: str, training_graph: Graph | None, trains: bool
+    ) -> None:
+        self.target, self.real = target, real
+        self.lanes = max(target.vector_bytes // (8 if real == "double" else 4), 1)
+        self.panel = self.lanes * target.panel_vectors
+        self.inference = _segments(inference_graph)
+        self.training = _segments(training_graph or inference_graph)
+        self.last = len(self.training) - 1
+        self.all_weights = (training_graph or inference_graph).weights
+        self.weights = {w.name: w for w in self.all_weights}
+        self.by_variable = {id(w.variable): w for w in self.all_weights}
+        for w in self.all_weights:
+            if len(w.shape) > 2:
+                raise UnsupportedError(f"{w.name}: weights of shape {w.shape} are not supported.")
+        used = [*(n.name for n in inference_graph.nodes), *self.weights]
+        self.names = Names({*_RESERVED, *used})
+        self.buffers: dict[str, tuple[int, int, str]] = {}
+        self.noises: list[Any] = []
+        # gradients are needed back to the first segment that has a weight to train
+        trained = [trains and any(self.weights[n].trainable for n in self._weights_of(s)) for s in self.training]
+        self.first_trained = trained.index(True) if any(trained) else len(trained)
+        self.stored: list[str] = []  # the buffer that each segment leaves its value in
+        self.saved: list[dict[Expression, Operand]] = []  # what the backward pass of each segment loads
+        self.gradients: dict[str, str] = {}  # the buffer that holds the gradient of a product or vector
+
+    @staticmethod
+    def _weights_of(segment: _Segment) -> list[str]:
+        return list(dict.fromkeys((*segment.source.weights, *segment.node.weights)))
+
+    def stride(self, columns: int) -> int:
+        return -(-columns // self.panel) * self.panel
+
+    def buffer(self, name: str, node: Node, comment: str) -> str:
+        self.buffers.setdefault(name, (node.positions, node.features, comment))
+        return name
+
+    def matrix(self, name: str) -> Matrix:
+        weight = self.weights[name]
+        inputs, outputs = weight.shape
+        return Matrix(name, inputs, outputs, -(-outputs // self.panel), self.panel, weight.trainable)
+
+    def vector(self, name: str) -> Vector:
+        (length,) = self.weights[name].shape
+        return Vector(name, length, self.stride(length), self.weights[name].trainable)
+
+    def formula(
+        self,
+        stores: Sequence[tuple[str, Expression]],
+        leaves: Mapping[Expression, Operand],
+        comment: str,
+        results: Sequence[tuple[str, Expression]] = (),
+    ) -> Formula:
+        """Finds the leaves of a formula; those in ``leaves`` are not looked behind."""
+        found: dict[Expression, Operand] = {}
+        for x in topological([v for _, v in (*stores, *results)], leaves):
+            if x in leaves:
+                found[x] = leaves[x]
+            elif x.op == "weight":
+                kind = "vector" if x.level == ELEMENT else "number"
+                found[x] = Operand(kind, self.by_variable[id(x.value)].name)
+            elif x.op == "noise":
+                found[x] = Operand("noise", str(self._noise(x.value)))
+        return Formula(tuple(stores), tuple(found.items()), comment, tuple(results))
+
+    def _noise(self, seed: Any) -> int:
+        """The number of a source of random numbers; one seed object is one source."""
+        for number, known in enumerate(self.noises):
+            if known is seed:
+                return number
+        self.noises.append(seed)
+        return len(self.noises) - 1
+
+    # ---------------------------------------------------------------- forward
+
+    def forward(self) -> list[Step]:
+        """The steps from the input to the source of the last segment."""
+        steps: list[Step] = []
+        for i, (t, n) in enumerate(zip(self.training, self.inference, strict=True)):
+            source = t.source
+            raw = self.buffer(source.name, source, _says(source))
+            plain = i == self.last or (t.root is t.leaf and n.root is n.leaf)
+            fused = not plain and _on_tiles(t) and _on_tiles(n)
+            stored = raw if plain else self.buffer(t.node.name, t.node, _says(t.node))
+            kept = self._keep(t, stored) if fused and i >= self.first_trained else {}
+            if source.op == "reshape":
+                comment = f"{source.layer}: the numbers of a sample in new rows"
+                steps.append(Copy(source.name, self.stored[-1], raw, comment))
+            if source.op == "matmul":
+                tiles = {s: {s.leaf: Operand("tile", "product")} for s in (t, n)}
+                if fused:
+                    extra = [(o.name, x) for x, o in kept.items() if o.name != stored]
+                    training = self.formula([(stored, t.root), *extra], tiles[t], t.node.layer)
+                    inference = self.formula([(stored, n.root)], tiles[n], n.node.layer)
+                else:
+                    training = inference = self.formula([(raw, t.leaf)], tiles[t], source.layer)
+                matrix = self.matrix(source.weights[0])
+                comment = f"{source.layer}: {matrix.inputs} -> {matrix.outputs}"
+                steps.append(
+                    Forward(_stem(source), matrix, self.stored[-1], source.positions, training, inference, comment)
+                )
+            if not plain and not fused:
+                rows = [
+                    self.formula([(stored, s.root)], {s.leaf: Operand("buffer", raw)}, s.node.layer) for s in (t, n)
+                ]
+                name = f"{t.node.name}_rows"
+                steps.append(Rows(name, source.positions, source.features, rows[0], rows[1], t.node.layer))
+            self.stored.append(stored)
+            self.saved.append(kept if fused else {t.leaf: Operand("buffer", raw)})
+        return steps
+
+    def _keep(self, segment: _Segment, name: str) -> dict[Expression, Operand]:
+        """Decides what the backward pass of a formula on tiles loads.
+
+        It is differentiated once to see which of its values the gradient is stated in. If
+        that is at most one beside the stored result they are kept; otherwise one value
+        that all of them can be computed from again.
+        """
+        inside = [x for x in topological([segment.root], [segment.leaf]) if depends(x, [segment.leaf])]
+        seed = ops.symbol("g", ELEMENT, segment.root.shape)
+        gradients = differentiate(segment.root, seed, [segment.leaf, *segment.vectors()])
+        met = _met_first([g for g in gradients if g is not None], set(inside))
+        met = [x for x in met if x is not segment.root]
+        if len(met) > 1:
+            # later values of the topological order are nearer to the result: the last that serves
+            met = [next(x for x in reversed(inside) if segment.leaf not in topological(met, [x]) or x is segment.leaf)]
+        kept = {segment.root: Operand("buffer", name)}
+        for x in met:
+            wish = f"{_stem(segment.source)}_{identifier(x.name) if x.name and x is not segment.leaf else 'kept'}"
+            where = self.buffer(self.names.new(wish), segment.node, f"{segment.node.layer}: kept for backward")
+            kept[x] = Operand("buffer", where)
+        return kept
+
+    def predict(self) -> Rows:
+        """The last formula, to the user's memory."""
+        end = self.inference[-1]
+        out = self.formula([("y", end.root)], {end.leaf: Operand("buffer", self.stored[-1])}, end.node.layer)
+        return Rows("output", end.node.positions, end.node.features, None, out, f"{end.node.layer}: the output")
+
+    # ---------------------------------------------------------------- loss
+
+    def loss(self, loss: Any, metrics: Sequence[tuple[str, Any]], labels: bool) -> Rows:
+        """The last formula, the loss, its gradient and the metrics, as one formula over rows."""
+        name = getattr(loss, "name", None) or type(loss).__name__
+        comment = f"{name} of {self.training[-1].node.layer}"
+        forms = []
+        for segment, training in ((self.training[-1], True), (self.inference[-1], False)):
+            shape = segment.root.shape
+            y_true = ops.symbol("label", ROW, shape[:-1]) if labels else ops.symbol("y_true", ELEMENT, shape)
+            scale = ops.symbol("scale", UNIFORM)
+            leaves = {
+                segment.leaf: Operand("buffer", self.stored[-1]),
+                y_true: Operand("labels" if labels else "buffer", "target"),
+                scale: Operand("number", "scale"),
+            }
+            fused, value = fuse_cross_entropy(loss, segment.root)
+            per_row = _per_row(trace(fused.call, y_true, value), f"loss {name!r}")
+            results = [("loss", per_row)]
+            for key, metric in metrics:
+                measured = trace(metric.call, y_true, segment.root)
+                results.append((key, _per_row(measured, f"metric {metric.name!r}")))
+            stores: list[tuple[str, Expression]] = []
+            if training and self.first_trained <= self.last:
+                wanted = [segment.leaf, *self._trainable(segment)]
+                for x, g in zip(wanted, differentiate(per_row, scale, wanted), strict=True):
+                    self._store_gradient(stores, segment, x, g)
+            forms.append(self.formula(stores, leaves, comment, results))
+        end = self.training[-1].node
+        return Rows("loss", end.positions, end.features, forms[0], forms[1], comment)
+
+    def _trainable(self, segment: _Segment) -> list[Expression]:
+        return [x for x in segment.vectors() if self.by_variable[id(x.value)].trainable]
+
+    def _store_gradient(
+        self, stores: list[tuple[str, Expression]], segment: _Segment, x: Expression, gradient: Expression | None
+    ) -> None:
+        """Notes which buffer will hold the gradient of ``x``, storing it if no buffer does yet."""
+        key = segment.source.name if x is segment.leaf else self.by_variable[id(x.value)].name
+        gradient = gradient if gradient is not None else ops.constant(0.0)
+        for name, known in stores:
+            if known is gradient:  # that of a bias is that of the product
+                self.gradients[key] = name
+                return
+        self.gradients[key] = self.buffer(f"d_{key}", segment.source, f"gradient of {key}")
+        stores.append((self.gradients[key], gradient))
+
+    # ---------------------------------------------------------------- backward
+
+    def backward(self) -> list[Step]:
+        """From the gradient of the last product back to the first weight that is trained."""
+        steps: list[Step] = []
+        for i in range(self.last, self.first_trained - 1, -1):
+            segment = self.training[i]
+            if i > self.first_trained:
+                steps += self._through(segment, self.training[i - 1], self.saved[i - 1])
+            update = self._update(segment, self.stored[i - 1] if i else "")
+            if update is not None:
+                steps.append(update)
+        return steps
+
+    def _through(self, segment: _Segment, before: _Segment, saved: Mapping[Expression, Operand]) -> list[Step]:
+        """From the gradient of a source to that of the source before it."""
+        node, d = segment.source, self.gradients[segment.source.name]
+        incoming = ops.symbol("g", ELEMENT, before.root.shape)
+        on_tile = node.op == "matmul" and (_on_tiles(before) or before.root is before.leaf)
+        name = f"d_{before.node.name}"
+        if not on_tile:
+            self.buffer(name, before.node, f"gradient of {before.node.name}")
+        leaves = {**saved, incoming: Operand("tile", "product") if on_tile else Operand("buffer", name)}
+        stores: list[tuple[str, Expression]] = []
+        wanted = [before.leaf, *self._trainable(before)]
+        same = before.root is before.leaf
+        gradients = [incoming] if same else differentiate(before.root, incoming, wanted)
+        for x, g in zip(wanted, gradients, strict=True):
+            self._store_gradient(stores, before, x, g)
+        formula = self.formula(stores, leaves, f"gradient of {before.node.layer}")
+        steps: list[Step] = []
+        if node.op == "matmul":
+            on_product = formula
+            if not on_tile:
+                on_product = self.formula([(name, incoming)], {incoming: Operand("tile", "product")}, formula.comment)
+            comment = f"gradient of {before.node.name} through {node.layer}"
+            steps.append(Backward(_stem(node), self.matrix(node.weights[0]), d, node.positions, on_product, comment))
+        else:
+            comment = f"{node.layer}: gradients in their old rows"
+            steps.append(Copy(f"{node.name}_backward", d, name, comment))
+        if not on_tile and not same:
+            at = before.node
+            name = f"{at.name}_rows_backward"
+            steps.append(Rows(name, at.positions, at.features, formula, None, f"gradient of {before.source.name}"))
+        return steps
+
+    def _update(self, segment: _Segment, x: str) -> Update | None:
+        """The update of all weights of a segment, if it has any."""
+        node = segment.source
+        vectors = tuple((self.vector(n), self.gradients[n]) for n in segment.node.weights if n in self.gradients)
+        trained = node.op == "matmul" and self.weights[node.weights[0]].trainable
+        if not trained and not vectors:
+            return None
+        matrix = self.matrix(node.weights[0]) if trained else None
+        return Update(
+            _stem(node), matrix, x, self.gradients[node.name], node.positions, vectors, f"weights of {node.layer}"
+        )
+
+
+def _met_first(roots: Iterable[Expression], inside: set[Expression]) -> list[Expression]:
+    """The values of ``inside`` that are met first on the way down from ``roots``."""
+    met: dict[Expression, None] = {}
+    seen: set[Expression] = set()
+    stack = [resolved(x) for x in roots]
+    while stack:
+        x = resolved(stack.pop())
+        if x in seen:
+            continue
+        seen.add(x)
+        if x in inside and not x.mask:
+            met[x] = None
+        else:
+            stack.extend(x.args)
+    return list(met)
+
+
+# ------------------------------------------------------------------ the optimizer
+
+
+def rule_of(optimizer: Any) -> Rule:
+    """Traces an optimizer's update with symbols for its numbers.
+
+    Raises:
+        ModelError: it does not return the weight and all slots.
+    """
+    hyper = {name: ops.symbol(name, NUMBER) for name in optimizer.hyperparameters}
+    hyper["learning_rate"] = ops.symbol("learning_rate", UNIFORM)
+    formulas = optimizer.with_values(**hyper)
+    step = ops.symbol("step", UNIFORM)
+    shape = (None, None)
+    w, g = (ops.symbol(n, ELEMENT, shape) for n in ("w", "g"))
+    slots = {n: ops.symbol(n, ELEMENT, shape) for n in optimizer.slots}
+    scalars = {n: ops.symbol(n, UNIFORM) for n in optimizer.scalars}
+    new_scalars: dict[str, Expression] = {}
+    if scalars:
+        made = trace(formulas.update_scalars, step, *scalars.values())
+        new_scalars = dict(zip(scalars, made if isinstance(made, tuple) else (made,), strict=True))
+    results = trace(formulas.step, w, g, *slots.values(), step=step, **new_scalars)
+    results = results if isinstance(results, tuple) else (results,)
+    name = type(optimizer).__name__
+    if len(results) != 1 + len(slots) or not all(isinstance(r, Expression) for r in results):
+        raise ModelError(
+            f"{name}.update: expected the new weight and {len(slots)} slots ({', '.join(slots) or 'none'}), "
+            f"received {len(results)} values: {', '.join(type(r).__name__ for r in results)}."
+        )
+    leaves = {x: name for name, x in hyper.items()} | {step: "step", w: "w", g: "g"}
+    return Rule(
+        name=identifier(name),
+        slots=tuple(optimizer.slots.items()),
+        scalars=tuple(optimizer.scalars.items()),
+        hyper=tuple(optimizer.hyperparameters),
+        updates=tuple(zip(("w", *slots), map(resolved, results), strict=True)),
+        scalar_updates=tuple(new_scalars.items()),
+        leaves=tuple((leaves | {x: n for n, x in (slots | scalars).items()}).items()),
+    )
+
+
+# ------------------------------------------------------------------ the stage
+
+
+def build(
+    inference_graph: Graph,
+    target: Target,
+    real: str,
+    *,
+    training_graph: Graph | None = None,
+    loss: Any = None,
+    metrics: Sequence[tuple[str, Any]] = (),
+    optimizer: Any = None,
+    labels: bool = False,
+    target_columns: int = 0,
+) -> Program:
+    """Orders, fuses and places everything.
+
+    Args:
+        inference_graph: the network as it predicts.
+        target: the processor.
+        real: ``float`` or ``double``.
+        training_graph: the network as it trains; None for a program that only predicts.
+        loss: a Loss, needed for training and evaluation.
+        metrics: (name in C, metric with a formula ``call``).
+        optimizer: an Optimizer; None for a program that cannot train.
+        labels: whether y has one number per row.
+        target_columns: numbers per row of y otherwise.
+
+    Raises:
+        UnsupportedError: the network needs something that is not there yet.
+        ModelError: a loss, metric or optimizer is not a formula that can be used.
+    """
+    planner = Planner(inference_graph, target, real, training_graph, optimizer is not None)
+    forward = planner.forward()
+    predict = planner.predict()
+    end = planner.training[-1].node
+    targets, loss_step, backward, rule = None, None, list[Step](), None
+    if loss is not None:
+        columns = 1 if labels else target_columns
+        stride = 1 if labels else -(-columns // planner.lanes) * planner.lanes
+        targets = Targets(labels, end.positions, columns, stride)
+        loss_step = planner.loss(loss, metrics, labels)
+        if optimizer is not None:
+            rule = rule_of(optimizer)
+            backward = planner.backward()
+    source = planner.training[0].source
+    steps: list[Step] = [*forward, *([loss_step] if loss_step else []), predict, *backward]
+    sizes = {n: p * planner.stride(c) for n, (p, c, _) in planner.buffers.items()}
+    offsets, sample_size = plan(_lifetimes(steps, source.name), sizes)
+    transposed = [s.matrix for s in backward if isinstance(s, Backward)]
+    return Program(
+        name=inference_graph.name,
+        real=real,
+        target=target,
+        inputs=source.positions * source.features,
+        outputs=end.features,
+        output_positions=end.positions,
+        matrices=tuple(planner.matrix(w.name) for w in planner.all_weights if len(w.shape) == 2),
+        vectors=tuple(planner.vector(w.name) for w in planner.all_weights if len(w.shape) == 1),
+        weights=planner.all_weights,
+        buffers=tuple(
+            Buffer(n, p, c, planner.stride(c), offsets[n], comment)
+            for n, (p, c, comment) in planner.buffers.items()
+            if n in offsets
+        ),
+        sample_size=sample_size,
+        scratch_size=max((planner.stride(m.inputs) * m.outputs for m in transposed), default=0),
+        input_buffer=source.name,
+        forward=tuple(forward),
+        predict=predict,
+        targets=targets,
+        loss=loss_step,
+        backward=tuple(backward),
+        rule=rule,
+        totals=("loss", *(name for name, _ in metrics)) if loss is not None else (),
+        mean=str(getattr(loss, "reduction", "")) != "sum",
+        noises=tuple(planner.noises),
+        layers=tuple(dict.fromkeys(n.layer for n in inference_graph.nodes)),
+    )

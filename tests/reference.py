@@ -1,0 +1,98 @@
+"""What training must do, with NumPy: losses of a whole model, gradients by differences, distances in roundings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+import nncompile as nn
+from nncompile import config, targets
+
+Array = np.ndarray[Any, Any]
+
+
+@contextmanager
+def float_type(name: str) -> Iterator[None]:
+    """Layers made inside have this element type."""
+    before = config.floatx()
+    config.set_floatx(name)
+    try:
+        yield
+    finally:
+        config.set_floatx(before)
+
+
+@contextmanager
+def target(name: str) -> Iterator[None]:
+    """Models compiled inside are for this target."""
+    targets.set_host(name)
+    try:
+        yield
+    finally:
+        targets.set_host(None)
+
+
+def central_differences(model: Any, loss: Any, x: Array, y: Array, step: float = 1e-5) -> list[Array]:
+    """The gradient of the loss of a batch by every weight; the model computes with NumPy, in float64.
+
+    Two steps, of ``step`` and half of it, are combined so that the error is of order
+    ``step**4``.
+    """
+    gradients = []
+    for variable in model.trainable_weights:
+        start = variable.value
+        gradient = np.zeros_like(start)
+        for index in np.ndindex(start.shape):
+
+            def at(distance: float, index: tuple[int, ...] = index, variable: Any = variable, start: Array = start) -> float:
+                moved = start.copy()
+                moved[index] += distance
+                variable.assign(moved)
+                return float(loss(y, model(x)))
+
+            wide = (at(step) - at(-step)) / (2 * step)
+            narrow = (at(step / 2) - at(-step / 2)) / step
+            gradient[index] = (4 * narrow - wide) / 3
+        variable.assign(start)
+        gradients.append(gradient)
+    return gradients
+
+
+def trained_gradients(model: Any, x: Array, y: Array) -> list[Array]:
+    """The gradient that the C computes, from one step of SGD with a learning rate of 1; the weights stay."""
+    before = [w.value for w in model.trainable_weights]
+    model.train_on_batch(x, y)
+    after = [w.value for w in model.trainable_weights]
+    for variable, value in zip(model.trainable_weights, before, strict=True):
+        variable.assign(value)
+    return [a - b for a, b in zip(before, after, strict=True)]
+
+
+def descent(model: Any, loss: Any, metrics: Sequence[Any] = ()) -> Any:
+    """Compiles a model such that a step subtracts the gradient."""
+    model.compile(nn.optimizers.SGD(1.0), loss, metrics=list(metrics))
+    return model
+
+
+def roundings(got: Any, expected: Any, dtype: str = "float32", scale: float | None = None) -> float:
+    """The largest difference of two arrays in units of ``eps * max(scale, |expected|)``.
+
+    Args:
+        got: what was computed.
+        expected: what should have been.
+        dtype: the element type whose ``eps`` is the unit.
+        scale: size of the numbers that were added up on the way; the largest of
+            ``expected`` if None.
+    """
+    got, expected = np.asarray(got, "float64"), np.asarray(expected, "float64")
+    assert got.shape == expected.shape, (got.shape, expected.shape)
+    if not got.size:
+        return 0.0
+    size = float(np.max(np.abs(expected))) if scale is None else scale
+    unit = np.finfo(dtype).eps * np.maximum(np.abs(expected), max(size, np.finfo(dtype).tiny))
+    difference = np.abs(got - expected)
+    same = (got == expected) | (np.isnan(got) & np.isnan(expected))
+    return float(np.max(np.where(same, 0.0, np.where(np.isfinite(difference), difference, np.inf) / unit)))
