@@ -343,7 +343,9 @@ class MeanMetricWrapper(Mean):
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Returns a value per sample, the outputs averaged: a formula over :mod:`nncompile.ops`."""
         values = self.fn(y_true, y_pred, **self._fn_kwargs)
-        while len(values.shape) > 1:
+        if isinstance(values, ops.Expression):  # one value per row of a sample is the compiler's to average
+            return ops.mean(values, axis=-1) if values.level == ops.ELEMENT else values
+        while np.ndim(values) > 1:
             values = ops.mean(values, axis=-1)
         return values
 

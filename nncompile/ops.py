@@ -57,8 +57,6 @@ class Expression:
     """
 
     __slots__ = ("__weakref__", "args", "level", "mask", "name", "op", "owner", "shape", "value")
-    __array_ufunc__ = None  # NumPy hands its operators over to ours
-
     op: str
     args: tuple[Expression, ...]
     value: Any
@@ -106,6 +104,9 @@ class Expression:
     def __rpow__(self, other: Any) -> Any:
         return power(other, self)
 
+    def __matmul__(self, other: Any) -> Any:
+        return matmul(self, other)
+
     def __neg__(self) -> Any:
         return negative(self)
 
@@ -124,6 +125,13 @@ class Expression:
     def __ge__(self, other: Any) -> Any:
         return greater_equal(self, other)
 
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, (int, float, np.number, np.ndarray)):
+            raise ModelError("A formula compares with functions, as == tells its parts apart: use ops.equal(a, b).")
+        return self is other
+
+    __hash__ = object.__hash__
+
     def __bool__(self) -> NoReturn:
         raise ModelError(
             "A formula cannot branch on a value that is only known when it runs: use ops.where(condition, a, b)."
@@ -133,6 +141,11 @@ class Expression:
         raise ModelError("A formula has no number before it runs: leave float() and int() out of it.")
 
     __int__ = __float__
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **_: Any) -> Any:
+        if method == "__call__" and ufunc.__name__ in _OPERATORS:  # NumPy's number is on the left of an operator
+            return _symbolic(ufunc.__name__, *inputs)
+        return self.__array__()
 
     def __array__(self, *_: Any, **__: Any) -> NoReturn:
         raise ModelError("A formula must use nncompile.ops, not NumPy functions, so that it can become C.")
@@ -222,6 +235,7 @@ PRIMITIVES: dict[str, Primitive] = {
 }
 # fmt: on
 
+_OPERATORS = ("add", "subtract", "multiply", "divide", "power", "less", "less_equal", "greater", "greater_equal")
 _COMMUTATIVE = ("add", "multiply", "equal", "not_equal", "logical_and", "logical_or")
 
 # ------------------------------------------------------------------ building expressions
@@ -287,14 +301,21 @@ def column() -> Expression:
     return node("column", level=ELEMENT)
 
 
+@dataclass(frozen=True, eq=False)
+class Noise:
+    """What a leaf of random numbers stands for; two of one seed are two sources."""
+
+    seed: object
+
+
 def noise(shape: Sequence[int | None], seed: object = None) -> Expression:
-    """Returns a leaf of independent random numbers, uniform in [0, 1).
+    """Returns a new leaf of independent random numbers, uniform in [0, 1).
 
     Args:
         shape: as of the expression that it will meet.
-        seed: any object; leaves of one object are the same numbers.
+        seed: a SeedGenerator, a number, or None for a seed of its own.
     """
-    return node("noise", (), seed if seed is not None else object(), level=ELEMENT, shape=tuple(shape))
+    return node("noise", (), Noise(seed), level=ELEMENT, shape=tuple(shape))
 
 
 def _lift(x: Any) -> Expression:
@@ -383,13 +404,13 @@ def _simplify(op: str, args: tuple[Expression, ...]) -> Expression | None:
     if op == "add":
         return b[0] if a[1] == 0 else a[0] if b[1] == 0 else None
     if op == "subtract":
-        return a[0] if b[1] == 0 else negative(b[0]) if a[1] == 0 else None
+        return a[0] if b[1] == 0 else _symbolic("negative", b[0]) if a[1] == 0 else None
     if op == "multiply":
         for (_, number), (other, _) in ((a, b), (b, a)):
             if number == 1:
                 return other
             if number == -1:
-                return negative(other)
+                return _symbolic("negative", other)
         return None
     if op == "divide":
         return a[0] if b[1] == 1 else None

@@ -248,4 +248,4 @@ def dropout(inputs: Any, rate: float, noise_shape: Shape | None = None, seed: Se
         return ops.zeros_like(inputs)
     keep = 1.0 - rate
     noise = uniform(ops.shape(inputs), seed=seed)
-    return ops.where(ops.less(noise, keep), inputs / keep, 0.0)
+    return ops.where(ops.less(noise, keep), inputs * (1.0 / keep), 0.0)

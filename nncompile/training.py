@@ -25,7 +25,7 @@ from .variables import Array
 _PAUSE = 0.05
 """Seconds after which C should be back in Python: so long Ctrl-C may have to wait."""
 _ROWS = 240
-"""Rows at a time where no batch size matters: in evaluation and prediction."""
+"""Rows at a time where no batch size matters: in prediction, and in evaluation unless a loss is a sum over its batch."""
 
 _LEGACY_FIT = {"nb_epoch": "epochs"}
 
@@ -441,8 +441,10 @@ class Trainer:
     ) -> None:
         library.bind(self.optimizer)  # a callback may have used the model in between
         library.begin(self.optimizer)
-        library.train(x, y, order, first, count, batch)
-        library.end(self.optimizer)
+        try:
+            library.train(x, y, order, first, count, batch)
+        finally:  # Ctrl-C is raised when the C has returned: its updates are done, and counted
+            library.end(self.optimizer)
 
     def _begin_totals(self, library: compiler.Library) -> None:
         library.reset_totals()
@@ -517,7 +519,7 @@ class Trainer:
             if each:
                 called.on_test_batch_begin(first // batch)
             library.bind(self.optimizer)
-            library.evaluate(x, y, first, count, batch if each else _ROWS)
+            library.evaluate(x, y, first, count, batch if each or not library.program.mean else _ROWS)
             logs = self._logs(library, first + count)
             if each:
                 called.on_test_batch_end(first // batch, logs)
@@ -592,7 +594,7 @@ class Trainer:
         x, y, kind, loss = self._take(x, y, "test_on_batch")
         library = self._library("train", kind == "labels", self._columns(kind), loss)
         self._begin_totals(library)
-        library.evaluate(x, y, 0, len(x), min(len(x), _ROWS))
+        library.evaluate(x, y, 0, len(x), min(len(x), _ROWS) if library.program.mean else len(x))
         return self._batch_result(self._logs(library, len(x)), return_dict)
 
     def _batch_result(self, logs: dict[str, float], return_dict: bool) -> Any:

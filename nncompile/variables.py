@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -104,6 +106,52 @@ class Variable:
 
     def __int__(self) -> int:
         return int(self.value)
+
+    def _with(self, operation: Callable[[Any, Any], Any], other: Any, reflected: bool = False) -> Any:
+        """Arithmetic with numbers, arrays and variables; expressions do their own."""
+        if getattr(other, "__array_ufunc__", self) is None:
+            return NotImplemented
+        other = other.value if isinstance(other, Variable) else other
+        return operation(other, self.value) if reflected else operation(self.value, other)
+
+    def __add__(self, other: Any) -> Any:
+        return self._with(operator.add, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return self._with(operator.add, other, reflected=True)
+
+    def __sub__(self, other: Any) -> Any:
+        return self._with(operator.sub, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return self._with(operator.sub, other, reflected=True)
+
+    def __mul__(self, other: Any) -> Any:
+        return self._with(operator.mul, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return self._with(operator.mul, other, reflected=True)
+
+    def __truediv__(self, other: Any) -> Any:
+        return self._with(operator.truediv, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return self._with(operator.truediv, other, reflected=True)
+
+    def __pow__(self, other: Any) -> Any:
+        return self._with(operator.pow, other)
+
+    def __rpow__(self, other: Any) -> Any:
+        return self._with(operator.pow, other, reflected=True)
+
+    def __matmul__(self, other: Any) -> Any:
+        return self._with(operator.matmul, other)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return self._with(operator.matmul, other, reflected=True)
+
+    def __neg__(self) -> Any:
+        return -self.value
 
     def __repr__(self) -> str:
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}>"

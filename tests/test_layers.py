@@ -1085,9 +1085,12 @@ def test_training_reaches_inner_layers():
         def call(self, inputs, training):
             return self.inner(inputs)
 
+    calm, bare = Calm(), Bare()
+    calm(x)
+    bare(x, training=True)
     seen.clear()
-    Calm()(x)
-    Bare()(x, training=True)
+    calm(x)
+    bare(x, training=True)
     assert seen == [False, True]
 
 

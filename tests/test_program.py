@@ -201,12 +201,12 @@ def test_an_activation_over_rows_is_a_step_of_its_own() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["tanh", "sigmoid", "relu", "exponential", "linear", "relu6"])
+@pytest.mark.parametrize("name", ["tanh", "sigmoid", "relu", "exponential", "linear"])
 def test_backward_of_a_simple_activation_needs_its_result_alone(name: str) -> None:
     assert kept(compiled(stack(Dense(4, name), Dense(2)))) == {"dense", "dense_1_product"}
 
 
-@pytest.mark.parametrize("name", ["gelu", "silu", "mish", "softplus"])
+@pytest.mark.parametrize("name", ["gelu", "silu", "mish", "softplus", "relu6"])
 def test_backward_of_another_activation_keeps_one_value_more(name: str) -> None:
     assert len(kept(compiled(stack(Dense(4, name), Dense(2)))) - {"dense", "dense_1_product"}) == 1
 
@@ -317,7 +317,7 @@ class Scaled(nn.layers.Layer):
 def test_a_single_trained_number_is_refused() -> None:
     """It would need a sum over rows and columns; nothing may silently stay as it was."""
     model = stack(Dense(3), Scaled(), Dense(2))
-    with pytest.raises(UnsupportedError, match=r"scaled_factor.*shape \(\)"):
+    with pytest.raises(UnsupportedError, match=r"scaled.*/factor: a weight of shape \(\)"):
         compiled(model)
     assert compiled(model, loss=None).vectors
     assert compiled(stack(Dense(3), Scaled(trained=False), Dense(2))).backward
@@ -327,7 +327,7 @@ def test_a_layer_used_twice_is_not_trained() -> None:
     """Each use would update its weights by itself, the second with the gradient of the first."""
     twice = Dense(5, "tanh")
     model = stack(twice, twice, Dense(2))
-    with pytest.raises(UnsupportedError, match=r"dense_kernel.*used 2 times"):
+    with pytest.raises(UnsupportedError, match=r"/kernel: is used 2 times"):
         compiled(model)
     x = np.random.default_rng(0).normal(size=(4, 5)).astype("float32")
     np.testing.assert_allclose(model.predict(x, verbose=0), model(x), rtol=1e-5, atol=1e-6)

@@ -108,9 +108,7 @@ def test_weights_have_the_layout_that_keras_writes(keras: Any, tmp_path: Path) -
     def layout(data: bytes) -> dict[str, Any]:
         found: dict[str, Any] = {}
         with h5py.File(io.BytesIO(data)) as file:
-            file.visititems(
-                lambda name, item: found.update({name: (dict(item.attrs), getattr(item, "shape", None))})
-            )
+            file.visititems(lambda name, item: found.update({name: (dict(item.attrs), getattr(item, "shape", None))}))
         return found
 
     network(name="net").save(tmp_path / "ours.keras")
@@ -199,9 +197,7 @@ def test_unbuilt_model_both_ways(keras: Any, tmp_path: Path) -> None:
 def test_legacy_file_of_keras_3(keras: Any, tmp_path: Path) -> None:
     theirs = network(keras)
     theirs.save(tmp_path / "m.h5")
-    np.testing.assert_allclose(
-        predict(saving.load_model(tmp_path / "m.h5")), predict(theirs), rtol=1e-5, atol=1e-7
-    )
+    np.testing.assert_allclose(predict(saving.load_model(tmp_path / "m.h5")), predict(theirs), rtol=1e-5, atol=1e-7)
     ours = network()
     ours.load_weights(tmp_path / "m.h5")
     np.testing.assert_allclose(predict(ours), predict(theirs), rtol=1e-5, atol=1e-7)
@@ -301,6 +297,152 @@ def test_state_as_keras_2_counted_it(tmp_path: Path) -> None:
     assert float(other.optimizer.learning_rate) == 0.75
     for a, b in zip(other.optimizer.variables[2:], model.optimizer.variables[2:], strict=True):
         np.testing.assert_array_equal(a.value, b.value)
+
+
+# ------------------------------------------------------------------ training goes on
+
+DATA = np.random.default_rng(3).random((40, 6), dtype="float32")
+LABELS = np.random.default_rng(4).integers(0, 3, 40)
+
+
+def trained(library: Any, optimizer: Any, **options: Any) -> Any:
+    """A compiled model that has seen the data once. Without Dropout, which draws other numbers in Keras."""
+    kinds = library.layers
+    model = library.Sequential(
+        [kinds.Input((6,)), kinds.Dense(8, activation="tanh"), kinds.Dense(3, activation="softmax")]
+    )
+    rng = np.random.default_rng(5)
+    model.set_weights([rng.standard_normal(w.shape).astype("float32") / 2 for w in model.get_weights()])
+    model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"], **options)
+    go_on(model)
+    return model
+
+
+def go_on(model: Any) -> None:
+    model.fit(DATA, LABELS, batch_size=8, epochs=1, shuffle=False, verbose=0)
+
+
+TRAINED: list[tuple[str, dict[str, Any]]] = [
+    ("SGD", {"learning_rate": 0.05, "momentum": 0.9, "nesterov": True}),
+    ("RMSprop", {"learning_rate": 0.01, "momentum": 0.5, "centered": True}),
+    ("Adam", {"learning_rate": 0.01, "amsgrad": True}),
+    ("AdamW", {"learning_rate": 0.01, "weight_decay": 0.1}),
+    ("Nadam", {"learning_rate": 0.01}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), TRAINED, ids=lambda value: value if isinstance(value, str) else "")
+def test_resumed_training_takes_the_same_path(keras: Any, tmp_path: Path, name: str, options: dict[str, Any]) -> None:
+    """Saved by either after one epoch, both go on alike: weights, state and hyper-parameters came along."""
+    import nncompile
+
+    for library in (nncompile, keras):
+        first = trained(library, getattr(library.optimizers, name)(**options))
+        path = tmp_path / f"{library.__name__}.keras"
+        first.save(path)
+        ours, theirs = saving.load_model(path), keras.models.load_model(path)
+        for model in (ours, theirs, first):
+            assert int(np.asarray(model.optimizer.iterations)) == 5
+            go_on(model)
+        for model in (ours, theirs):
+            for mine, other in zip(model.get_weights(), first.get_weights(), strict=True):
+                np.testing.assert_allclose(mine, other, rtol=2e-4, atol=2e-5)
+        assert ours.evaluate(DATA, LABELS, verbose=0) == pytest.approx(
+            list(theirs.evaluate(DATA, LABELS, verbose=0)), rel=1e-4
+        )
+
+
+@pytest.mark.parametrize(("name", "options"), TRAINED, ids=lambda value: value if isinstance(value, str) else "")
+def test_resumed_training_is_the_same_to_the_bit(tmp_path: Path, name: str, options: dict[str, Any]) -> None:
+    import nncompile
+
+    whole = trained(nncompile, getattr(optimizers, name)(**options))
+    whole.save(tmp_path / "m.keras")
+    whole.save_weights(tmp_path / "m.weights.h5")
+    resumed = saving.load_model(tmp_path / "m.keras")
+    other = trained(nncompile, getattr(optimizers, name)(**options))
+    go_on(other)
+    other.load_weights(tmp_path / "m.weights.h5")  # back to after the first epoch, the optimizer too
+    for model in (whole, resumed, other):
+        go_on(model)
+    for model in (resumed, other):
+        for mine, expected in zip(
+            [*model.weights, *model.optimizer.variables], [*whole.weights, *whole.optimizer.variables], strict=True
+        ):
+            np.testing.assert_array_equal(mine.value, expected.value, err_msg=mine.path)
+
+
+def test_how_it_was_compiled_both_ways(keras: Any, tmp_path: Path) -> None:
+    import nncompile
+
+    def compiled(library: Any) -> Any:
+        model = network(None if library is nncompile else library, name="net")
+        model.compile(
+            library.optimizers.Adam(0.125, beta_1=0.75, weight_decay=0.5, name="mine"),
+            loss=library.losses.CategoricalCrossentropy(label_smoothing=0.25),
+            metrics=["accuracy", library.metrics.TopKCategoricalAccuracy(k=2), "mse"],
+        )
+        return model
+
+    ours, theirs = compiled(nncompile), compiled(keras)
+    ours.save(tmp_path / "ours.keras")
+    theirs.save(tmp_path / "theirs.keras")
+    configs = [
+        json.loads(zipfile.ZipFile(tmp_path / name).read("config.json"))["compile_config"]
+        for name in ("ours.keras", "theirs.keras")
+    ]
+    assert configs[0] == configs[1]
+    there, here = keras.models.load_model(tmp_path / "ours.keras"), saving.load_model(tmp_path / "theirs.keras")
+    for model in (there, here):
+        assert model.compiled
+        assert model.optimizer.get_config() == theirs.optimizer.get_config()
+        assert model.loss.get_config() == theirs.loss.get_config()
+    assert here.get_compile_config() == ours.get_compile_config()
+    for name in ("ours.keras", "theirs.keras"):
+        model = saving.load_model(tmp_path / name, compile=False)
+        assert not model.compiled
+        assert model.optimizer is None
+
+
+def own_loss(y_true: Any, y_pred: Any) -> Any:
+    from nncompile import ops
+
+    return ops.mean(ops.abs(y_true - y_pred), axis=-1)
+
+
+def test_loss_of_the_users_own(tmp_path: Path) -> None:
+    model = small()
+    model.compile("sgd", loss=own_loss, metrics=[own_loss])
+    model.save(tmp_path / "m.keras")
+    with pytest.raises(UnsupportedError, match="own_loss.*compile=False"):
+        saving.load_model(tmp_path / "m.keras")
+    assert not saving.load_model(tmp_path / "m.keras", compile=False).compiled
+    again = saving.load_model(tmp_path / "m.keras", custom_objects={"own_loss": own_loss})
+    assert again.loss is own_loss
+    result = again.fit(DATA, np.zeros((40, 3), "float32"), verbose=0).history
+    assert set(result) == {"loss", "own_loss"}
+
+
+def test_what_the_optimizer_has_not_is_said(keras: Any, tmp_path: Path) -> None:
+    theirs = network(keras)
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)
+    theirs.compile(keras.optimizers.SGD(schedule), loss="mse")
+    theirs.save(tmp_path / "m.keras")
+    with pytest.raises(UnsupportedError, match="ExponentialDecay.*compile=False"):
+        saving.load_model(tmp_path / "m.keras")
+    saving.load_model(tmp_path / "m.keras", compile=False)
+
+
+def test_legacy_file_of_keras_3_with_training(keras: Any, tmp_path: Path) -> None:
+    theirs = trained(keras, keras.optimizers.Adam(0.01))
+    theirs.save(tmp_path / "m.h5")
+    ours = saving.load_model(tmp_path / "m.h5")
+    assert int(ours.optimizer.iterations) == 5
+    for model in (ours, theirs):
+        go_on(model)
+    for mine, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, other, rtol=2e-4, atol=2e-5)
+    assert not saving.load_model(tmp_path / "m.h5", compile=False).compiled
 
 
 # ------------------------------------------------------------------ round trips of our own
@@ -484,8 +626,16 @@ def test_own_way_of_keeping_numbers(tmp_path: Path) -> None:
         (lambda m, d: saving.load_model(d / "a\0b"), FileFormatError, "name of a file"),
         (lambda m, d: saving.save_model(m, d / "a\0.keras"), ModelError, "name of a file"),
         (lambda m, d: saving.load_model(d), FileFormatError, "no such file"),
-        (lambda m, d: saving.save_weights(models.Sequential([layers.Dense(2)]), d / "m.weights.h5"), ModelError, "built"),
-        (lambda m, d: saving.load_weights(models.Sequential([layers.Dense(2)]), d / "m.weights.h5"), ModelError, "built"),
+        (
+            lambda m, d: saving.save_weights(models.Sequential([layers.Dense(2)]), d / "m.weights.h5"),
+            ModelError,
+            "built",
+        ),
+        (
+            lambda m, d: saving.load_weights(models.Sequential([layers.Dense(2)]), d / "m.weights.h5"),
+            ModelError,
+            "built",
+        ),
         (lambda m, d: saving.model_from_json(3), ModelError, "expected text"),
         (lambda m, d: saving.serialize_keras_object(lambda x: x), ModelError, "no name"),
         (lambda m, d: saving.serialize_keras_object(object()), UnsupportedError, "cannot be saved"),
@@ -763,6 +913,61 @@ def test_training_of_keras_1_and_2_is_translated() -> None:
         legacy_config.modern_training({"loss": "mse", "sample_weight_mode": "temporal"}, "m")
     decay = legacy_config.modern_optimizer({"class_name": "SGD", "config": {"lr": 0.5, "decay": 0.25}}, "m")
     assert decay["config"]["learning_rate"]["class_name"] == "InverseTimeDecay"
+
+
+def adam_state(order: str) -> dict[str, Any]:
+    """The state of Adam under the names, and in the order, of different times."""
+    shapes = [("dense_1", "kernel", K1), ("dense_1", "bias", B1), ("dense_2", "kernel", K2), ("dense_2", "bias", B2)]
+    state: dict[str, Any] = {}
+    if order == "2.15":
+        state["iteration:0"] = np.int64(7)
+        for layer, name, w in shapes:
+            state[f"Adam/m/{layer}/{name}:0"], state[f"Adam/v/{layer}/{name}:0"] = w * 2, w * w
+    elif order == "2.4":
+        state["training/Adam/iter:0"] = np.int64(7)
+        for slot, of in (("m", lambda w: w * 2), ("v", lambda w: w * w)):
+            for layer, name, w in shapes:
+                state[f"training/Adam/{layer}/{name}/{slot}:0"] = of(w)
+    else:
+        state["Adam/iterations:0"] = np.int64(7)
+        for i, value in enumerate([w * 2 for *_, w in shapes] + [w * w for *_, w in shapes]):
+            state[f"training/Adam/Variable_{i}:0"] = value
+    return state
+
+
+TRAINING = {
+    "optimizer_config": {
+        "class_name": "Adam",
+        "config": {"lr": 0.125, "beta_1": 0.75, "beta_2": 0.5, "epsilon": 1e-8, "decay": 0.0},
+    },
+    "loss": "mean_squared_error",
+    "metrics": ["accuracy"],
+    "sample_weight_mode": None,
+    "loss_weights": None,
+}
+
+
+@pytest.mark.parametrize("order", ["1.2", "2.4", "2.15"])
+def test_optimizer_of_keras_1_and_2(tmp_path: Path, order: str) -> None:
+    config, weights = (KERAS_1, KERAS_1_WEIGHTS) if order == "1.2" else (KERAS_2, KERAS_2_WEIGHTS)
+    path = legacy_file(tmp_path / "m.h5", config, weights, f"{order}.0", training=TRAINING, state=adam_state(order))
+    model = saving.load_model(path)
+    optimizer = model.optimizer
+    assert (float(optimizer.learning_rate), optimizer.beta_1, int(optimizer.iterations)) == (0.125, 0.75, 7)
+    assert model.loss == "mean_squared_error"
+    for weight in model.trainable_variables:
+        first, second = optimizer.slot_variables(weight)
+        np.testing.assert_array_equal(first.value, weight.value * 2)
+        np.testing.assert_array_equal(second.value, weight.value * weight.value)
+    model.fit(ROWS, np.zeros((8, 3), "float32"), verbose=0)
+
+
+def test_optimizer_of_an_unknown_layout(tmp_path: Path) -> None:
+    state = dict(list(adam_state("2.4").items())[:-1])
+    path = legacy_file(tmp_path / "m.h5", KERAS_2, KERAS_2_WEIGHTS, "2.4.0", training=TRAINING, state=state)
+    with pytest.warns(UserWarning, match="state of the optimizer is left as it was"):
+        model = saving.load_model(path)
+    assert int(model.optimizer.iterations) == 0
 
 
 # ------------------------------------------------------------------ one step
@@ -1112,7 +1317,11 @@ def nested(depth: int) -> bytes:
     def change(config: Any) -> None:
         for _ in range(depth):
             config["config"]["layers"] = [
-                {"module": "keras", "class_name": "Sequential", "config": {"name": "s", "layers": config["config"]["layers"]}}
+                {
+                    "module": "keras",
+                    "class_name": "Sequential",
+                    "config": {"name": "s", "layers": config["config"]["layers"]},
+                }
             ]
 
     return with_config(change)
@@ -1210,16 +1419,37 @@ BAD: dict[str, tuple[Callable[[], bytes], type[Exception], str]] = {
         UnsupportedError,
         "mine.layers.Dense.*custom_objects",
     ),
-    "class of a module": (lambda: with_config(lambda c: c["config"]["layers"].append(FOREIGN)), UnsupportedError, "os.system"),
+    "class of a module": (
+        lambda: with_config(lambda c: c["config"]["layers"].append(FOREIGN)),
+        UnsupportedError,
+        "os.system",
+    ),
     "model of a module": (lambda: with_config(lambda c: FOREIGN), UnsupportedError, "os.system"),
-    "function of a module": (lambda: with_layer(config={"activation": FUNCTION}), UnsupportedError, "system. is not known"),
+    "function of a module": (
+        lambda: with_layer(config={"activation": FUNCTION}),
+        UnsupportedError,
+        "os.system. is not known",
+    ),
     "builtin function": (
-        lambda: with_layer(config={"activation": {"module": "builtins", "class_name": "function", "config": "exec", "registered_name": "function"}}),
+        lambda: with_layer(
+            config={
+                "activation": {
+                    "module": "builtins",
+                    "class_name": "function",
+                    "config": "exec",
+                    "registered_name": "function",
+                }
+            }
+        ),
         NncompileError,
         "exec",
     ),
     "path of a function": (lambda: with_layer(config={"activation": "os.system"}), FileFormatError, "os.system"),
-    "import in a name": (lambda: with_layer(config={"kernel_initializer": "__import__('os')"}), FileFormatError, "__import__"),
+    "import in a name": (
+        lambda: with_layer(config={"kernel_initializer": "__import__('os')"}),
+        FileFormatError,
+        "__import__",
+    ),
     "keras utility": (
         lambda: with_layer(module="keras.utils", class_name="get_file", config={"origin": "http://localhost/x"}),
         UnsupportedError,
@@ -1235,10 +1465,16 @@ BAD: dict[str, tuple[Callable[[], bytes], type[Exception], str]] = {
         UnsupportedError,
         "func_load",
     ),
-    "Lambda": (lambda: with_config(lambda c: c["config"]["layers"].append(LAMBDA)), UnsupportedError, "Lambda.*never run"),
+    "Lambda": (
+        lambda: with_config(lambda c: c["config"]["layers"].append(LAMBDA)),
+        UnsupportedError,
+        "Lambda.*never run",
+    ),
     "Lambda as model": (lambda: with_config(lambda c: LAMBDA), UnsupportedError, "Lambda"),
     "lambda as activation": (
-        lambda: with_layer(config={"activation": {"class_name": "__lambda__", "config": {"value": ["4wEAAAA=", None, None]}}}),
+        lambda: with_layer(
+            config={"activation": {"class_name": "__lambda__", "config": {"value": ["4wEAAAA=", None, None]}}}
+        ),
         UnsupportedError,
         "__lambda__.*never run",
     ),
@@ -1252,6 +1488,23 @@ BAD: dict[str, tuple[Callable[[], bytes], type[Exception], str]] = {
         lambda: with_layer(class_name="StringLookup", config={"vocabulary": "/etc/passwd"}),
         UnsupportedError,
         "StringLookup",
+    ),
+    "class of ours under a name of the user's": (
+        lambda: with_layer(registered_name="mine>Dense"),
+        UnsupportedError,
+        "mine>Dense|keras.layers.Dense.*custom_objects",
+    ),
+    "function of ours under a name of the user's": (
+        lambda: with_layer(
+            config={"activation": {**FUNCTION, "module": "builtins", "config": "relu", "registered_name": "mine>relu"}}
+        ),
+        UnsupportedError,
+        "mine>relu.*custom_objects",
+    ),
+    "function without a name": (
+        lambda: with_layer(config={"activation": {**FUNCTION, "module": "builtins", "config": ["relu"]}}),
+        FileFormatError,
+        "relu",
     ),
     "class to come": (lambda: with_layer(class_name="Conv7D"), UnsupportedError, "Conv7D"),
     "functional": (lambda: with_config(lambda c: c.update(class_name="Functional")), UnsupportedError, "Functional"),
@@ -1271,7 +1524,9 @@ BAD: dict[str, tuple[Callable[[], bytes], type[Exception], str]] = {
     "units huge": (lambda: with_layer(config={"units": 10**9}), FileFormatError, "numbers|bytes"),
     "units beyond 64 bits": (lambda: with_layer(config={"units": 2**63 - 64}), FileFormatError, "numbers|bytes"),
     "units of many layers": (
-        lambda: with_config(lambda c: [layer["config"].update(units=1 << 20) for layer in c["config"]["layers"][1:]] and None),
+        lambda: with_config(
+            lambda c: [layer["config"].update(units=1 << 20) for layer in c["config"]["layers"][1:]] and None
+        ),
         FileFormatError,
         "bytes of weights",
     ),
@@ -1282,7 +1537,13 @@ BAD: dict[str, tuple[Callable[[], bytes], type[Exception], str]] = {
     "dtype a list": (lambda: with_layer(config={"dtype": []}), FileFormatError, "dtype|float"),
     "name a list": (lambda: with_layer(config={"name": [1]}), FileFormatError, "name"),
     "name a path": (lambda: with_layer(config={"name": "../../etc/cron.d/x"}), FileFormatError, "name"),
-    "name twice": (lambda: with_config(lambda c: [layer["config"].update(name="x") for layer in c["config"]["layers"][1:]] and None), FileFormatError, "name|called"),
+    "name twice": (
+        lambda: with_config(
+            lambda c: [layer["config"].update(name="x") for layer in c["config"]["layers"][1:]] and None
+        ),
+        FileFormatError,
+        "name|called",
+    ),
     "width huge": (
         lambda: with_config(lambda c: c["config"]["layers"][0]["config"].update(batch_shape=[None, 10**12])),
         FileFormatError,
@@ -1309,7 +1570,9 @@ BAD: dict[str, tuple[Callable[[], bytes], type[Exception], str]] = {
         "numbers",
     ),
     "shape without an Input": (
-        lambda: with_config(lambda c: (c["config"]["layers"].pop(0), c["config"].update(build_input_shape=[None, 1 << 22]))and None),
+        lambda: with_config(
+            lambda c: (c["config"]["layers"].pop(0), c["config"].update(build_input_shape=[None, 1 << 22])) and None
+        ),
         FileFormatError,
         "bytes of weights",
     ),
@@ -1322,12 +1585,18 @@ BAD: dict[str, tuple[Callable[[], bytes], type[Exception], str]] = {
         "HDF5",
     ),
     "small places": (
-        lambda: zipped({**good_members(), "model.weights.h5": corrupt(good_members()["model.weights.h5"], b"\x89HDF", 13, b"\4\4")}),
+        lambda: zipped(
+            {**good_members(), "model.weights.h5": corrupt(good_members()["model.weights.h5"], b"\x89HDF", 13, b"\4\4")}
+        ),
         FileFormatError,
         "64 bits",
     ),
     "soft link": (lambda: replaced(lambda g: h5py.SoftLink("/layers/dense_1/vars/0")), FileFormatError, "soft link"),
-    "external link": (lambda: replaced(lambda g: h5py.ExternalLink("/tmp/other.h5", "x")), FileFormatError, "another file"),
+    "external link": (
+        lambda: replaced(lambda g: h5py.ExternalLink("/tmp/other.h5", "x")),
+        FileFormatError,
+        "another file",
+    ),
     "soft link to a group": (
         lambda: replaced(lambda g: h5py.SoftLink("/layers/dense_1/vars"), "layers/dense/vars"),
         FileFormatError,
@@ -1345,7 +1614,9 @@ BAD: dict[str, tuple[Callable[[], bytes], type[Exception], str]] = {
     ),
     "virtual dataset": (lambda: replaced(virtual), FileFormatError, "virtual"),
     "shape bomb": (
-        lambda: replaced(lambda g: g.create_dataset("0", (1 << 20, 1 << 20), "f4", chunks=(64, 64), compression="gzip") and None),
+        lambda: replaced(
+            lambda g: g.create_dataset("0", (1 << 20, 1 << 20), "f4", chunks=(64, 64), compression="gzip") and None
+        ),
         FileFormatError,
         "declared are",
     ),
@@ -1355,14 +1626,22 @@ BAD: dict[str, tuple[Callable[[], bytes], type[Exception], str]] = {
         "declared are",
     ),
     "bomb that fits": (
-        lambda: replaced(lambda g: g.create_dataset("0", (2000, 2000), "f4", chunks=(100, 100), compression="gzip") and None),
+        lambda: replaced(
+            lambda g: g.create_dataset("0", (2000, 2000), "f4", chunks=(100, 100), compression="gzip") and None
+        ),
         FileFormatError,
         "declared are",
     ),
-    "nothing stored": (lambda: replaced(lambda g: g.create_dataset("0", (6, 4), "f4") and None), FileFormatError, "not stored"),
+    "nothing stored": (
+        lambda: replaced(lambda g: g.create_dataset("0", (6, 4), "f4") and None),
+        FileFormatError,
+        "not stored",
+    ),
     "a chunk missing": (lambda: replaced(missing_chunk), FileFormatError, "not stored"),
     "huge chunks": (
-        lambda: replaced(lambda g: g.create_dataset("0", (6, 4), "f4", chunks=(1 << 14, 1 << 14), maxshape=(None, None)) and None),
+        lambda: replaced(
+            lambda g: g.create_dataset("0", (6, 4), "f4", chunks=(1 << 14, 1 << 14), maxshape=(None, None)) and None
+        ),
         FileFormatError,
         "chunks",
     ),
@@ -1371,7 +1650,11 @@ BAD: dict[str, tuple[Callable[[], bytes], type[Exception], str]] = {
     "other rank": (lambda: replaced(lambda g: np.zeros((6, 4, 1), "f4")), FileFormatError, "expected shape"),
     "a scalar": (lambda: replaced(lambda g: 1.0), FileFormatError, "expected shape"),
     "texts": (lambda: replaced(lambda g: np.full((6, 4), b"x")), FileFormatError, "expected numbers"),
-    "texts of any length": (lambda: replaced(lambda g: np.full((6, 4), "x", object)), FileFormatError, "expected numbers"),
+    "texts of any length": (
+        lambda: replaced(lambda g: np.full((6, 4), "x", object)),
+        FileFormatError,
+        "expected numbers",
+    ),
     "compounds": (lambda: replaced(lambda g: np.zeros((6, 4), "f4,f4")), FileFormatError, "expected numbers"),
     "complex": (lambda: replaced(lambda g: np.zeros((6, 4), "c8")), FileFormatError, "expected numbers"),
     "opaque": (lambda: replaced(lambda g: np.zeros((6, 4), "V8")), FileFormatError, "expected numbers"),
@@ -1560,19 +1843,30 @@ BAD_LEGACY: dict[str, tuple[Callable[[Any], Any], type[Exception], str]] = {
     "config a number": (lambda f: f.attrs.__setitem__("model_config", 3), FileFormatError, "expected text"),
     "config numbers": (lambda f: f.attrs.__setitem__("model_config", np.zeros(100)), FileFormatError, "expected text"),
     "config no JSON": (lambda f: f.attrs.__setitem__("model_config", "x"), FileFormatError, "JSON"),
-    "config not UTF-8": (lambda f: f.attrs.__setitem__("model_config", np.bytes_(b"\xff\xfe")), FileFormatError, "UTF-8|utf-8|codec"),
+    "config not UTF-8": (
+        lambda f: f.attrs.__setitem__("model_config", np.bytes_(b"\xff\xfe")),
+        FileFormatError,
+        "UTF-8|utf-8|codec",
+    ),
     "config a list": (lambda f: f.attrs.__setitem__("model_config", "[]"), FileFormatError, "object"),
     "training a list": (lambda f: f.attrs.__setitem__("training_config", "[]"), FileFormatError, "object"),
     "no weights": (lambda f: f.__delitem__("model_weights"), FileFormatError, "model_weights"),
     "no layer names": (lambda f: f["model_weights"].attrs.__delitem__("layer_names"), FileFormatError, "received 0"),
     "layer missing": (lambda f: f.__delitem__("model_weights/dense_1"), FileFormatError, "dense_1"),
     "weight missing": (lambda f: f.__delitem__("model_weights/dense_1/dense_1/kernel:0"), FileFormatError, "kernel"),
-    "weight by a path": (lambda f: rename_first_weight(f, "/model_weights/dense_2/dense_2/kernel:0"), FileFormatError, "name in HDF5"),
+    "weight by a path": (
+        lambda f: rename_first_weight(f, "/model_weights/dense_2/dense_2/kernel:0"),
+        FileFormatError,
+        "name in HDF5",
+    ),
     "weight by dots": (lambda f: rename_first_weight(f, "../dense_2/dense_2/kernel:0"), FileFormatError, "found none"),
     "weight without a name": (lambda f: rename_first_weight(f, ""), FileFormatError, "name in HDF5"),
     "weight of zero": (lambda f: rename_first_weight(f, "a\\u0000b"), FileFormatError, "found none|name"),
     "external link": (
-        lambda f: (f.__delitem__("model_weights/dense_1"), f.__setitem__("model_weights/dense_1", h5py.ExternalLink("/tmp/o.h5", "/"))),
+        lambda f: (
+            f.__delitem__("model_weights/dense_1"),
+            f.__setitem__("model_weights/dense_1", h5py.ExternalLink("/tmp/o.h5", "/")),
+        ),
         FileFormatError,
         "another file",
     ),
@@ -1588,7 +1882,12 @@ BAD_LEGACY: dict[str, tuple[Callable[[Any], Any], type[Exception], str]] = {
     ),
     "names a thousand times": (amplify, FileFormatError, "texts of up to"),
     "Lambda": (
-        lambda f: change_config(f, lambda c: c["config"]["layers"].append({"class_name": "Lambda", "config": {"function": ["4wEAAAA=", None, None]}})),
+        lambda f: change_config(
+            f,
+            lambda c: c["config"]["layers"].append(
+                {"class_name": "Lambda", "config": {"function": ["4wEAAAA=", None, None]}}
+            ),
+        ),
         UnsupportedError,
         "Lambda.*never run",
     ),

@@ -135,7 +135,7 @@ def c_names(layers: Sequence[Any]) -> dict[str, str]:
     """
     names, result = Names({"input", "target", "state", "data", "workspace", "rates"}), {}
     counts: dict[str, int] = {}
-    for layer in layers:
+    for layer in {id(layer): layer for layer in layers}.values():
         wish = layer.name
         if layer._auto_named:
             wish = registry.snake_case(type(layer).__name__)

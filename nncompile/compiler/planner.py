@@ -19,7 +19,7 @@ from ..errors import ModelError, UnsupportedError
 from ..ops import ELEMENT, NUMBER, ROW, UNIFORM, Expression
 from ..targets import Target
 from .expression import Names, depends, differentiate, identifier, resolved, topological, trace
-from .graph import Graph, Node
+from .graph import Graph, Node, Weight
 from .program import (
     Backward,
     Buffer,
@@ -192,16 +192,32 @@ class Planner:
         for w in self.all_weights:
             if len(w.shape) > 2:
                 raise UnsupportedError(f"{w.name}: weights of shape {w.shape} are not supported.")
+            if trains and w.trainable:
+                self._check_trainable(w)
         used = [*(n.name for n in inference_graph.nodes), *self.weights]
         self.names = Names({*_RESERVED, *used})
         self.buffers: dict[str, tuple[int, int, str]] = {}
-        self.noises: list[Any] = []
+        self.noises: list[ops.Noise] = []
         # gradients are needed back to the first segment that has a weight to train
         trained = [trains and any(self.weights[n].trainable for n in self._weights_of(s)) for s in self.training]
         self.first_trained = trained.index(True) if any(trained) else len(trained)
         self.stored: list[str] = []  # the buffer that each segment leaves its value in
         self.saved: list[dict[Expression, Operand]] = []  # what the backward pass of each segment loads
         self.gradients: dict[str, str] = {}  # the buffer that holds the gradient of a product or vector
+
+    def _check_trainable(self, weight: Weight) -> None:
+        """Refuses a weight whose gradient would be wrong, as it is a sum that is not taken yet."""
+        uses = sum(self._weights_of(s).count(weight.name) for s in self.training)
+        if uses > 1:
+            raise UnsupportedError(
+                f"{weight.variable.path}: is used {uses} times; a layer that is used more than once cannot be trained yet. "
+                "Set its trainable to False, or make a layer for each use."
+            )
+        if weight.shape == ():
+            raise UnsupportedError(
+                f"{weight.variable.path}: a weight of shape () cannot be trained yet. "
+                "Give it a number per feature, or trainable=False."
+            )
 
     @staticmethod
     def _weights_of(segment: _Segment) -> list[str]:
@@ -242,13 +258,11 @@ class Planner:
                 found[x] = Operand("noise", str(self._noise(x.value)))
         return Formula(tuple(stores), tuple(found.items()), comment, tuple(results))
 
-    def _noise(self, seed: Any) -> int:
-        """The number of a source of random numbers; one seed object is one source."""
-        for number, known in enumerate(self.noises):
-            if known is seed:
-                return number
-        self.noises.append(seed)
-        return len(self.noises) - 1
+    def _noise(self, source: ops.Noise) -> int:
+        """The number of a source of random numbers."""
+        if source not in self.noises:
+            self.noises.append(source)
+        return self.noises.index(source)
 
     # ---------------------------------------------------------------- forward
 
@@ -556,6 +570,6 @@ def build(
         rule=rule,
         totals=("loss", *(name for name, _ in metrics)) if loss is not None else (),
         mean=str(getattr(loss, "reduction", "")) != "sum",
-        noises=tuple(planner.noises),
+        noises=tuple(source.seed for source in planner.noises),
         layers=tuple(dict.fromkeys(n.layer for n in inference_graph.nodes)),
     )

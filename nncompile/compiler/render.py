@@ -16,9 +16,9 @@ from typing import Any
 import jinja2
 
 from .. import _version
-from ..errors import InternalError
+from ..errors import BuildError, InternalError
 from ..ops import UNIFORM, Expression
-from . import vocabulary
+from . import cache, vocabulary
 from .expression import Names, Pass, RowWriter, Writer, scalar, topological
 from .program import Backward, Buffer, Copy, Formula, Forward, Operand, Program, Rows, Rule, Update
 
@@ -353,6 +353,20 @@ def template_folder() -> Path:
     return inside if inside.is_dir() else Path(__file__).parent.parent.parent / "templates"
 
 
+def _bytecode_cache() -> jinja2.BytecodeCache | None:
+    """Compiled templates, kept beside the builds: they take longer to compile than all else in a warm start.
+
+    Rendering must work where nothing can be written, so a cache folder that cannot be used
+    only means that there is no such cache; a build would report it.
+    """
+    try:
+        folder = cache.cache_folder() / "templates"
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except (BuildError, OSError):
+        return None
+    return jinja2.FileSystemBytecodeCache(str(folder))
+
+
 @functools.cache
 def environment() -> jinja2.Environment:
     made = jinja2.Environment(
@@ -362,6 +376,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
         autoescape=False,
+        bytecode_cache=_bytecode_cache(),
     )
     made.globals.clear()
     made.filters["comment"] = safe_comment

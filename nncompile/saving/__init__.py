@@ -190,9 +190,7 @@ def save_weights(
     path = _name(filepath, "save_weights")
     registry.refuse("save_weights", max_shard_size=max_shard_size)
     if not path.endswith(".weights.h5"):
-        raise ModelError(
-            f"save_weights: expected the name of a file that ends in .weights.h5, received {path!r:.200}."
-        )
+        raise ModelError(f"save_weights: expected the name of a file that ends in .weights.h5, received {path!r:.200}.")
     _check_built(model, "save_weights")
     storage.check_target(path, overwrite, "save_weights")
     storage.write_file(path, [weights_h5.write(model)])
@@ -230,9 +228,7 @@ def load_weights(model: Any, filepath: storage.Path, skip_mismatch: bool = False
         data, where = archive.members_of(data, path)[archive.WEIGHTS], f"{path}: {archive.WEIGHTS}"
     with hdf5.opened(data, where) as file:
         if legacy_h5.is_legacy(file):
-            plan = legacy_h5.read_weights(
-                file, data, model, where, skip_mismatch=skip_mismatch, by_name=by_name
-            )
+            plan = legacy_h5.read_weights(file, data, model, where, skip_mismatch=skip_mismatch, by_name=by_name)
         elif by_name:
             raise ModelError(f"load_weights: by_name is for files of Keras 2, and {path:.200} is not one.")
         else:

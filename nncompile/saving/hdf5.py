@@ -179,9 +179,7 @@ class Dataset:
         for i in range(properties.get_nfilters()):
             code = int(properties.get_filter(i)[0])
             if code not in _FILTERS:
-                raise FileFormatError(
-                    f"{self._where}: a dataset with filter {code}; expected one of {_FILTERS}."
-                )
+                raise FileFormatError(f"{self._where}: a dataset with filter {code}; expected one of {_FILTERS}.")
 
     def _check_size(self, properties: Any) -> None:
         import h5py
@@ -189,8 +187,7 @@ class Dataset:
         stored = int(self._id.get_storage_size())
         if self.nbytes > MAX_DATASET or (self.nbytes > FREE_SIZE and self.nbytes > MAX_EXPANSION * stored):
             raise FileFormatError(
-                f"{self._where}: declared are {self.nbytes} bytes, {self.shape} of {self.dtype}, "
-                f"and stored {stored}."
+                f"{self._where}: declared are {self.nbytes} bytes, {self.shape} of {self.dtype}, and stored {stored}."
             )
         complete = True
         if properties.get_layout() == h5py.h5d.CHUNKED:

@@ -111,9 +111,7 @@ def modern_model(config: Any, version: int, where: str) -> Config:
             continue
         modern, shape = _layer(layer, version, where)
         if position == 0 and shape is not None:
-            layers.append(
-                {"module": "keras.layers", "class_name": "InputLayer", "config": {"batch_shape": shape}}
-            )
+            layers.append({"module": "keras.layers", "class_name": "InputLayer", "config": {"batch_shape": shape}})
         layers.append(modern)
     result["module"] = result.get("module") or "keras"
     result["config"] = {**inner, "layers": layers}
@@ -245,9 +243,7 @@ def modern_training(config: Mapping[str, Any], where: str) -> Config:
         UnsupportedError: several losses, or weights of samples for each step in time.
     """
     if config.get("sample_weight_mode") not in (None, [None], {}):
-        raise UnsupportedError(
-            f"{where}: sample_weight_mode={config['sample_weight_mode']!r:.80} is not supported."
-        )
+        raise UnsupportedError(f"{where}: sample_weight_mode={config['sample_weight_mode']!r:.80} is not supported.")
     return {
         "optimizer": modern_optimizer(config.get("optimizer_config", config.get("optimizer")), where),
         "loss": _losses(config.get("loss"), where),

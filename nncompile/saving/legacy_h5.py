@@ -83,14 +83,9 @@ def load(data: bytes, where: str, custom: objects.Custom, compile: bool) -> Any:
         UnsupportedError: a class or an option in it is not supported.
     """
     with hdf5.opened(data, where) as h5:
-        file = _File(h5, data, where)
-        config, training, version = _configuration(file)
-    if compile and training is not None:
-        config["compile_config"] = (
-            legacy_config.modern_training(training, f"{where}: training_config")
-            if version < 3 or training
-            else {}
-        )
+        config, training = _configuration(_File(h5, data, where))
+    if compile and training:
+        config["compile_config"] = legacy_config.modern_training(training, f"{where}: training_config")
     model = objects.model_from_object(
         config, f"{where}: model_config", custom, compile=compile, stored=len(data), version=3
     )
@@ -103,13 +98,11 @@ def load(data: bytes, where: str, custom: objects.Custom, compile: bool) -> Any:
     return model
 
 
-def _configuration(file: _File) -> tuple[dict[str, Any], dict[str, Any] | None, int]:
-    """Returns configuration of model and training, and the major version of the writer."""
+def _configuration(file: _File) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns the configurations of the model, in the form of Keras 3, and of its training."""
     text = file.text(file.root, "model_config")
     if text is None:
-        what = (
-            "the weights of a model" if hdf5.group(file.root, weights_h5.LAYERS, file.where) else "no model"
-        )
+        what = "the weights of a model" if hdf5.group(file.root, weights_h5.LAYERS, file.where) else "no model"
         raise FileFormatError(
             f"{file.where}: expected a whole model, found {what}. "
             "Build the model in Python, and call load_weights() for weights alone."
@@ -119,8 +112,8 @@ def _configuration(file: _File) -> tuple[dict[str, Any], dict[str, Any] | None, 
     config = legacy_config.modern_model(config, version, f"{file.where}: model_config")
     training = file.text(file.root, "training_config")
     if training is None:
-        return config, None, version
-    return config, storage.parse_object(training, f"{file.where}: training_config"), version
+        return config, {}
+    return config, storage.parse_object(training, f"{file.where}: training_config")
 
 
 def read_weights(

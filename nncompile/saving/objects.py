@@ -48,9 +48,7 @@ FREE_SIZE = 1 << 20
 CODE = frozenset(("Lambda", "__lambda__", "TorchModuleWrapper", "FlaxLayer", "JaxLayer", "TFSMLayer"))
 """Classes of Keras that carry code, or the path of code, in their configuration."""
 
-VALUES = frozenset(
-    ("__numpy__", "__tensor__", "__bytes__", "__slice__", "__ellipsis__", "DTypePolicy", "function")
-)
+VALUES = frozenset(("__numpy__", "__tensor__", "__bytes__", "__slice__", "__ellipsis__", "DTypePolicy"))
 """Names in the place of a class that stand for plain values."""
 
 _KERAS = re.compile(r"(keras|tf_keras|tensorflow\.keras|tensorflow\.python\.keras|nncompile)(\.|$)")
@@ -72,9 +70,7 @@ def get_registered_name(obj: Any) -> str:
     return registry.registered_name(obj) or str(obj.__name__)
 
 
-def get_registered_object(
-    name: str, custom_objects: Custom | None = None, module_objects: Custom | None = None
-) -> Any:
+def get_registered_object(name: str, custom_objects: Custom | None = None, module_objects: Custom | None = None) -> Any:
     """Returns the class or function that is registered as ``name``, or None.
 
     Args:
@@ -187,9 +183,7 @@ def deserialize_keras_object(
         FileFormatError: the form is not one of Keras'.
         UnsupportedError: a class that is not known, or not supported.
     """
-    registry.check_keywords(
-        "deserialize_keras_object", _without(kwargs, "module_objects"), ["module_objects"]
-    )
+    registry.check_keywords("deserialize_keras_object", _without(kwargs, "module_objects"), ["module_objects"])
     refuse_code("deserialize_keras_object", safe_mode)
     custom = {**(kwargs.get("module_objects") or {}), **checked_custom(custom_objects, "custom_objects")}
     return made(config, "deserialize_keras_object", custom)
@@ -202,9 +196,7 @@ def _without(keywords: Mapping[str, Any], name: str) -> dict[str, Any]:
 def refuse_code(where: str, safe_mode: Any) -> None:
     """Raises UnsupportedError for ``safe_mode=False``, which asks to run code of a file."""
     if not safe_mode:
-        raise UnsupportedError(
-            f"{where}: safe_mode=False is not supported: code in a file is never run. Leave it out."
-        )
+        raise UnsupportedError(f"{where}: safe_mode=False is not supported: code in a file is never run. Leave it out.")
 
 
 def made(config: Any, where: str, custom: Custom) -> Any:
@@ -251,16 +243,12 @@ def _made(config: Any, custom: Custom) -> Any:
     name, inner = config.get("class_name"), config.get("config")
     if name is None or "config" not in config:
         return {key: _made(value, custom) for key, value in config.items()}
-    if name in VALUES and name != "function":
+    if name in VALUES:
         return _value(str(name), inner)
     thing: Any = _custom(config, custom)
     kind = kind_of(config)
     if thing is None or kind == "layers":
-        made = (
-            _layers().deserialize(config, custom)
-            if kind == "layers"
-            else registry.deserialize(config, kind, custom)
-        )
+        made = _layers().deserialize(config, custom) if kind == "layers" else registry.deserialize(config, kind, custom)
     elif not inspect.isclass(thing):
         made = thing
     elif not isinstance(inner, Mapping):
@@ -331,16 +319,16 @@ def kind_of(config: Mapping[str, Any]) -> str:
 
 
 def _dictionaries(value: Any) -> Iterator[Mapping[str, Any]]:
-    """Yields all dictionaries that name a class, outermost first, without recursion."""
+    """Yields all dictionaries that name a class, in the order of the text, without recursion."""
     waiting = [value]
     while waiting:
         item = waiting.pop()
         if isinstance(item, Mapping):
             if "class_name" in item and "config" in item:
                 yield item
-            waiting.extend(item.values())
+            waiting.extend(reversed(item.values()))
         elif isinstance(item, (list, tuple)):
-            waiting.extend(item)
+            waiting.extend(reversed(item))
 
 
 def check_names(config: Any, where: str, custom: Custom) -> None:
@@ -350,31 +338,35 @@ def check_names(config: Any, where: str, custom: Custom) -> None:
     be taken for it.
     """
     base = _layers()
+    known = {*base.MODELS, *(name for kind in registry.KINDS for name in registry._tables[kind])}
     for item in _dictionaries(config):
-        name, module = item["class_name"], item.get("module", "keras")
+        name, module, registered = item["class_name"], item.get("module", "keras"), item.get("registered_name")
+        what = "class"
+        if name == "function":
+            name, what = item["config"], "function"
         if not isinstance(name, str) or not isinstance(module, (str, type(None))):
             raise FileFormatError(f"{where}: expected class_name and module to be text, found {name!r:.80}.")
-        if _custom(item, custom) is not None:
+        if _custom(item, custom) is not None or name in VALUES:
             continue
         if name in CODE:
             raise UnsupportedError(
                 f"{where}: {name} is not supported: it carries Python code, and code in a file is never run. "
                 "Write it as a class of its own, and give it in custom_objects."
             )
-        if name in VALUES:
-            continue
-        ours = module is not None and _KERAS.match(module) is not None
-        if not ours:
-            full = f"{module}.{name}" if module else str(item.get("registered_name") or name)
+        theirs = module is None or _KERAS.match(module) is None
+        if what == "function":  # of which Keras writes no other module, and their own name twice
+            theirs = theirs and module != "builtins"
+        unknown = module == "builtins" and name not in known
+        if theirs or unknown or (isinstance(registered, str) and ">" in registered):
+            full = str(registered or name) if module in (None, "builtins") else f"{module}.{name}"
             raise UnsupportedError(
-                f"{where}: {full!r:.120} is not known here. Give the class in custom_objects={{{name!r:.80}: ...}}, "
+                f"{where}: {full!r:.120} is not known here. Give the {what} in custom_objects={{{name!r:.80}: …}}, "
                 "or put register_keras_serializable() above it."
             )
-        if name not in base.MODELS and not any(name in registry._tables[kind] for kind in registry.KINDS):
-            known = [*base.MODELS, *(n for kind in registry.KINDS for n in registry.registered(kind))]
+        if name not in known:
             raise UnsupportedError(
-                f"{where}: {module}.{name:.80} is not supported yet.{registry.nearest(name, known)} "
-                "Give a class of your own in custom_objects."
+                f"{where}: {f'{module}.{name}'!r:.120} is not supported yet.{registry.nearest(name, known)} "
+                f"Give a {what} of your own in custom_objects."
             )
 
 
@@ -420,9 +412,7 @@ def _declared(config: Any, shape: tuple[int, ...] | None) -> tuple[int, tuple[in
     if name == "Flatten":
         return 0, (math.prod(shape),) if shape else None
     if name == "Reshape":
-        target = (
-            _sizes([None, *inner["target_shape"]]) if isinstance(inner.get("target_shape"), list) else None
-        )
+        target = _sizes([None, *inner["target_shape"]]) if isinstance(inner.get("target_shape"), list) else None
         return 0, target
     weights = {"BatchNormalization": 4 * width, "LayerNormalization": 2 * width}
     if name == "PReLU" and shape:

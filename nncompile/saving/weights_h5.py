@@ -282,9 +282,7 @@ def _read_optimizer(file: h5py.File, model: Any, where: str) -> Plan:
     try:
         return _read_variables(group, expected, f"optimizer {optimizer.name}", where)
     except Mismatch as mismatch:
-        warnings.warn(
-            f"{where}: the state of the optimizer is left as it was. {mismatch}", UserWarning, stacklevel=5
-        )
+        warnings.warn(f"{where}: the state of the optimizer is left as it was. {mismatch}", UserWarning, stacklevel=5)
         return []
 
 
