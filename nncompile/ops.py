@@ -18,8 +18,10 @@ from __future__ import annotations
 
 import builtins
 import math
+import threading
 import weakref
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -27,8 +29,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import config
-from .errors import ModelError
-from .variables import Variable
+from .errors import ModelError, UnsupportedError
+from .variables import Variable, as_symbol
 
 Array = NDArray[Any]
 
@@ -241,13 +243,15 @@ _COMMUTATIVE = ("add", "multiply", "equal", "not_equal", "logical_and", "logical
 # ------------------------------------------------------------------ building expressions
 
 _nodes: weakref.WeakValueDictionary[Any, Expression] = weakref.WeakValueDictionary()
-_owner = ""
+_making = threading.Lock()
+_owner: ContextVar[str] = ContextVar("owner", default="")
 
 
 def set_owner(name: str) -> str:
-    """Sets the layer that new expressions belong to; returns the one before."""
-    global _owner
-    before, _owner = _owner, name
+    """Sets the layer whose formula is traced, which new expressions belong to; returns the one before."""
+    before = _owner.get()
+    _owner.set(name)
+    as_symbol.set(_lift if name else None)
     return before
 
 
@@ -263,13 +267,14 @@ def node(
     """Returns the one expression that is made of these parts."""
     token = repr(value) if isinstance(value, (float, int, str)) else id(value)
     key = (op, *map(id, args), token, level, shape)
-    found = _nodes.get(key)
-    if found is None:
-        found = Expression()
-        found.op, found.args, found.value = op, args, value
-        found.level, found.shape, found.mask = level, shape, mask
-        found.name, found.owner = "", _owner
-        _nodes[key] = found
+    with _making:
+        found = _nodes.get(key)
+        if found is None:
+            found = Expression()
+            found.op, found.args, found.value = op, args, value
+            found.level, found.shape, found.mask = level, shape, mask
+            found.name, found.owner = "", _owner.get()
+            _nodes[key] = found
     return found
 
 
@@ -360,7 +365,9 @@ def _kept(x: Expression) -> bool:
 
 def _expand(x: Expression) -> Expression:
     """A row value as a column of one: what keepdims=True gives."""
-    return node("expand", (x,), level=ROW, shape=(*x.shape, 1)) if x.level == ROW and not _kept(x) else x
+    if x.level != ROW or _kept(x):
+        return x
+    return node("expand", (x,), level=ROW, shape=(*x.shape, 1), mask=x.mask)
 
 
 def _strip(x: Expression) -> Expression:
@@ -382,6 +389,11 @@ def _symbolic(op: str, *operands: Any) -> Expression:
             "keep the axis of the reduction: ops.sum(x, axis=-1, keepdims=True)."
         )
     shape = _broadcast([a.shape for a in args])
+    if level == ELEMENT and 1 in {a.shape[-1] for a in args if a.level == ELEMENT and a.shape} and shape[-1] != 1:
+        raise UnsupportedError(
+            f"ops.{op}: shapes {' and '.join(str(a.shape) for a in args)}: one column cannot meet several yet. "
+            "Make a weight of shape (1,) one of shape ()."
+        )
     args = tuple(map(_strip, args))
     simple = _simplify(op, args)
     if simple is not None:
@@ -441,7 +453,13 @@ def _number_or_array(x: Any) -> Any:
 
 
 def _symbols(*args: Any) -> bool:
-    return any(isinstance(a, Expression) for a in args)
+    kinds = (Expression, Variable) if as_symbol.get() else Expression
+    return any(isinstance(a, kinds) for a in args)
+
+
+def _traced(x: Any) -> Any:
+    """A variable as a symbol where the formula of a layer is traced."""
+    return _lift(x) if isinstance(x, Variable) and as_symbol.get() else x
 
 
 def _apply(op: str, *args: Any) -> Any:
@@ -455,6 +473,7 @@ def _apply(op: str, *args: Any) -> Any:
 
 
 def _reduce(op: str, x: Any, axis: int | None, keepdims: bool) -> Any:
+    x = _traced(x)
     if not isinstance(x, Expression):
         array = np.asarray(_number_or_array(x))
         if op == "argmax":
@@ -469,6 +488,8 @@ def _reduce(op: str, x: Any, axis: int | None, keepdims: bool) -> Any:
         result = constant(0.0) if op == "argmax" else x.args[0]
     elif x.level < ROW:
         raise ModelError(f"ops.{op}: expected values per row and column, received a single number.")
+    elif len(x.shape) < 2 and x.op != "column":
+        raise UnsupportedError(f"ops.{op}: a weight alone cannot be reduced in a formula yet: {x!r:.80}.")
     else:
         result = node(op, (x,), level=ROW, shape=x.shape[:-1])
     return _expand(result) if keepdims else result
@@ -522,23 +543,27 @@ sigmoid: Unary = _unary("sigmoid", "1 / (1 + e^-x)")
 erf: Unary = _unary("erf", "The error function.")
 
 
-def _truth(x: Any) -> Any:
-    return not_equal(x, 0.0) if isinstance(x, Expression) and not x.mask else x
+def _truth(x: Expression) -> Any:
+    return x if x.mask else not_equal(x, 0.0)
+
+
+def _logical(op: str, *args: Any) -> Any:
+    return _apply(op, *(_truth(_lift(x)) for x in args) if _symbols(*args) else args)
 
 
 def logical_and(x1: Any, x2: Any) -> Any:
     """Whether both hold."""
-    return _apply("logical_and", _truth(x1), _truth(x2))
+    return _logical("logical_and", x1, x2)
 
 
 def logical_or(x1: Any, x2: Any) -> Any:
     """Whether one holds."""
-    return _apply("logical_or", _truth(x1), _truth(x2))
+    return _logical("logical_or", x1, x2)
 
 
 def logical_not(x: Any) -> Any:
     """Whether it does not hold."""
-    return _apply("logical_not", _truth(x))
+    return _logical("logical_not", x)
 
 
 def where(condition: Any, x1: Any, x2: Any) -> Any:
@@ -555,6 +580,7 @@ def where(condition: Any, x1: Any, x2: Any) -> Any:
 
 def cast(x: Any, dtype: Any) -> Any:
     """x in another type; in a formula, a truth value as 0 or 1."""
+    x = _traced(x)
     if isinstance(x, Expression):
         return _symbolic("cast", x) if x.mask else x
     return np.asarray(_number_or_array(x)).astype(dtype or config.floatx())
@@ -562,7 +588,7 @@ def cast(x: Any, dtype: Any) -> Any:
 
 def stop_gradient(x: Any) -> Any:
     """x, taken as a constant by differentiation."""
-    return _symbolic("stop_gradient", x) if isinstance(x, Expression) else x
+    return _symbolic("stop_gradient", x) if _symbols(x) else x
 
 
 def square(x: Any) -> Any:
@@ -587,6 +613,7 @@ def sum(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
 
 def mean(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     """Mean over an axis; in a formula the last one."""
+    x = _traced(x)
     if not isinstance(x, Expression):
         return np.mean(_number_or_array(x), axis=axis, keepdims=keepdims)
     if x.shape and x.shape[-1] is None:

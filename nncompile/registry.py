@@ -145,7 +145,8 @@ def refuse(owner: str, **given: Any) -> None:
     """Raises UnsupportedError for the first argument that is not None or False."""
     for name, value in given.items():
         if value is not None and value is not False:
-            raise UnsupportedError(f"{owner}: {name}={value!r} is not supported yet.")
+            shown = repr(value) if isinstance(value, (str, int, float, tuple)) else type(value).__name__
+            raise UnsupportedError(f"{owner}: {name}={shown:.60} is not supported yet.")
 
 
 def serialize(thing: Any, kind: str) -> Any:

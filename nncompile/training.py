@@ -231,6 +231,8 @@ class Trainer:
             training = purpose == "train"
             if training and self.optimizer is not None:
                 self.optimizer.build(self.trainable_variables)
+                for variable in self.trainable_variables:  # an optimizer of other weights is reported before the build
+                    self.optimizer.slot_variables(variable)
             made = compiler.compile_network(
                 self,
                 key.target,
@@ -254,11 +256,13 @@ class Trainer:
 
     # ---------------------------------------------------------------- data
 
-    def _need_compiled(self, where: str) -> None:
+    def _need_compiled(self, where: str, training: bool = True) -> None:
         if not self.compiled:
             raise ModelError(f"{self._title}: {where}() needs to know how to train. Call compile(…) first.")
         if self.loss is None:
             raise ModelError(f"{self._title}: {where}() needs a loss. Call compile(loss=…) first.")
+        if training and self.optimizer is None:
+            raise ModelError(f"{self._title}: {where}() needs an optimizer. Call compile(optimizer=…) first.")
 
     def _need_built(self, where: str) -> None:
         if not self.built:
@@ -361,7 +365,10 @@ class Trainer:
             TypeError: a misspelled argument.
         """
         where = f"{self._title}: fit"
-        given = registry.rename_keywords(where, {**legacy}, _LEGACY_FIT)
+        given = dict(legacy)
+        if epochs != 1 and "nb_epoch" in given:  # both spellings, which is refused
+            given["epochs"] = epochs
+        given = registry.rename_keywords(where, given, _LEGACY_FIT)
         epochs = given.pop("epochs", epochs)
         registry.check_keywords(f"{where}()", given, _FIT_ARGUMENTS)
         registry.refuse(
@@ -387,7 +394,7 @@ class Trainer:
             held = (held_x, held_y)
         elif validation_split:
             (x, y), held = data.split_validation(x, y, validation_split)
-        size = data.check_batch_size(validation_batch_size or batch, where=where)
+        size = batch if validation_batch_size is None else data.check_batch_size(validation_batch_size, where=where)
         data.batch_order(1, shuffle, random.generator(), 1)  # a wrong shuffle is reported before any work
         rows = len(x)
         steps = math.ceil(rows / batch)
@@ -494,7 +501,7 @@ class Trainer:
         where = f"{self._title}: evaluate"
         registry.check_keywords(f"{where}()", unknown, _EVALUATE_ARGUMENTS)
         registry.refuse(where, sample_weight=sample_weight, steps=steps)
-        self._need_compiled("evaluate")
+        self._need_compiled("evaluate", training=False)
         batch = data.check_batch_size(batch_size, where=where)
         shown = _verbosity(where, verbose)
         x, y, kind, loss = self._take(x, y, "evaluate")
@@ -590,7 +597,7 @@ class Trainer:
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Returns the loss and metrics of all rows of ``x``."""
         registry.refuse(f"{self._title}: test_on_batch", sample_weight=sample_weight)
-        self._need_compiled("test_on_batch")
+        self._need_compiled("test_on_batch", training=False)
         x, y, kind, loss = self._take(x, y, "test_on_batch")
         library = self._library("train", kind == "labels", self._columns(kind), loss)
         self._begin_totals(library)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 from .errors import ModelError
 
 Array = NDArray[Any]
+
+as_symbol: ContextVar[Callable[[Variable], Any] | None] = ContextVar("as_symbol", default=None)
+"""While the formula of a layer is traced: what makes a symbol of a variable."""
 
 
 class Storage(Protocol):
@@ -109,10 +113,12 @@ class Variable:
 
     def _with(self, operation: Callable[[Any, Any], Any], other: Any, reflected: bool = False) -> Any:
         """Arithmetic with numbers, arrays and variables; expressions do their own."""
-        if getattr(other, "__array_ufunc__", self) is None:
+        if hasattr(other, "__array_ufunc__") and not isinstance(other, (np.ndarray, np.generic)):
             return NotImplemented
-        other = other.value if isinstance(other, Variable) else other
-        return operation(other, self.value) if reflected else operation(self.value, other)
+        symbol = as_symbol.get()
+        mine = self.value if symbol is None else symbol(self)
+        other = other.value if isinstance(other, Variable) and symbol is None else other
+        return operation(other, mine) if reflected else operation(mine, other)
 
     def __add__(self, other: Any) -> Any:
         return self._with(operator.add, other)
@@ -151,7 +157,7 @@ class Variable:
         return self._with(operator.matmul, other, reflected=True)
 
     def __neg__(self) -> Any:
-        return -self.value
+        return self._with(operator.mul, -1.0) if as_symbol.get() else -self.value
 
     def __repr__(self) -> str:
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}>"

@@ -1,9 +1,9 @@
 """Fits the polynomials of templates/vector_math.h.j2 and prints them: ``python tests/coefficients.py`` (mpmath).
 
-Each is the polynomial p of a given degree with the smallest maximum of ``|weight(x) (f(x) - p(x))|`` on an interval (Remez
-exchange, 50 digits), where the weight turns an error of p into a relative error of the result. Coefficients are
-rounded to the precision of the target one at a time, the lowest first, and the rest fitted again, so that the
-rounding of one is made up for by the others. The error printed is that of the rounded coefficients.
+Each is the polynomial p of a given degree with the smallest maximum of ``|weight(x) (f(x) - p(x))|`` on an
+interval (Remez exchange, 50 digits); the weight turns an error of p into a relative error of the result.
+Coefficients are rounded to the precision of the target one at a time, the lowest first, and the rest is fitted
+again, so that the rounding of one is made up for by the others. The error printed is that of the rounded ones.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def error_weight(x: mp.mpf) -> mp.mpf:
 if __name__ == "__main__":
     half = float(mp.log(2) / 2) * 1.0001
     root = float(mp.sqrt(mp.mpf(1) / 2))
-    for bits, exp_degree, erf_degree, end in ((24, 4, 8, 4.0), (53, 9, 22, 6.0)):
+    for bits, exp_degree, erf_degree, end in ((24, 5, 8, 4.0), (53, 9, 22, 6.0)):
         fit("exp", exponential, lambda r: r**2 / mp.exp(r), -half, half, exp_degree, bits)
         fit("erf", error_exponent, error_weight, 1e-6, end, erf_degree, bits)
     fit("log, float", logarithm, lambda f: f**3 / mp.log1p(f), root - 1, 1 / root - 1, 8, 24)

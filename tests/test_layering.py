@@ -31,7 +31,8 @@ UPWARDS = {
     ("utils", "saving"),
 }
 # of the compiler, in the order of the pipeline
-STAGES = ["compiler.expression", "compiler.vocabulary", "compiler.graph", "compiler.program", "compiler.planner", "compiler.render",
+STAGES = ["compiler.cache", "compiler.expression", "compiler.plain", "compiler.vocabulary", "compiler.graph", "compiler.program", "compiler.planner", "compiler.inference",
+          "compiler.render", "compiler.standalone",
           "compiler.build", "compiler.library", "compiler"]  # fmt: skip
 ONLY_IN = {
     "jinja2": {"compiler.render"},

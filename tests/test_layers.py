@@ -213,7 +213,7 @@ def test_misspellings(make, message):
         ({"kernel_initializer": "glorot"}, "initializers: unknown name 'glorot'"),
         ({"bias_initializer": 1.5}, "initializers: expected a name"),
         ({"trainable": 1}, "expected trainable to be True or False, received 1"),
-        ({"name": "a/b"}, "expected name to be a string without '/', received 'a/b'"),
+        ({"name": 3}, "expected name to be a string, received 3"),
         ({"name": 3}, "expected name to be a string"),
         ({"dtype": "float"}, "expected 'float32' or 'float64', received 'float'"),
         ({"dtype": 3}, "expected 'float32' or 'float64', received 3"),
@@ -491,7 +491,7 @@ def test_no_warnings_without_old_names():
 
 
 @pytest.mark.parametrize(
-    "name", ["int", 'a"b', "a\nb", "*\\ #include <x>", "日本", "", " ", "a.b", "%s", "{{x}}", "\\", "\0"]
+    "name", ["int", 'a"b', "a\nb", "*/ int x; /*", "*\\ #include <x>", "日本", "", " ", "a.b", "%s", "{{x}}", "\\", "\0"]
 )
 def test_any_string_is_a_name(name):
     layer = Dense(2, name=name)
@@ -634,7 +634,7 @@ def test_dropout_of_symbols():
     assert y.shape == (None, 5)
     noise = y.args[0].args[0]
     assert noise.op == "noise"
-    assert noise.value is layer.seed_generator
+    assert noise.value.seed is layer.seed_generator
     assert Dropout(0.5)(x, training=True) is not y
     assert Dropout(0)(x, training=True) is x
     assert Dropout(1)(x, training=True).shape == (None, 5)
@@ -708,7 +708,7 @@ def test_input(arguments, shape):
         ),
         ({"batch_shape": ()}, "expected batch_shape to begin with the number of rows"),
         ({"shape": (3,), "dtype": "foo"}, "expected 'float32' or 'float64', received 'foo'"),
-        ({"shape": (3,), "name": "a/b"}, "expected name to be a string without '/'"),
+        ({"shape": (3,), "name": 3}, "expected name to be a string, received 3"),
     ],
 )
 def test_bad_input(arguments, message):

@@ -190,7 +190,7 @@ def test_one_layer_used_twice_is_one_in_a_file():
         (lambda: Sequential([Dense(3)]).build((None,)), r"expected \(batch, features\), received shape \(None,\)"),
         (lambda: Sequential([Input((None,)), Dense(3)]), "expected to know the width of its input"),
         (lambda: Sequential([Input((3,)), Dense(3)]).build((None, 4)), r"takes an input of shape \(None, 3\); it"),
-        (lambda: Sequential(name="a/b"), "Sequential: expected name to be a string without '/'"),
+        (lambda: Sequential(name=3), "Sequential: expected name to be a string, received 3"),
         (lambda: Sequential(trainable=3), "Sequential: expected trainable to be True or False"),
     ],
 )  # fmt: skip

@@ -74,7 +74,7 @@ def find_compiler() -> Compiler:
     if wanted in _found:
         return _found[wanted]
     if wanted:
-        candidates = [shlex.split(wanted)]
+        candidates = [[wanted], _split(wanted)]  # a path with spaces, or a command with arguments
     else:
         built_with = shlex.split(sysconfig.get_config_var("CC") or "")[:1]
         candidates = [c for c in (built_with, ["gcc"], ["clang"], ["cc"]) if c]
@@ -92,6 +92,13 @@ def find_compiler() -> Compiler:
         "No C compiler was found (looked for $CC, gcc, clang, cc and ziglang). Install one: "
         f"{_install_hint()}, or run: pip install 'nncompile[zig]'"
     )
+
+
+def _split(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise BuildError(f"CC={command!r}: {error}. Set CC to a C compiler, or unset it.") from error
 
 
 def _install_hint() -> str:
@@ -112,11 +119,11 @@ def _version_of(command: Sequence[str]) -> str:
     try:
         done = _run([*command, "--version"])
     except OSError as error:
-        raise BuildError(f"{command[0]}: cannot be run: {error.strerror}.", command=command) from error
+        raise BuildError(f"{command[0]}: cannot be run: {error.strerror}.", command=[*command, "--version"]) from error
     if done.returncode:
         raise BuildError(
             f"{shlex.join(command)} --version failed with status {done.returncode}:\n{done.stdout.strip()}",
-            command=command,
+            command=[*command, "--version"],
             output=done.stdout,
         )
     return done.stdout.strip()
@@ -183,7 +190,7 @@ def _sound(entry: Path) -> bool:
     try:
         expected = (entry / "checksum").read_text().strip()
         return hashlib.sha256((entry / f"module{_suffix()}").read_bytes()).hexdigest() == expected
-    except OSError:
+    except (OSError, UnicodeDecodeError):
         return False
 
 
@@ -211,14 +218,14 @@ def build(sources: Sources, target: Target) -> ModuleType:
 
 def _discard(entry: Path) -> None:
     """Takes an entry away at once, so that no other process meets half of it."""
+    away = Path(tempfile.mkdtemp(prefix="old-", dir=entry.parent))
     try:
-        away = Path(tempfile.mkdtemp(prefix="old-", dir=entry.parent))
         os.replace(entry, away)
     except OSError:
         if entry.exists():
-            raise
-        return  # another process was faster
-    shutil.rmtree(away, ignore_errors=True)
+            raise  # otherwise another process was faster
+    finally:
+        shutil.rmtree(away, ignore_errors=True)
 
 
 def _make(entry: Path, sources: Sources, command: Sequence[str], name: str) -> None:
@@ -268,10 +275,7 @@ def _write(work: Path, sources: Sources, name: str) -> None:
 def _keep(entry: Path, work: Path) -> Path:
     """Moves the C of a failed build to where it stays."""
     failed = entry.parent / "failed" / entry.name
-    failed.parent.mkdir(exist_ok=True)
-    if failed.exists():
-        shutil.rmtree(failed)
-    shutil.copytree(work, failed)
+    shutil.copytree(work, failed, dirs_exist_ok=True)  # it may be there, and another process may be at it
     return failed
 
 
@@ -294,3 +298,45 @@ def _load(name: str, path: Path) -> ModuleType:
         raise BuildError(f"{path}: was compiled but cannot be loaded: {error}") from error
     sys.modules[name] = module
     return module
+
+
+# ------------------------------------------------------------------ programs that stand alone
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a program did: its exit status and what it wrote to its standard output."""
+
+    status: int
+    output: bytes
+
+
+def run_program(sources: Sequence[Path], flags: Sequence[str], stdin: bytes = b"") -> Ran:
+    """Compiles files of C with a ``main`` among them, as anyone would, and runs the program.
+
+    Args:
+        sources: the files.
+        flags: of the compiler.
+        stdin: what the program reads.
+
+    Raises:
+        BuildError: there is no compiler, it failed, or the program cannot be run.
+    """
+    compiler = find_compiler()
+    with tempfile.TemporaryDirectory(prefix="nncompile-") as folder:
+        program = Path(folder, "program")
+        command = [*compiler.command, *flags, *map(str, sources), "-o", str(program), "-lm"]
+        done = _run(command)
+        if done.returncode:
+            raise BuildError(
+                f"The C compiler failed with status {done.returncode}. Command:\n"
+                f"  {shlex.join(command)}\nIt said:\n{_shorten(done.stdout)}",
+                command=command,
+                output=done.stdout,
+                source=sources[0],
+            )
+        try:
+            ran = subprocess.run([str(program)], input=stdin, stdout=subprocess.PIPE, check=False)
+        except OSError as error:
+            raise BuildError(f"{program}: what was compiled cannot be run: {error.strerror}.", command=command) from error
+    return Ran(ran.returncode, ran.stdout)

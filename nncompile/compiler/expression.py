@@ -122,8 +122,10 @@ def differentiate(root: Expression, seed: Expression, wanted: Sequence[Expressio
             if part is None or operand not in active:
                 continue
             part = _strip(part)
-            if operand.level == ROW and part.level == ELEMENT:
-                part = _strip(ops.sum(part, axis=-1, keepdims=True))
+            if operand.level == ROW and x.level == ELEMENT:  # it counts in every column
+                summed = part.level == ELEMENT
+                part = ops.sum(part, axis=-1, keepdims=True) if summed else part * float(x.shape[-1] or 1)
+                part = _strip(part)
             before = gradients.get(operand)
             total = part if before is None else _wide(before) + _wide(part)
             gradients[operand] = _strip(total)
@@ -180,7 +182,7 @@ _C_WORDS = frozenset(
     alignas alignof bool complex imaginary noreturn generic atomic asm typeof main real vec mask
     and or not xor bitand bitor compl catch class delete explicit export false friend mutable namespace new operator
     private protected public template this throw true try typename using virtual wchar_t nullptr constexpr decltype
-    noexcept concept requires
+    noexcept concept requires int32_t int64_t uint32_t uint64_t ptrdiff_t size_t
     """.split()
 )
 """Words of C, C++ and of our own that cannot be a name."""
@@ -189,7 +191,8 @@ _C_WORDS = frozenset(
 def identifier(text: str) -> str:
     """A C identifier that looks like ``text``, whatever that is."""
     name = re.sub(r"[^0-9A-Za-z_]+", "_", text.encode("ascii", "replace").decode().replace("?", "_"))
-    name = re.sub(r"_+", "_", name).strip("_")[:40].strip("_").lower() or "value"
+    name = re.sub(r"_+", "_", name).strip("_")[:40].strip("_").lower()
+    name = re.sub(r"^(nn_)+", "", name) or "value"  # names with nn_ are those of the vocabulary
     if name[0].isdigit() or name in _C_WORDS or keyword.iskeyword(name):
         name = f"x{name}" if name[0].isdigit() else f"{name}_"
     return name
@@ -200,7 +203,7 @@ def literal(value: float, real: str) -> str:
     if real == "double":
         number = repr(float(value))
         suffix = ""
-    elif abs(value) > 3.4028235677973366e38 and np.isfinite(value):
+    elif abs(value) >= 3.4028235677973366e38 and np.isfinite(value):  # halfway to the next, which is infinite
         return literal(float("inf") if value > 0 else -float("inf"), real)
     else:
         number = str(np.float32(value))
@@ -316,7 +319,8 @@ class Writer:
             return text, 3 if text.startswith("-") else 4
         if x.level <= UNIFORM and not x.mask:
             if x not in self.scalars:
-                self.scalars[x] = self.names.new(x.name or _default_name(x))
+                wish = x.name or _default_name(x)
+                self.scalars[x] = self.names.new(f"{wish}_value" if wish in _MATH.values() else wish)
             return self.prefix + self.scalars[x], 4
         if x.op == "column":
             raise InternalError("a formula uses the number of its column where there is none")
@@ -351,6 +355,12 @@ def _default_name(x: Expression) -> str:
     return short.get(x.op, x.op)
 
 
+_MATH = {"power": "pow", "sqrt": "sqrt", "exp": "exp", "log": "log", "tanh": "tanh", "expm1": "expm1",
+         "log1p": "log1p", "erf": "erf", "abs": "fabs", "floor": "floor", "maximum": "fmax", "minimum": "fmin",
+         "round": "rint"}  # fmt: skip
+"""Functions of <math.h> for what is computed once per step."""
+
+
 def scalar(x: Expression, real: str, known: Mapping[Expression, str]) -> str:
     """The text of a value that depends on no row, over plain C and <math.h>.
 
@@ -372,11 +382,8 @@ def scalar(x: Expression, real: str, known: Mapping[Expression, str]) -> str:
         return f"(float){text}" if cast else text
 
     arguments = [operand(a) for a in x.args]
-    functions = {"power": "pow", "sqrt": "sqrt", "exp": "exp", "log": "log", "tanh": "tanh", "expm1": "expm1",
-                 "log1p": "log1p", "erf": "erf", "abs": "fabs", "floor": "floor", "maximum": "fmax",
-                 "minimum": "fmin", "round": "rint"}  # fmt: skip
-    if x.op in functions:
-        return f"({kind}){functions[x.op]}({', '.join(arguments)})"
+    if x.op in _MATH:
+        return f"({kind}){_MATH[x.op]}({', '.join(arguments)})"
     if x.op in _INFIX:
         return f"({PRIMITIVES[x.op].c.format(*arguments)})"
     compare = {"less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">=", "equal": "==", "not_equal": "!="}
@@ -626,7 +633,8 @@ class RowWriter:
                     f"const vec {name} = {writer.call('nn_set')}({writer.call('nn_argmax_lanes')}({so_far}, {at}));"
                 )
             else:
-                step = f"{so_far} + {operand}" if x.op == "sum" else f"{writer.call('nn_' + x.op)}({so_far}, {operand})"
+                term = f"({operand})" if " " in operand else operand  # what is summed is rounded as one number
+                step = f"{so_far} + {term}" if x.op == "sum" else f"{writer.call('nn_' + x.op)}({so_far}, {operand})"
                 writer.lines.append(f"{so_far} = {step};")
                 lanes = writer.call(f"nn_{x.op}_lanes")
                 after.append(f"const vec {name} = {writer.call('nn_set')}({lanes}({so_far}));")

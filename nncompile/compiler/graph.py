@@ -18,6 +18,9 @@ from ..ops import ELEMENT, Expression
 from ..variables import Variable
 from .expression import Names, identifier, resolved, topological, trace
 
+RESERVED = frozenset(("input", "target", "tile", "state", "workspace", "rates", "data", "transposed"))
+"""Names in the C that are not of layers."""
+
 
 @dataclass(frozen=True)
 class Weight:
@@ -49,7 +52,8 @@ class Node:
         inputs: names of the nodes that it is computed from.
         shape: of one sample, without the batch.
         layer: the layer as its user knows it, for messages and comments.
-        expression: the value as an expression over the nodes it is computed from.
+        expression: the value as an expression over the nodes it is computed from; in training
+            with the gradient that its author stated.
         weights: names of the weights that it uses.
     """
 
@@ -124,7 +128,7 @@ def build(model: Any, training: bool) -> Graph:
                 f"{layer.name} ({type(layer).__name__}): call() must return a value per row and column, "
                 f"received {getattr(x, 'shape', x)!r}."
             )
-    return _cut(model, source, resolved(x), layer_names, titles, training)
+    return _cut(model, source, x, layer_names, titles, training)
 
 
 def c_names(layers: Sequence[Any]) -> dict[str, str]:
@@ -133,7 +137,7 @@ def c_names(layers: Sequence[Any]) -> dict[str, str]:
     Keras counts automatic names through the whole process. Counting anew makes equal
     models equal text, and so one entry of the cache.
     """
-    names, result = Names({"input", "target", "state", "data", "workspace", "rates"}), {}
+    names, result = Names(set(RESERVED)), {}
     counts: dict[str, int] = {}
     for layer in {id(layer): layer for layer in layers}.values():
         wish = layer.name
@@ -157,10 +161,12 @@ def _cut(
     boundaries = [x for x in order if x.op in ("matmul", "reshape")]
     weights = _weights(model, order, layer_names)
     by_variable = {id(w.variable): w for w in weights}
-    names = Names({w.name for w in weights} | {"input", "target", "state", "data", "workspace", "rates"})
+    names = Names({w.name for w in weights} | RESERVED)
     nodes: list[Node] = [_node("input", "input", (), source, titles[""], ())]
     known: dict[Expression, str] = {source: "input"}
-    inputs = {resolved(x.args[0]) for x in boundaries} | {root}
+    seen_as = (lambda x: x) if training else resolved  # only gradients ask how their authors state them
+    root = seen_as(root)
+    inputs = {seen_as(x.args[0]) for x in boundaries} | {root}
 
     def formula(x: Expression) -> str:
         """Makes a node of the value ``x`` that is stored; returns its name."""
@@ -170,11 +176,12 @@ def _cut(
             known[x] = names.new(layer_names.get(x.owner, identifier(x.owner or "output")))
             made = _node(known[x], "formula", tuple(known[n] for n in leaves), x, titles.get(x.owner, x.owner), used)
             nodes.append(made)
+            known.setdefault(resolved(x), known[x])
         return known[x]
 
     for x in order:
         if x in boundaries:
-            inner = formula(resolved(x.args[0]))
+            inner = formula(seen_as(x.args[0]))
             used = [by_variable[id(x.value)].name] if x.op == "matmul" else []
             owner = layer_names.get(x.owner, identifier(x.owner))
             known[x] = names.new(f"{owner}_{'product' if x.op == 'matmul' else 'reshape'}")

@@ -11,6 +11,7 @@ compute the same bits.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +27,7 @@ from .planner import plan
 PANEL = 16
 """Columns of a product that are computed together, each sum in a register."""
 
-_LOCAL = ("x", "y", "c", "k", "p", "workspace", "kernel", "column", "product", "row", "linux", "unix")
+_LOCAL = ("x", "y", "c", "k", "p", "workspace", "kernel", "column", "linux", "unix")
 """Names that the functions of the file use, and macros of some compilers."""
 
 
@@ -38,6 +39,7 @@ class Kernel:
         name: its name in C.
         weight: its numbers.
         inputs, outputs: its shape.
+        panel: width of a whole panel.
         whole: columns in whole panels.
         rest: width of the panel behind them, 0 if there is none.
         advance: numbers of a whole panel.
@@ -47,9 +49,18 @@ class Kernel:
     weight: Weight
     inputs: int
     outputs: int
+    panel: int
     whole: int
     rest: int
     advance: int
+
+
+@dataclass(frozen=True)
+class Vector:
+    """A weight of one axis."""
+
+    name: str
+    weight: Weight
 
 
 @dataclass(frozen=True)
@@ -73,6 +84,8 @@ class Layer:
         kernel: of the product, None if there is none.
         x, y: what it reads and writes, as the caller of the function says.
         product: where the function leaves the product: ``y``, ``product`` or nothing.
+        shape: of its output for a sample.
+        weights: numbers that it reads, the kernel's included.
         constants: statements for numbers that depend on no sample.
         passes: the formula, as loops over the columns; none if there is no formula.
         scratch: what else the function is given: (parameter, local of the caller).
@@ -87,6 +100,8 @@ class Layer:
     x: str
     y: str
     product: str
+    shape: tuple[int, ...]
+    weights: int
     constants: tuple[str, ...]
     passes: tuple[Pass, ...]
     scratch: tuple[tuple[str, str], ...]
@@ -108,8 +123,7 @@ class Inference:
         prefix: what its names in C begin with.
         real: ``float`` or ``double``.
         input_shape, output_shape: of a sample.
-        kernels: weights of two axes.
-        vectors: (name in C, weight) of those of one.
+        weights: the constants, in the order of the model's weights.
         locals: the parts of the workspace.
         workspace: numbers in it.
         layers: what is done, in order.
@@ -120,8 +134,7 @@ class Inference:
     real: str
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
-    kernels: tuple[Kernel, ...]
-    vectors: tuple[tuple[str, Weight], ...]
+    weights: tuple[Kernel | Vector, ...]
     locals: tuple[Local, ...]
     workspace: int
     layers: tuple[Layer, ...]
@@ -158,16 +171,19 @@ def build(graph: Graph, real: str, prefix: str, titles: Mapping[str, str]) -> In
     Raises:
         UnsupportedError: the network needs something that an export cannot do yet.
     """
-    exported = Names({f"{prefix}_{n}" for n in ("predict", "workspace", "test_x", "test_y", "real_is_as_wide")})
+    own = {f"{prefix}_{n}" for n in ("predict", "workspace", "test_x", "test_y", "float_has_4_bytes", "double_has_8_bytes")}
+    exported = Names({*own, prefix, *vocabulary.DEPENDENCIES, *(f"nn_columns_{w}" for w in range(1, PANEL + 1))})
     globals_ = {w.name: exported.new(f"{prefix}_{w.name}") for w in graph.weights}
     kernels = {w.name: _kernel(globals_[w.name], w) for w in graph.weights if len(w.shape) == 2}
-    vectors = {w.name: w for w in graph.weights if len(w.shape) == 1}
+    vectors = {w.name: Vector(globals_[w.name], w) for w in graph.weights if len(w.shape) == 1}
+    stored = {**kernels, **vectors}
     for w in graph.weights:
         if len(w.shape) > 2:
             raise UnsupportedError(f"{w.variable.path}: weights of shape {w.shape} are not supported.")
     parts = _parts(graph, kernels)
-    locals_ = Names({*_LOCAL, "n", *globals_.values()})
-    reserved = {*_LOCAL, *globals_.values(), *vocabulary.DEPENDENCIES, prefix}
+    called = [exported.new(f"{prefix}_{part.name}") for part in parts]
+    reserved = {*_LOCAL, *exported.taken}
+    locals_ = Names(set(reserved))
     by_variable = {id(w.variable): w for w in graph.weights}
 
     layers: list[Layer] = []
@@ -195,7 +211,7 @@ def build(graph: Graph, real: str, prefix: str, titles: Mapping[str, str]) -> In
             sizes[y], lifetimes[y] = node.positions * node.features, (number, number + 1)
         layers.append(
             Layer(
-                function=exported.new(f"{prefix}_{part.name}"),
+                function=called[number],
                 title=titles.get(node.layer, node.layer),
                 positions=node.positions,
                 inputs=part.kernel.inputs if part.kernel else part.source.features,
@@ -204,6 +220,8 @@ def build(graph: Graph, real: str, prefix: str, titles: Mapping[str, str]) -> In
                 x=x,
                 y=y,
                 product=product,
+                shape=node.shape,
+                weights=sum(math.prod(w.shape) for w in _weights_of(part, graph)),
                 constants=rows.constants() if rows else (),
                 passes=code.passes if code else (),
                 scratch=tuple(given),
@@ -212,25 +230,28 @@ def build(graph: Graph, real: str, prefix: str, titles: Mapping[str, str]) -> In
         x = y
     offsets, workspace = plan(lifetimes, sizes)
     end = parts[-1].layer if graph.nodes[-1].op != "reshape" else graph.nodes[-1]
-    used = {p.kernel.name for p in parts if p.kernel}
     return Inference(
         prefix=prefix,
         real=real,
         input_shape=graph.nodes[0].shape,
         output_shape=end.shape,
-        kernels=tuple(k for k in kernels.values() if k.name in used),
-        vectors=tuple((globals_[n], w) for n, w in vectors.items()),
+        weights=tuple(stored[w.name] for w in graph.weights if w.name in stored),
         locals=tuple(Local(n, sizes[n], offsets[n]) for n in sorted(sizes, key=lambda n: (lifetimes[n], offsets[n]))),
         workspace=workspace,
         layers=tuple(layers),
-        functions=vocabulary.closure(sorted(functions - {"nn_load", "nn_store", "nn_set", "nn_iota"}), "c99"),
+        functions=tuple(n for n in vocabulary.closure(sorted(functions), "c99") if n != "nn_set"),
     )
+
+
+def _weights_of(part: _Part, graph: Graph) -> list[Weight]:
+    used = {*part.source.weights, *part.layer.weights}
+    return [w for w in graph.weights if w.name in used]
 
 
 def _kernel(name: str, weight: Weight) -> Kernel:
     inputs, outputs = weight.shape
     rest = outputs % PANEL
-    return Kernel(name, weight, inputs, outputs, outputs - rest, rest, PANEL * inputs)
+    return Kernel(name, weight, inputs, outputs, PANEL, outputs - rest, rest, PANEL * inputs)
 
 
 def _parts(graph: Graph, kernels: Mapping[str, Kernel]) -> list[_Part]:
@@ -248,10 +269,6 @@ def _parts(graph: Graph, kernels: Mapping[str, Kernel]) -> list[_Part]:
         if kernel is None and root is None:
             continue
         end = made or node
-        if end.features != node.features:
-            raise UnsupportedError(
-                f"{end.layer}: turns rows of {node.features} into rows of {end.features}; that cannot be exported yet."
-            )
         parts.append(_Part(end, node, kernel, root, identifier(end.name.removesuffix("_product"))))
     if not parts:  # nothing but layers that do nothing: a copy
         first, end = graph.nodes[0], graph.nodes[-1]
@@ -282,20 +299,16 @@ def _formula(
             continue
         weight = by_variable[id(leaf.value)]
         if leaf.level == ELEMENT:
-            if weight.shape != (width,):
-                raise UnsupportedError(
-                    f"{weight.variable.path}: {weight.shape[0]} numbers for rows of {width} cannot be exported yet. "
-                    "Give it a number per feature, or shape ()."
-                )
             weights[leaf] = f"{globals_[weight.name]}[c]"
         else:
             numbers[leaf] = float(weight.variable.value)
     row = "y" if in_place else "product" if part.kernel else "x"
+    reserved = {*reserved, row}
     rows = PlainRows(real, width, source, row, weights, numbers, reserved)
     return rows, rows.write([("y[c] = {};", root)], [], "y")
 
 
-def panels(layers: Sequence[Layer]) -> tuple[int, ...]:
+def widths(layers: Sequence[Layer]) -> tuple[int, ...]:
     """The widths of panels that a file needs a function for."""
-    widths = {w for k in (layer.kernel for layer in layers) if k for w in (PANEL if k.whole else 0, k.rest)}
-    return tuple(sorted(widths - {0}, reverse=True))
+    found = {w for k in (layer.kernel for layer in layers) if k for w in (PANEL if k.whole else 0, k.rest)}
+    return tuple(sorted(found - {0}, reverse=True))

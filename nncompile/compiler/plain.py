@@ -28,6 +28,10 @@ _ATOM, _COMPARED, _JOINED, _CHOICE = 4, 0, -1, -2
 """How tightly a text binds; sums, products and signs, which Writer prints, are 1, 2 and 3."""
 
 
+_WISHES = {"matmul": "product", "reshape": "value", "symbol": "value"}
+"""What a value that was stored before is called if its author did not name it."""
+
+
 class PlainWriter(Writer):
     """Prints expressions over numbers instead of vectors."""
 
@@ -131,10 +135,11 @@ class PlainRows(RowWriter):
                 for a in map(resolved, operands(x)):
                     if a.level == ROW and a.args and a not in row_names:
                         row_names[a] = ahead.define(a)
+        order = topological(roots, stop={*leaves, *row_names})
         writer = PlainWriter(self.real, row_names, self.names, self.scalars, assigned=self.assigned)
         columns = any(x.op == "column" for x in order)
         writer.known.update({x: "column" for x in order if x.op == "column"})
-        self._load(writer, order, roots, leaves, bool(keep))
+        self._load(writer, order, roots, leaves, row_names, bool(keep))
         writer.shared(roots)
         before = list(ahead.lines)
         for x in keep:
@@ -155,19 +160,19 @@ class PlainRows(RowWriter):
         order: Sequence[Expression],
         roots: Sequence[Expression],
         leaves: Mapping[Expression, str],
+        row_names: Mapping[Expression, str],
         early: bool,
     ) -> None:
         """Names what is used twice; with ``early`` stores everything, which must be read before."""
         used = list(roots)
         for x in order:
-            if x not in leaves and resolved(x) is x:
+            if x not in leaves and x not in row_names and resolved(x) is x:
                 used += map(resolved, operands(x))
         for x in order:
             if x not in leaves:
                 continue
             if early or used.count(x) > 1:
-                wish = x.name or (x.value.name if x.op == "weight" else "x" if x.op == "symbol" else x.op)
-                name = self.assigned.get(x) or self.names.new(wish)
+                name = self.assigned.get(x) or self.names.new(x.name or _WISHES.get(x.op) or x.value.name)
                 self.assigned[x] = name
                 writer.lines.append(f"const {self.real} {name} = {leaves[x]};")
                 writer.known[x] = name
@@ -240,6 +245,8 @@ def number(x: Expression, real: str, known: Mapping[Expression, float]) -> float
 # ------------------------------------------------------------------ tables of numbers
 
 _INDENT = "    "
+_MANY = 10_000
+"""Tables of more numbers are read by no person, and are printed without blanks."""
 
 
 def table(values: NDArray[Any], per_line: int) -> str:
@@ -262,9 +269,11 @@ def table(values: NDArray[Any], per_line: int) -> str:
     pieces = ["" if n == 0 else f"%#.{n}g{suffix}" for n in range(18)]
     if not single:
         pieces[17] = "%r"
-    ends = np.full(flat.shape, 18, dtype=np.int8)  # what follows a number: a blank, or a new line
-    ends[per_line - 1 :: per_line] = 0
-    choice = np.array([f"{p},\n{_INDENT}" for p in pieces] + [f"{p}, " for p in pieces], dtype=object)[digits + ends]
+    blank = " " if flat.size < _MANY else ""
+    choices = [f"{p},{blank}" for p in pieces] + [f"{p},\n{_INDENT}" for p in pieces]
+    ends = np.zeros(flat.shape, dtype=np.int8)
+    ends[per_line - 1 :: per_line] = len(pieces)
+    choice = np.array(choices, dtype=object)[digits + ends]
     for i in np.flatnonzero(digits == 0).tolist():
         choice[i] = _special(float(flat[i]), single) + "%.0s" + choice[i]
     text = "".join(choice.tolist()) % tuple(flat.tolist())
@@ -282,12 +291,15 @@ def _digits(x: NDArray[np.float32]) -> NDArray[np.int8]:
     digits = np.full(x.shape, 9, dtype=np.int8)
     with np.errstate(all="ignore"):
         power = np.floor(np.log10(size))
-        # what is read back is the nearest number, so that the error may be half a step; a little less,
-        # as it is computed in double, and a quarter where the steps below are half as wide
-        mantissa, _ = np.frexp(size)
-        limit = np.spacing(np.abs(x)).astype(np.float64) * np.where(mantissa == 0.5, 0.24999, 0.49999)
+        # what is read back is the nearest number, so that the error may be half a step: a quarter at powers of
+        # two, where the steps below are half as wide, and a little less, as it is computed in double
+        mantissa, exponent = np.frexp(size)
+        step = np.ldexp(1.0, np.maximum(exponent - 24, -149))
+        limit = step * np.where((mantissa == 0.5) & (exponent > -125), 0.24999, 0.49999)
         for n in range(8, 0, -1):
             scale = 10.0 ** (n - 1 - power)
             digits[np.abs(np.rint(size * scale) / scale - size) <= limit] = n
-    digits[size == 0] = 1
+        whole = (digits <= power + 1) & (power <= 7)  # 1.0 and not 1.
+    digits[whole] = power[whole].astype(np.int8) + 2
+    digits[size == 0] = 2
     return digits

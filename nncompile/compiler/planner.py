@@ -19,7 +19,7 @@ from ..errors import ModelError, UnsupportedError
 from ..ops import ELEMENT, NUMBER, ROW, UNIFORM, Expression
 from ..targets import Target
 from .expression import Names, depends, differentiate, identifier, resolved, topological, trace
-from .graph import Graph, Node, Weight
+from .graph import RESERVED, Graph, Node, Weight
 from .program import (
     Backward,
     Buffer,
@@ -36,8 +36,6 @@ from .program import (
     Update,
     Vector,
 )
-
-_RESERVED = ("input", "target", "tile", "state", "workspace", "rates", "data", "transposed")
 
 # ------------------------------------------------------------------ rewrites across layers
 
@@ -119,7 +117,13 @@ class _Segment:
         return self.source.expression
 
     @property
+    def value(self) -> Expression:
+        """What is differentiated."""
+        return self.node.expression
+
+    @property
     def root(self) -> Expression:
+        """What is computed."""
         return resolved(self.node.expression)
 
     def vectors(self) -> list[Expression]:
@@ -149,7 +153,7 @@ def _per_row(x: Any, what: str) -> Expression:
         x = ops.mean(x, axis=-1)
     if x.level < ROW:
         raise ModelError(f"{what}: expected a value per sample, received one that depends on no sample.")
-    return resolved(x)
+    return x.args[0] if x.op == "expand" else x
 
 
 def _stem(node: Node) -> str:
@@ -194,8 +198,9 @@ class Planner:
                 raise UnsupportedError(f"{w.name}: weights of shape {w.shape} are not supported.")
             if trains and w.trainable:
                 self._check_trainable(w)
-        used = [*(n.name for n in inference_graph.nodes), *self.weights]
-        self.names = Names({*_RESERVED, *used})
+        nodes = [n for graph in (inference_graph, training_graph or inference_graph) for n in graph.nodes]
+        self.names = Names({*RESERVED, *self.weights, *(n.name for n in nodes), *map(_stem, nodes)})
+        self.gradient_names: dict[str, str] = {}
         self.buffers: dict[str, tuple[int, int, str]] = {}
         self.noises: list[ops.Noise] = []
         # gradients are needed back to the first segment that has a weight to train
@@ -229,6 +234,12 @@ class Planner:
     def buffer(self, name: str, node: Node, comment: str) -> str:
         self.buffers.setdefault(name, (node.positions, node.features, comment))
         return name
+
+    def d(self, key: str) -> str:
+        """The name of the gradient of a value, which no layer has: ``d_dense`` for ``dense``."""
+        if key not in self.gradient_names:
+            self.gradient_names[key] = self.names.new(f"d_{key}")
+        return self.gradient_names[key]
 
     def matrix(self, name: str) -> Matrix:
         weight = self.weights[name]
@@ -310,8 +321,9 @@ class Planner:
         that all of them can be computed from again.
         """
         inside = [x for x in topological([segment.root], [segment.leaf]) if depends(x, [segment.leaf])]
+        inside = [x for x in inside if x is resolved(x)]
         seed = ops.symbol("g", ELEMENT, segment.root.shape)
-        gradients = differentiate(segment.root, seed, [segment.leaf, *segment.vectors()])
+        gradients = differentiate(segment.value, seed, [segment.leaf, *segment.vectors()])
         met = _met_first([g for g in gradients if g is not None], set(inside))
         met = [x for x in met if x is not segment.root]
         if len(met) > 1:
@@ -346,7 +358,7 @@ class Planner:
                 y_true: Operand("labels" if labels else "buffer", "target"),
                 scale: Operand("number", "scale"),
             }
-            fused, value = fuse_cross_entropy(loss, segment.root)
+            fused, value = fuse_cross_entropy(loss, segment.value)
             per_row = _per_row(trace(fused.call, y_true, value), f"loss {name!r}")
             results = [("loss", per_row)]
             for key, metric in metrics:
@@ -374,7 +386,7 @@ class Planner:
             if known is gradient:  # that of a bias is that of the product
                 self.gradients[key] = name
                 return
-        self.gradients[key] = self.buffer(f"d_{key}", segment.source, f"gradient of {key}")
+        self.gradients[key] = self.buffer(self.d(key), segment.source, f"gradient of {key}")
         stores.append((self.gradients[key], gradient))
 
     # ---------------------------------------------------------------- backward
@@ -396,14 +408,14 @@ class Planner:
         node, d = segment.source, self.gradients[segment.source.name]
         incoming = ops.symbol("g", ELEMENT, before.root.shape)
         on_tile = node.op == "matmul" and (_on_tiles(before) or before.root is before.leaf)
-        name = f"d_{before.node.name}"
+        name = self.d(before.node.name)
         if not on_tile:
             self.buffer(name, before.node, f"gradient of {before.node.name}")
         leaves = {**saved, incoming: Operand("tile", "product") if on_tile else Operand("buffer", name)}
         stores: list[tuple[str, Expression]] = []
         wanted = [before.leaf, *self._trainable(before)]
-        same = before.root is before.leaf
-        gradients = [incoming] if same else differentiate(before.root, incoming, wanted)
+        same = before.value is before.leaf
+        gradients = [incoming] if same else differentiate(before.value, incoming, wanted)
         for x, g in zip(wanted, gradients, strict=True):
             self._store_gradient(stores, before, x, g)
         formula = self.formula(stores, leaves, f"gradient of {before.node.layer}")
@@ -456,8 +468,12 @@ def _met_first(roots: Iterable[Expression], inside: set[Expression]) -> list[Exp
 # ------------------------------------------------------------------ the optimizer
 
 
-def rule_of(optimizer: Any) -> Rule:
+def rule_of(optimizer: Any, names: Names) -> Rule:
     """Traces an optimizer's update with symbols for its numbers.
+
+    Args:
+        optimizer: the optimizer.
+        names: those that the C has already.
 
     Raises:
         ModelError: it does not return the weight and all slots.
@@ -484,7 +500,7 @@ def rule_of(optimizer: Any) -> Rule:
         )
     leaves = {x: name for name, x in hyper.items()} | {step: "step", w: "w", g: "g"}
     return Rule(
-        name=identifier(name),
+        name=names.new(name),
         slots=tuple(optimizer.slots.items()),
         scalars=tuple(optimizer.scalars.items()),
         hyper=tuple(optimizer.hyperparameters),
@@ -537,7 +553,7 @@ def build(
         targets = Targets(labels, end.positions, columns, stride)
         loss_step = planner.loss(loss, metrics, labels)
         if optimizer is not None:
-            rule = rule_of(optimizer)
+            rule = rule_of(optimizer, planner.names)
             backward = planner.backward()
     source = planner.training[0].source
     steps: list[Step] = [*forward, *([loss_step] if loss_step else []), predict, *backward]

@@ -16,7 +16,7 @@ from typing import Any
 import jinja2
 
 from .. import _version
-from ..errors import BuildError, InternalError
+from ..errors import ModelError, BuildError, InternalError
 from ..ops import UNIFORM, Expression
 from . import cache, vocabulary
 from .expression import Names, Pass, RowWriter, Writer, scalar, topological
@@ -185,11 +185,12 @@ class _Printer:
         """A formula on the vector at column ``c`` of row ``i`` of a tile."""
         names = Names({"c", "r", "p", "i", "n", "at", "tile", "rows", "state", "b", "training"})
         lines, known, keys = [], {}, []
+        width = self.program.buffer(formula.stores[0][0]).columns
         used = set(topological([x for _, x in formula.stores]))
         for x, operand in formula.leaves:
             if x not in used or operand.kind == "number":
                 continue
-            text, key = self._load(operand, "p * PANEL + c", tile=True)
+            text, key = self._load(operand, "p * PANEL + c", True, width)
             keys += key
             name = names.new(_leaf_name(x, operand))
             lines.append(f"const vec {name} = {text};")
@@ -222,7 +223,7 @@ class _Printer:
                 pointers.setdefault(operand.name, self._pointer(operand.name, const=True))
                 loads[x] = f"{self._call('nn_load')}({operand.name}_row + c)"
             elif operand.kind != "number":
-                loads[x], key = self._load(operand, "c", tile=False, width=width)
+                loads[x], key = self._load(operand, "c", False, width)
                 keys += key
         stores = []
         for where, x in formula.stores:
@@ -300,7 +301,7 @@ class _Printer:
         self.functions.add(name)
         return name
 
-    def _load(self, operand: Operand, column: str, tile: bool, width: int = 0) -> tuple[str, list[str]]:
+    def _load(self, operand: Operand, column: str, tile: bool, width: int) -> tuple[str, list[str]]:
         """The text that loads a vector, and the statements that it needs ahead."""
         if operand.kind == "tile":
             return f"{self._call('nn_load')}(tile + i * PANEL + c)", []
@@ -309,18 +310,14 @@ class _Printer:
         if operand.kind == "vector":
             return f"{self._call('nn_load')}(state->{operand.name} + {column})", []
         if operand.kind == "noise":
-            # the number of an element is that of its place in a padded row, on tiles and in rows alike
+            # numbered without the padding, so that every target draws the same
             number = operand.name
             self.functions |= {"nn_key", "nn_uniform"}
             seed = f"state->noise_{number}_seed, (uint64_t)state->step, {number}u"
-            at = "at + c" if tile else f"(ptrdiff_t)r * {self._padded(width)} + c"
+            at = f"(ptrdiff_t)({'r + i' if tile else 'r'}) * {width} + {column}"
             words = f"(uint32_t)key_{number}, (uint32_t)(key_{number} >> 32), (uint32_t)({at})"
             return f"nn_uniform({words})", [f"const uint64_t key_{number} = nn_key({seed});"]
         raise InternalError(f"no load for {operand}")
-
-    def _padded(self, width: int) -> int:
-        panel = self.lanes * self.program.target.panel_vectors
-        return -(-width // panel) * panel
 
     def _numbers(self, leaves: Iterable[tuple[Expression, Operand]]) -> Mapping[Expression, str]:
         return {x: "scale" if o.name == "scale" else f"state->{o.name}" for x, o in leaves if o.kind == "number"}
@@ -393,8 +390,7 @@ def training(program: Program) -> Sources:
     loss = _step(printer, program.loss) if program.loss else None
     backward = [_step(printer, s) for s in program.backward]
     rule = printer.rule(program.rule) if program.rule else None
-    if any(isinstance(s, (Forward, Backward, Update)) for s in (*program.forward, *program.backward)):
-        printer.functions |= {"nn_load", "nn_store", "nn_set"}
+    printer.functions |= {"nn_load", "nn_store", "nn_set"}  # of the kernel of products
     context = {
         "program": program,
         "version": _version.__version__,
@@ -411,7 +407,7 @@ def training(program: Program) -> Sources:
         "interleaved": _interleaved(printer.lanes),
         "sample": program.buffer(program.input_buffer),
     }
-    return Sources(_render("api.h.j2", context), _render("training.c.j2", context))
+    return Sources(fill("api.h.j2", context), fill("training.c.j2", context))
 
 
 def _interleaved(lanes: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
@@ -420,7 +416,7 @@ def _interleaved(lanes: int) -> tuple[list[tuple[int, int]], list[tuple[int, int
     return pairs[: lanes // 2], pairs[lanes // 2 :]
 
 
-def _render(name: str, context: Mapping[str, Any]) -> str:
+def fill(name: str, context: Mapping[str, Any]) -> str:
     """Renders a template; blank lines that macros leave behind are taken out."""
     text = environment().get_template(name).render(context)
     text = re.sub(r"\n{3,}", "\n\n", text)
@@ -462,7 +458,7 @@ def _vocabulary(program: Program, functions: Iterable[str]) -> Vocabulary:
         names |= {"nn_max_lanes", "nn_min_lanes", "nn_select", "nn_eq", "nn_set"}
     if "nn_store_some" in names:
         names.add("nn_store")
-    used = vocabulary.closure(sorted(names - set(_OF_ROWS)))
+    used = vocabulary.closure(sorted(names - set(_OF_ROWS)), target.form)
     return Vocabulary(
         target.form, program.real, size * 8, width // size, width, (*used, *(n for n in _OF_ROWS if n in names))
     )
@@ -494,4 +490,11 @@ def _state(program: Program, rule: RuleText | None) -> list[Field]:
     fields.append(Field("int64_t", "step", 0, "updates done"))
     fields += [Field("uint64_t", f"noise_{i}_seed", 0, "of random numbers") for i in range(len(program.noises))]
     fields += [Field("double", f"{n}_total", 0, "sum so far") for n in program.totals]
+    names = [f.name for f in fields]
+    for name in names:
+        if names.count(name) > 1:
+            raise ModelError(
+                f"{program.name}: two things would be called {name!r} in C: of the layers' weights and what the "
+                "optimizer and the metrics keep. Give the layer, its weight or the metric another name."
+            )
     return fields

@@ -344,9 +344,9 @@ class Layer:
         self._auto_named = name is None
         if name is None:
             name = backend.auto_name(owner)
-        if not isinstance(name, str) or "/" in name:
-            raise ModelError(f"{owner}: expected name to be a string without '/', received {name!r:.80}.")
-        self.name = name
+        if not isinstance(name, str):
+            raise ModelError(f"{owner}: expected name to be a string, received {name!r:.80}.")
+        self.name = name  # Keras refuses a '/'; here names are data wherever they go, and saving warns of it
         registry.refuse(owner, activity_regularizer=activity_regularizer)
         if not isinstance(trainable, bool):
             raise ModelError(f"{owner}: expected trainable to be True or False, received {trainable!r:.80}.")

@@ -15,6 +15,7 @@ import io
 import json
 import os
 import struct
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FileFormatError, NncompileError, UnsupportedError
@@ -44,6 +45,7 @@ def save(model: Any, path: storage.Path, include_optimizer: bool = True) -> None
     """Writes a model as a ``.keras`` archive, all of it or nothing."""
     import zipfile
 
+    _warn_of_names(model)
     config = objects.serialize_keras_object(model)
     if not include_optimizer:
         config["compile_config"] = {}
@@ -62,6 +64,20 @@ def save(model: Any, path: storage.Path, include_optimizer: bool = True) -> None
             # The time of a member says nothing that metadata.json does not.
             archive.writestr(zipfile.ZipInfo(name), data)
     storage.write_file(path, [buffer.getbuffer()])
+
+
+def _warn_of_names(model: Any) -> None:
+    """Warns of names that are good here and that Keras refuses when it opens the file."""
+    for _, layer in weights_h5.places(model):
+        for named in (layer, getattr(layer, "input_layer", None)):
+            if named is not None and "/" in named.name:
+                warnings.warn(
+                    f"{weights_h5.describe(named)}: Keras does not open a model with a '/' in the name of a layer. "
+                    "Give it another name if Keras is to read the file.",
+                    UserWarning,
+                    stacklevel=5,
+                )
+                return
 
 
 def members_of(data: bytes, where: str) -> dict[str, bytes]:

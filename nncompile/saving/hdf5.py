@@ -37,9 +37,6 @@ MAX_EXPANSION = 1000
 FREE_SIZE = 1 << 20
 """Up to this many bytes, 1 MiB, how much is stored does not matter."""
 
-MAX_ATTRIBUTE = 1 << 28
-"""The most that the strings of one attribute may take in memory, 256 MiB."""
-
 MAX_NAMES = 1 << 16
 """The most entries of a group, or of a list of names."""
 
@@ -90,7 +87,7 @@ def opened(data: bytes, where: str) -> Iterator[h5py.File]:
     if not data.startswith(_SIGNATURE):
         found = "nothing" if not data else repr(bytes(data[:8]))
         raise FileFormatError(f"{where}: expected HDF5, found {found}. The file is damaged or another one.")
-    # Places and sizes of 8 bytes: all writers use them, and _largest_heap() relies on it.
+    # Places and sizes of 8 bytes: all writers use them, and attributes.py relies on it.
     sizes = data[13:15] if data[8:9] in (b"\0", b"\1") else data[9:11]
     if bytes(sizes) != b"\x08\x08":
         raise FileFormatError(f"{where}: damaged HDF5: places in the file that are not of 64 bits.")
@@ -249,56 +246,8 @@ def dataset(parent: h5py.Group, path: str, where: str) -> Dataset | None:
     return Dataset(found, f"{where}: {path:.200}")
 
 
-def attribute(parent: h5py.Group, name: str, where: str, largest_heap: int) -> Any:
-    """Returns the text, or list of texts, of an attribute; None if there is none.
-
-    Args:
-        parent: the group that has it.
-        name: its name.
-        where: the file, for messages.
-        largest_heap: what :func:`largest_heap` said of the file. Any number of strings
-            may share one place in it, so that a small file can hold very long lists.
-
-    Raises:
-        FileFormatError: it is not text, or too much of it.
-    """
+def address(parent: h5py.Group) -> int:
+    """Returns where in the file the header of a group begins."""
     import h5py
 
-    key = name.encode("utf-8")
-    if not h5py.h5a.exists(parent.id, key):
-        return None
-    where = f"{where}: attribute {name!r:.80}"
-    found = h5py.h5a.open(parent.id, key)
-    kind = found.get_type()
-    if not isinstance(kind, h5py.h5t.TypeStringID):
-        if isinstance(kind, h5py.h5t.TypeFloatID) and math.prod(found.shape) == 0:
-            return []  # how h5py writes an empty list
-        raise FileFormatError(f"{where}: expected text, found something else.")
-    number = math.prod(found.shape)
-    each = largest_heap if kind.is_variable_str() else kind.get_size()
-    if number > MAX_NAMES or number * each > MAX_ATTRIBUTE:
-        raise FileFormatError(f"{where}: {number} texts of up to {each} bytes.")
-    value = parent.attrs[name]
-    if isinstance(value, np.ndarray):
-        return [_text(item) for item in value.ravel().tolist()]
-    return _text(value)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bytes):
-        return value.decode("utf-8")
-    if not isinstance(value, str):
-        raise TypeError(f"expected text, found {type(value).__name__}")
-    value.encode("utf-8")  # h5py hides bytes that are not UTF-8 in lone surrogates
-    return value
-
-
-def largest_heap(data: bytes) -> int:
-    """Returns the size of the largest block of strings of varying length in a file."""
-    largest, at = 0, data.find(b"GCOL")
-    while at >= 0:
-        size = int.from_bytes(data[at + 8 : at + 16], "little")
-        if at + size <= len(data):
-            largest = max(largest, size)
-        at = data.find(b"GCOL", at + 1)
-    return largest
+    return int(h5py.h5o.get_info(parent.id).addr)

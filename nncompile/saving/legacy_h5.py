@@ -16,7 +16,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FileFormatError, ModelError, NncompileError
-from . import hdf5, legacy_config, objects, storage, weights_h5
+from . import attributes, hdf5, legacy_config, objects, storage, weights_h5
 from .weights_h5 import Mismatch, Plan
 
 if TYPE_CHECKING:
@@ -31,25 +31,26 @@ class _File:
     def __init__(self, file: h5py.File, data: bytes, where: str) -> None:
         self.root = file
         self.where = where
-        self._heap = hdf5.largest_heap(data)
+        self._texts = attributes.Texts(data, where)
 
     def text(self, group: h5py.Group, name: str) -> str | None:
-        value = hdf5.attribute(group, name, self.where, self._heap)
+        value = self._texts.read(hdf5.address(group), name)
         if isinstance(value, list):
             value = value[0] if len(value) == 1 else None
-        return value if isinstance(value, str) else None
+        return value
 
     def names(self, group: h5py.Group, name: str) -> list[str]:
         """Returns a list of names, which may be in several attributes."""
-        value = hdf5.attribute(group, name, self.where, self._heap)
+        address = hdf5.address(group)
+        value = self._texts.read(address, name)
         if value is not None:
-            return value if isinstance(value, list) else [value]
+            return [value] if isinstance(value, str) else value
         result: list[str] = []
-        for i in range(hdf5.MAX_NAMES):
-            value = hdf5.attribute(group, f"{name}{i}", self.where, self._heap)
+        for i in range(attributes.MAX_MESSAGES):
+            value = self._texts.read(address, f"{name}{i}")
             if value is None:
                 break
-            result += value if isinstance(value, list) else [value]
+            result += [value] if isinstance(value, str) else value
             if len(result) > hdf5.MAX_NAMES:
                 raise FileFormatError(f"{self.where}: attribute {name!r}: more than {hdf5.MAX_NAMES} names.")
         return result
@@ -181,10 +182,13 @@ def _read_optimizer(file: _File, model: Any) -> Plan:
         return []
     stored = file.datasets(group)
     variables = weights_h5.built_variables(model)
+    slots = any(v.shape for v in variables)
     for expected in _orders(model.optimizer, variables, file.names(group, "weight_names")):
-        if [v.shape for v in expected] == [d.shape for d in stored]:
+        used, rest = stored[: len(expected)], stored[len(expected) :]
+        # Until 2.2 SGD kept moments that it did not use, and Adam an empty place for each of amsgrad's.
+        if [v.shape for v in expected] == [d.shape for d in used] and all(d.shape == (1,) or not slots for d in rest):
             try:
-                return weights_h5.match(expected, stored, f"optimizer {model.optimizer.name}")
+                return weights_h5.match(expected, used, f"optimizer {model.optimizer.name}")
             except Mismatch:
                 continue
     warnings.warn(
@@ -206,8 +210,10 @@ def _orders(optimizer: Any, variables: list[Variable], names: list[str]) -> list
     # of today; Adam/dense/kernel/m:0 and Adam/Variable:0 of before are not.
     today = any(name.rpartition("/")[2] == "learning_rate" for name in names)
     prefixed = any(name.split("/")[1:2] and name.split("/")[1] in _SLOTS_2_11 for name in names)
-    if today or len(slots) <= 1:
-        return [variables, [*iteration, *slots], slots]
+    if not slots:
+        return [variables, iteration]
+    if today:
+        return [variables]
     if prefixed:
         return [[*iteration, *slots]]
     kinds = [str(kind) for kind in getattr(optimizer, "slots", {})]
@@ -218,7 +224,6 @@ def _orders(optimizer: Any, variables: list[Variable], names: list[str]) -> list
 
 
 _SLOTS_2_11 = frozenset(
-    ("m", "v", "u", "vhat", "velocity", "momentum", "average_gradient", "accumulator", "linear")
-    + ("accumulated_grad", "accumulated_delta_var")
+    "m v u vhat velocity momentum average_gradient accumulator accumulated_grad accumulated_delta_var".split()
 )
 """The first part of the names of slots in Keras 2.11 to 2.15."""

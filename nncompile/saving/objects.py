@@ -326,7 +326,7 @@ def _dictionaries(value: Any) -> Iterator[Mapping[str, Any]]:
         if isinstance(item, Mapping):
             if "class_name" in item and "config" in item:
                 yield item
-            waiting.extend(reversed(item.values()))
+            waiting.extend(reversed(list(item.values())))
         elif isinstance(item, (list, tuple)):
             waiting.extend(reversed(item))
 

@@ -1,0 +1,296 @@
+"""The command line: ``nncompile build`` and ``nncompile demo``.
+
+It ends with 0, with 1 if something failed, and with 2 if it was called wrongly. What goes
+wrong is one line on the standard error; with ``NNCOMPILE_DEBUG`` the traceback as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import runpy
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import _version
+from .errors import ModelError, NncompileError
+
+if TYPE_CHECKING:
+    from .export import Report
+
+_TARGETS = ("c99",)
+"""What C can be written for."""
+_LEAST = 0.9
+"""Accuracy that the demo must reach."""
+_APART = 1e-4
+"""How far outputs of C and of Python may be apart in the demo: they round differently."""
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Help as wide as the terminal, with descriptions as they are written."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="nncompile",
+        description="A compiler for neural networks: Keras models become C.",
+        epilog="nncompile COMMAND --help explains a command.",
+        formatter_class=_Formatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"nncompile {_version.__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", dest="command")
+
+    build = commands.add_parser(
+        "build",
+        help="write a model as one C file and one header",
+        description=(
+            "Writes a model as NAME.c and NAME.h: C99 that needs no library and no heap, for any processor.\n"
+            "The same model always gives the same bytes."
+        ),
+        epilog=(
+            "SPEC is one of:\n"
+            "  model.keras     a file of Keras 3 or of nncompile\n"
+            "  model.h5        a file of Keras 1 or 2\n"
+            "  config.json     the layers without weights; the weights are drawn anew, see --seed\n"
+            "  file.py:NAME    the model NAME of a Python file, which is run: build only files that you trust\n"
+            "\n"
+            "example:\n"
+            "  nncompile build mnist.keras -o firmware/\n"
+            "  cc -std=c99 -O2 -DMNIST_SELF_TEST firmware/mnist.c -o selftest && ./selftest"
+        ),
+        formatter_class=_Formatter,
+        allow_abbrev=False,
+    )
+    build.add_argument("spec", metavar="SPEC", help="the model: .keras, .h5, config.json, or file.py:NAME")
+    build.add_argument(
+        "-o", "--output", metavar="DIR", default=".", help="folder of the two files, made if it is missing (default: here)"
+    )
+    build.add_argument(
+        "--name", metavar="NAME", help="what files, functions and macros are called (default: as the SPEC is called)"
+    )
+    build.add_argument(
+        "--target", choices=_TARGETS, default="c99", help="what the C is for: c99 is any processor (default: c99)"
+    )
+    build.add_argument(
+        "--seed",
+        metavar="N",
+        type=_seed,
+        default=1,
+        help="of the random numbers with which weights begin that are in no file (default: 1)",
+    )
+    build.add_argument("-q", "--quiet", action="store_true", help="print nothing unless something fails")
+    build.set_defaults(run=_build)
+
+    demo = commands.add_parser(
+        "demo",
+        help="train a network on handwritten digits, export it as C, and test the C",
+        description=(
+            "Shows the whole path on 9,000 handwritten digits that come with nncompile: trains a network with two\n"
+            "hidden layers of 500 neurons, writes it as mnist.keras, mnist.c and mnist.h, compiles the C, runs its\n"
+            "self-test, and compares its predictions with Python's."
+        ),
+        formatter_class=_Formatter,
+        allow_abbrev=False,
+    )
+    demo.add_argument("--epochs", metavar="N", type=_positive, default=20, help="how often to see the data (default: 20)")
+    demo.add_argument("-o", "--output", metavar="DIR", default="out", help="folder of the three files (default: out)")
+    demo.add_argument("--seed", metavar="N", type=_seed, default=1, help="of all random numbers (default: 1)")
+    demo.set_defaults(run=_demo)
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def _seed(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 2**32:
+        raise ValueError
+    return number
+
+
+_positive.__name__, _seed.__name__ = "positive whole number", "seed (0 to 4294967295)"  # in argparse's messages
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; ``sys.argv`` if no arguments are given. Returns the exit status."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if given.command is None:
+        parser.print_help()
+        return 0
+    try:
+        status: int = given.run(given)
+        sys.stdout.flush()
+    except BrokenPipeError:  # of ``nncompile … | head``
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (NncompileError, OSError) as error:
+        if os.environ.get("NNCOMPILE_DEBUG", "0") not in ("", "0"):
+            traceback.print_exc()
+        print(f"nncompile: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("nncompile: interrupted", file=sys.stderr)
+        return 130
+    return status
+
+
+# ------------------------------------------------------------------ build
+
+
+def _build(given: argparse.Namespace) -> int:
+    from . import export, utils
+
+    utils.set_random_seed(given.seed)
+    spec = str(given.spec)
+    path, name, fresh = Path(spec), "", False
+    if ".py:" in spec or spec.endswith(".py"):
+        file, _, name = spec.rpartition(":") if ".py:" in spec else (spec, "", "")
+        model = _from_python(Path(file), name)
+    else:
+        model, fresh = _from_file(path)
+    stem = export.file_stem(given.name if given.name is not None else name or path.stem)
+    report = export.export_model(model, Path(given.output, f"{stem}.c"), name=given.name or stem)
+    if not given.quiet:
+        if fresh:
+            print(f"{spec} has no weights: they were drawn anew, with seed {given.seed}.\n")
+        print(report)
+    return 0
+
+
+def _from_file(path: Path) -> tuple[Any, bool]:
+    """The model of a file, and whether its weights are new."""
+    from . import saving
+
+    model = saving.load_model(path, compile=False)
+    with open(path, "rb") if path.is_file() else open(path / "config.json", "rb") as file:
+        fresh = path.is_file() and file.read(64).lstrip().startswith(b"{")
+    return model, fresh
+
+
+def _from_python(path: Path, name: str) -> Any:
+    """The model ``name`` that a user's own file makes. It is run, as ``python file.py`` would."""
+    from .models import Model
+
+    if not path.is_file():
+        raise ModelError(f"{path}: there is no such file.")
+    folder = str(path.resolve().parent)
+    sys.path.insert(0, folder)  # so that it can import what lies beside it
+    try:
+        values = runpy.run_path(str(path), run_name=path.stem)
+    except NncompileError:
+        raise
+    except SystemExit as error:
+        raise ModelError(f"{path}: it ended itself with sys.exit({error.code!r}) before there was a model.") from error
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raise ModelError(
+            f"{path}: it failed with {type(error).__name__}: {error} ({place.filename}, line {place.lineno})."
+        ) from error
+    finally:
+        sys.path.remove(folder)
+    models = [key for key, value in values.items() if isinstance(value, Model)]
+    found = f"It has the models {', '.join(models)}." if models else "There is no model in it."
+    example = f" Write {path}:{models[0]}" if models else ""
+    if not name:
+        raise ModelError(f"{path}: expected the name of a model behind a colon. {found}{example}")
+    if name not in values:
+        raise ModelError(f"{path}: has no variable {name!r}. {found}{example}")
+    if not isinstance(values[name], Model):
+        raise ModelError(f"{path}: {name}: expected a model, found {type(values[name]).__name__}. {found}{example}")
+    return values[name]
+
+
+# ------------------------------------------------------------------ demo
+
+
+def _demo(given: argparse.Namespace) -> int:
+    import numpy as np
+
+    from . import export, utils
+    from .datasets import mnist
+    from .layers import Dense, Dropout, Input
+    from .models import Sequential
+
+    utils.set_random_seed(given.seed)
+    shipped = Path(mnist.__file__).with_name("mnist9k.npz")
+    (x, y), (x_test, y_test) = mnist.load_data(shipped)
+    x, x_test = (np.asarray(a.reshape(len(a), -1) / 255, dtype="float32") for a in (x, x_test))
+    model = Sequential(
+        [
+            Input((784,)),
+            Dense(500, activation="sigmoid"),
+            Dropout(0.2),
+            Dense(500, activation="relu"),
+            Dense(10, activation="softmax"),
+        ],
+        name="mnist",
+    )
+    model.compile(loss="sparse_categorical_crossentropy", optimizer="adam", metrics=["accuracy"])
+
+    held = 0.1
+    print(f"1. Training on {round(len(x) * (1 - held)):,} digits, with {round(len(x) * held):,} to look at in between.")
+    begun = time.perf_counter()
+    model.fit(x, y, batch_size=100, epochs=given.epochs, validation_split=held, verbose=2)
+    trained = time.perf_counter() - begun
+
+    print(f"2. Testing it on {len(x_test):,} other digits.")
+    accuracy = model.evaluate(x_test, y_test, verbose=0, return_dict=True)["accuracy"]
+
+    folder = Path(given.output)
+    folder.mkdir(parents=True, exist_ok=True)
+    print("3. Writing it as a Keras file and as C.\n")
+    model.save(folder / "mnist.keras")
+    begun = time.perf_counter()
+    report = export.export_model(model, folder / "mnist.c")
+    exported = time.perf_counter() - begun
+    print(*(f"   {line}".rstrip() for line in report.lines()), sep="\n")
+
+    print("\n4. Compiling the C, and running its self-test.")
+    begun = time.perf_counter()
+    test = export.run_self_test(report)
+    compiled = time.perf_counter() - begun
+    print(f"   {test.output.decode('ascii', 'replace').strip()}")
+
+    print("5. Comparing what C and Python say to the test digits.")
+    expected = model.predict(x_test, verbose=0)
+    got = export.run_predict(report, x_test)
+    apart = float(np.abs(got - expected).max())
+    same = int((got.argmax(axis=-1) == expected.argmax(axis=-1)).sum())
+    print(f"   The same digit for {same:,} of {len(x_test):,}; outputs differ by at most {apart:.1e}.")
+
+    passed = test.status == 0 and not apart > _APART
+    print(f"\n{_summary(accuracy, trained, exported, compiled, report, folder)}")
+    if not passed:
+        print("nncompile: error: the C does not compute what was trained.", file=sys.stderr)
+    if accuracy < _LEAST:
+        print(
+            f"nncompile: error: expected an accuracy of at least {_LEAST:.0%}; give it more --epochs.", file=sys.stderr
+        )
+    return 0 if passed and accuracy >= _LEAST else 1
+
+
+def _summary(
+    accuracy: float, trained: float, exported: float, compiled: float, report: Report, folder: Path
+) -> str:
+    files = ", ".join(
+        f"{folder / name} ({(folder / name).stat().st_size / 1e6:.1f} MB)" for name in ("mnist.keras", "mnist.c")
+    )
+    return "\n".join(
+        [
+            f"accuracy   {accuracy:.1%} of the test digits",
+            f"time       {trained:.1f} s to train, {exported:.1f} s to export, {compiled:.1f} s to compile and self-test",
+            f"C          {report.weights:,} bytes of weights, {report.workspace:,} of workspace, no heap, no library",
+            f"files      {files}, {folder / 'mnist.h'}",
+        ]
+    )
