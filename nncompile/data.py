@@ -211,8 +211,8 @@ def prepare_targets(
 ) -> tuple[Array, Kind]:
     """Returns ``y`` in the form that the loss takes, as a view, and which form that is.
 
-    ``"labels"`` is one number per row, of shape (n,); ``"dense"`` has the shape of the
-    outputs, (n, ...). Labels are for sparse_categorical_crossentropy and other losses with
+    ``"labels"`` is one number per row of outputs, of shape (n,), or (n, ...) without the last
+    axis of outputs that have several; ``"dense"`` has the shape of the outputs. Labels are for sparse_categorical_crossentropy and other losses with
     ``sparse_labels``, and for a loss of the user's own over several outputs if ``y`` has one
     number per row. The labels of the former are checked, as they count columns: whole
     numbers, at least 0 and below the number of outputs.
@@ -226,7 +226,6 @@ def prepare_targets(
 
     Raises:
         ModelError: shape or numbers do not fit the model and its loss.
-        UnsupportedError: labels for outputs of more than one axis.
     """
     inner = tuple(output_shape[1:])
     outputs = inner[-1] if inner and inner[-1] is not None else 1
@@ -236,18 +235,15 @@ def prepare_targets(
     if loss_name in ("crossentropy", "ce") and single and outputs > 1:
         loss_name = "sparse_categorical_crossentropy"
     if loss_name == "sparse_categorical_crossentropy" or getattr(loss, "sparse_labels", False):
-        if len(inner) != 1:
-            raise UnsupportedError(
-                f"{where}: {loss_name} is not supported yet for outputs of shape {_batch(inner)}."
-            )
-        if not single:
+        rows = inner[:-1]  # outputs of several axes take a label for each row of the last one
+        if not (_fits(shape, rows) or (shape[-1:] == (1,) and _fits(shape[:-1], rows))):
             hint = "Give one label per row."
             if shape == inner:
                 hint = "This looks one-hot: use categorical_crossentropy, or y.argmax(axis=-1)."
             raise ModelError(
-                f"{where}: {name}: {loss_name} expected {_batch(())}, received {_batch(shape)}. {hint}"
+                f"{where}: {name}: {loss_name} expected {_batch(rows)}, received {_batch(shape)}. {hint}"
             )
-        labels = y.reshape(len(y))
+        labels = y.reshape(y.shape[: 1 + len(rows)])
         _check_labels(labels, outputs, _ignored_class(loss), f"{where}: {name}")
         return labels, "labels"
     if _fits(shape, inner):
@@ -317,8 +313,8 @@ def _check_labels(labels: Array, classes: int, ignored: int | None, where: str) 
             good |= chunk == ignored
         if good.all():
             continue
-        row = int(np.argmin(good))
-        value = chunk[row].item()
+        bad = np.unravel_index(int(np.argmin(good)), good.shape)
+        row, value = int(bad[0]), chunk[bad].item()
         if isinstance(value, float) and not value.is_integer():
             hint = "Labels are whole numbers; for other targets use a loss such as mean_squared_error."
         elif value < 0:

@@ -232,15 +232,9 @@ def _plan(model: Any, prefix: str) -> Inference:
     Automatic names count through the whole process; in comments, as in C, they count
     within the model, so that equal models give equal bytes.
     """
-    names = graph.c_names(model.layers)
-    titles = {}
-    for layer in model.layers:
-        kind = type(layer).__name__
-        own = names[layer.name] if layer._auto_named else layer.name
-        titles[f"{layer.name} ({kind})"] = f"{own} ({kind})"
     real = "double" if model.dtype == "float64" else "float"
     traced = compiler.staged("graph", lambda: graph.build(model, training=False), 2)
-    return compiler.staged("inference", lambda: inference.build(traced, real, prefix, titles), 2)
+    return compiler.staged("inference", lambda: inference.build(traced, real, prefix, {}), 2)
 
 
 def _stack(network: Inference) -> int:
@@ -305,10 +299,10 @@ def _expected(model: Any, x: Array) -> Array:
 
 
 def _tolerance(y: Array, real: str) -> float:
-    """Some hundred roundings of the largest output: what contraction may do, and a wrong weight rarely."""
+    """Some dozen roundings of the largest output: what contraction may do, and a wrong weight rarely does."""
     finite = y[np.isfinite(y)]
     largest = max(1.0, float(np.abs(finite).max())) if finite.size else 1.0
-    return 10.0 ** math.ceil(math.log10(largest)) * (1e-13 if real == "double" else 1e-5)
+    return float(f"{largest * (2e-14 if real == 'double' else 1e-5):.0e}")
 
 
 # ------------------------------------------------------------------ the files at work

@@ -459,9 +459,16 @@ def test_targets_that_do_not_fit(shape: Any, output_shape: Any, loss: Any, messa
         prepare_targets(np.ones(shape), output_shape, loss)
 
 
-def test_labels_of_outputs_with_more_axes_are_not_supported() -> None:
-    with pytest.raises(UnsupportedError, match=re.escape("for outputs of shape (batch, 4, 10)")):
-        prepare_targets(np.ones((5, 4)), (None, 4, 10), SPARSE)
+def test_labels_of_outputs_with_more_axes() -> None:
+    for shape in ((5, 4), (5, 4, 1)):
+        labels, kind = prepare_targets(np.ones(shape), (None, 4, 10), SPARSE)
+        assert (labels.shape, kind) == ((5, 4), "labels")
+    with pytest.raises(ModelError, match=re.escape("expected (batch, 4), received (batch,)")):
+        prepare_targets(np.ones(5), (None, 4, 10), SPARSE)
+    wrong = np.zeros((5, 4))
+    wrong[3, 2] = 10
+    with pytest.raises(ModelError, match=r"received 10.0 in row 3"):
+        prepare_targets(wrong, (None, 4, 10), SPARSE)
 
 
 def test_labels_for_a_registered_loss(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -119,11 +120,11 @@ def _version_of(command: Sequence[str]) -> str:
     try:
         done = _run([*command, "--version"])
     except OSError as error:
-        raise BuildError(f"{command[0]}: cannot be run: {error.strerror}.", command=[*command, "--version"]) from error
+        raise BuildError(f"{command[0]}: cannot be run: {error.strerror}.", command=command) from error
     if done.returncode:
         raise BuildError(
             f"{shlex.join(command)} --version failed with status {done.returncode}:\n{done.stdout.strip()}",
-            command=[*command, "--version"],
+            command=command,
             output=done.stdout,
         )
     return done.stdout.strip()
@@ -229,6 +230,7 @@ def _discard(entry: Path) -> None:
 
 
 def _make(entry: Path, sources: Sources, command: Sequence[str], name: str) -> None:
+    _sweep(entry.parent)
     work = Path(tempfile.mkdtemp(prefix="new-", dir=entry.parent))
     try:
         _write(work, sources, name)
@@ -257,6 +259,17 @@ def _make(entry: Path, sources: Sources, command: Sequence[str], name: str) -> N
                 raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Removes what builds that were killed more than a day ago have left."""
+    for left in (*folder.glob("new-*"), *folder.glob("old-*")):
+        try:
+            abandoned = time.time() - left.stat().st_mtime > 86400
+        except FileNotFoundError:  # another process is done with it
+            continue
+        if abandoned:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _write(work: Path, sources: Sources, name: str) -> None:

@@ -182,10 +182,10 @@ _C_WORDS = frozenset(
     alignas alignof bool complex imaginary noreturn generic atomic asm typeof main real vec mask
     and or not xor bitand bitor compl catch class delete explicit export false friend mutable namespace new operator
     private protected public template this throw true try typename using virtual wchar_t nullptr constexpr decltype
-    noexcept concept requires int32_t int64_t uint32_t uint64_t ptrdiff_t size_t
+    noexcept concept requires int32_t int64_t uint32_t uint64_t ptrdiff_t size_t linux unix i386
     """.split()
 )
-"""Words of C, C++ and of our own that cannot be a name."""
+"""Words of C, C++ and of our own that cannot be a name, and macros that gcc defines in lower case."""
 
 
 def identifier(text: str) -> str:
@@ -522,7 +522,7 @@ class RowWriter:
             if spare and spare not in storage.values() and self._spare_is_free(stores, last):
                 storage[x] = spare
             else:
-                storage[x] = self.names.new(x.name or "kept") + "_row"
+                storage[x] = self.names.new(f"{x.name or 'kept'}_row")
         row_names: dict[Expression, str] = dict(self.rows)
         row_names.update({x: text for x, text in self.numbers.items() if x.level == UNIFORM})
         passes = []

@@ -8,7 +8,7 @@ that concern the model itself are found here or before, with the layer's name.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from ..ops import ELEMENT, Expression
 from ..variables import Variable
 from .expression import Names, identifier, resolved, topological, trace
 
-RESERVED = frozenset(("input", "target", "tile", "state", "workspace", "rates", "data", "transposed"))
+RESERVED = frozenset(("input", "target", "y", "tile", "state", "workspace", "rates", "data", "transposed"))
 """Names in the C that are not of layers."""
 
 
@@ -51,7 +51,7 @@ class Node:
         op: ``input``, ``matmul``, ``reshape`` or ``formula``.
         inputs: names of the nodes that it is computed from.
         shape: of one sample, without the batch.
-        layer: the layer as its user knows it, for messages and comments.
+        layer: the layer for comments: its own name, an automatic one counted within the model, and its class.
         expression: the value as an expression over the nodes it is computed from; in training
             with the gradient that its author stated.
         weights: names of the weights that it uses.
@@ -116,19 +116,25 @@ def build(model: Any, training: bool) -> Graph:
             f"{model.name}: expected an input shape of positive sizes, received {model.input_shape}. "
             "Every size but the batch must be known: Input((784,))."
         )
-    layer_names = c_names(model.layers)
+    inner = [part for layer in model.layers for part in layer._walk()]
+    layer_names = c_names(inner)
     source = ops.symbol("x", ELEMENT, (None, *shape))
     x: Any = source
-    titles = {"": "input"}
+    titles, known_as = {"": "input"}, dict[str, str]()
+    for layer in inner:
+        kind = type(layer).__name__
+        titles[layer.name] = f"{layer_names[layer.name] if layer._auto_named else layer.name} ({kind})"
+        known_as[titles[layer.name]] = f"{layer.name} ({kind})"
     for layer in model.layers:
-        titles[layer.name] = f"{layer.name} ({type(layer).__name__})"
         x = trace(layer, x, training=training)
         if not isinstance(x, Expression) or x.level != ELEMENT:
             raise ModelError(
                 f"{layer.name} ({type(layer).__name__}): call() must return a value per row and column, "
                 f"received {getattr(x, 'shape', x)!r}."
             )
-    return _cut(model, source, x, layer_names, titles, training)
+    graph = _cut(model, source, x, layer_names, titles, training)
+    _check_uses(graph, known_as)
+    return graph
 
 
 def c_names(layers: Sequence[Any]) -> dict[str, str]:
@@ -189,9 +195,8 @@ def _cut(
         elif x in inputs and x.args and x not in known:
             formula(x)
     output = formula(root)
-    graph = Graph(identifier(model.name), tuple(nodes), output, weights, training)
-    _check_uses(graph)
-    return graph
+    name = registry.snake_case(type(model).__name__) if model._auto_named else model.name
+    return Graph(identifier(name), tuple(nodes), output, weights, training)
 
 
 def _node(name: str, op: str, inputs: tuple[str, ...], x: Expression, layer: str, weights: Sequence[str]) -> Node:
@@ -223,18 +228,20 @@ def _weights(model: Any, order: Sequence[Expression], layer_names: dict[str, str
     return tuple(result)
 
 
-def _check_uses(graph: Graph) -> None:
+def _check_uses(graph: Graph, known_as: Mapping[str, str]) -> None:
+    """Refuses what is not a chain, with the names that the user's layers have."""
     uses: dict[str, int] = {}
     for node in graph.nodes:
         for name in node.inputs:
             uses[name] = uses.get(name, 0) + 1
     for node in graph.nodes:
+        layer = known_as.get(node.layer, node.layer)
         if uses.get(node.name, 0) > 1 or (node.name == graph.output and node.name in uses):
             raise UnsupportedError(
-                f"{node.layer}: its value is used {uses[node.name]} times; networks that branch are not supported yet."
+                f"{layer}: its value is used {uses[node.name]} times; networks that branch are not supported yet."
             )
         if len(node.inputs) > 1:
-            raise UnsupportedError(f"{node.layer}: combines {len(node.inputs)} values; that is not supported yet.")
+            raise UnsupportedError(f"{layer}: combines {len(node.inputs)} values; that is not supported yet.")
 
 
 __all__ = ["Graph", "Node", "Weight", "build", "c_names"]

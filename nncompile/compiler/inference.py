@@ -27,8 +27,8 @@ from .planner import plan
 PANEL = 16
 """Columns of a product that are computed together, each sum in a register."""
 
-_LOCAL = ("x", "y", "c", "k", "p", "workspace", "kernel", "column", "linux", "unix")
-"""Names that the functions of the file use, and macros of some compilers."""
+_LOCAL = ("x", "y", "c", "k", "p", "workspace", "kernel", "column")
+"""Names that the functions of the file use."""
 
 
 @dataclass(frozen=True)
@@ -195,14 +195,15 @@ def build(graph: Graph, real: str, prefix: str, titles: Mapping[str, str]) -> In
         node = part.layer
         last = number == len(parts) - 1
         y = "y" if last else locals_.new(identifier(part.name))
-        rows, product = None, "y" if part.kernel else ""
-        code = None
+        product = "y" if part.kernel else ""
+        code, constants = None, ()
         if part.root is not None:
             rows, code = _formula(part, real, globals_, by_variable, reserved, in_place=part.kernel is not None)
             if rows.conflict and part.kernel is not None:
                 product = "product"
                 rows, code = _formula(part, real, globals_, by_variable, reserved, in_place=False)
-            functions |= code.functions
+            constants = rows.constants()
+            functions |= rows.functions
         scratch = [*(["product"] if product == "product" else []), *(code.scratch if code else ())]
         given = [(name, locals_.new(f"{part.name}_{name}")) for name in scratch]
         for _, local in given:
@@ -222,7 +223,7 @@ def build(graph: Graph, real: str, prefix: str, titles: Mapping[str, str]) -> In
                 product=product,
                 shape=node.shape,
                 weights=sum(math.prod(w.shape) for w in _weights_of(part, graph)),
-                constants=rows.constants() if rows else (),
+                constants=constants,
                 passes=code.passes if code else (),
                 scratch=tuple(given),
             )

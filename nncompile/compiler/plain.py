@@ -32,6 +32,15 @@ _WISHES = {"matmul": "product", "reshape": "value", "symbol": "value"}
 """What a value that was stored before is called if its author did not name it."""
 
 
+def _literal(value: float, real: str) -> str:
+    """A number; infinity is one of the vocabulary, as <math.h> is not there."""
+    if value != value:
+        return "(0 * nn_infinity.number)"
+    if math.isinf(value):
+        return "-nn_infinity.number" if value < 0 else "nn_infinity.number"
+    return literal(value, real)
+
+
 class PlainWriter(Writer):
     """Prints expressions over numbers instead of vectors."""
 
@@ -52,8 +61,8 @@ class PlainWriter(Writer):
         if x in self.known:
             return self.known[x], _ATOM
         if x.op == "constant" and not math.isfinite(x.value):
-            infinity = f"{self.call('nn_infinity')}.number"
-            return ("(0 * " if x.value != x.value else "-(" if x.value < 0 else "(") + infinity + ")", _ATOM
+            self.call("nn_infinity")
+            return _literal(x.value, self.real), 3 if x.value < 0 else _ATOM
         if x.level <= UNIFORM and not x.mask:
             return super()._text(x)
         if x.op in _COMPARE:
@@ -105,17 +114,22 @@ class PlainRows(RowWriter):
         numbers: Mapping[Expression, float],
         reserved: Iterable[str],
     ) -> None:
-        texts = {x: literal(value, real) for x, value in numbers.items()}
-        super().__init__(real, width, 1, {source: f"{row}[c]", **weights}, {}, texts, reserved)
+        super().__init__(real, width, 1, {source: f"{row}[c]", **weights}, {}, {}, reserved)
+        self.numbers = {x: self._number(value) for x, value in numbers.items()}
         self.source, self.values = source, numbers
         self.conflict = self._written = False
 
     def constants(self) -> tuple[str, ...]:
-        """Statements for the numbers that depend on no row, computed here and now."""
+        """Statements for the numbers that depend on no sample, computed here and now; called after :meth:`write`."""
         return tuple(
-            f"const {self.real} {name} = {literal(number(x, self.real, self.values), self.real)};"
+            f"const {self.real} {name} = {self._number(number(x, self.real, self.values))};"
             for x, name in self.scalars.items()
         )
+
+    def _number(self, value: float) -> str:
+        if not math.isfinite(value):
+            self.functions.add("nn_infinity")
+        return _literal(value, self.real)
 
     def _pass(
         self,
