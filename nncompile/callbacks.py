@@ -660,9 +660,7 @@ class EarlyStopping(MonitorCallback):
             print_message(f"Epoch {self.stopped_epoch + 1}: early stopping")
         if self.restore_best_weights and self.best_weights is not None:
             if self.verbose > 0:
-                print_message(
-                    f"Restoring model weights from the end of the best epoch: {self.best_epoch + 1}."
-                )
+                print_message(f"Restoring model weights from the end of the best epoch: {self.best_epoch + 1}.")
             self.model.set_weights(self.best_weights)
 
     def get_monitor_value(self, logs: Logs | None) -> Any:
@@ -671,8 +669,7 @@ class EarlyStopping(MonitorCallback):
         value = logs.get(self.monitor)
         if value is None:
             warnings.warn(
-                f"EarlyStopping: there is no {self.monitor!r} to watch. "
-                f"The logs have: {', '.join(logs) or 'nothing'}.",
+                f"EarlyStopping: there is no {self.monitor!r} to watch. The logs have: {', '.join(logs) or 'nothing'}.",
                 stacklevel=2,
             )
         return value
@@ -771,8 +768,7 @@ class ModelCheckpoint(MonitorCallback):
             return
         if os.path.isdir(path):
             raise IsADirectoryError(
-                f"ModelCheckpoint: expected the path of a file, received the folder {path!r}. "
-                "Give another filepath."
+                f"ModelCheckpoint: expected the path of a file, received the folder {path!r}. Give another filepath."
             )
         folder = os.path.dirname(path)
         if folder:
@@ -812,8 +808,7 @@ class ModelCheckpoint(MonitorCallback):
             return False
         if self.verbose > 0:
             print_message(
-                f"\nEpoch {epoch}: {self.monitor} improved from {best} to {current:.5f}, "
-                f"saving model to {path}"
+                f"\nEpoch {epoch}: {self.monitor} improved from {best} to {current:.5f}, saving model to {path}"
             )
         self.best = current
         return True
@@ -1041,8 +1036,7 @@ class ReduceLROnPlateau(MonitorCallback):
         current = logs.get(self.monitor)
         if current is None:
             warnings.warn(
-                f"ReduceLROnPlateau: there is no {self.monitor!r} to watch. "
-                f"The logs have: {', '.join(logs)}.",
+                f"ReduceLROnPlateau: there is no {self.monitor!r} to watch. The logs have: {', '.join(logs)}.",
                 stacklevel=2,
             )
             return
@@ -1103,9 +1097,7 @@ class LearningRateScheduler(Callback):
             arguments = (epoch, rate)
         rate = self.schedule(*arguments)
         if not isinstance(rate, (float, np.float32, np.float64)):
-            raise ModelError(
-                f"LearningRateScheduler: expected schedule to return a float, received {rate!r:.80}."
-            )
+            raise ModelError(f"LearningRateScheduler: expected schedule to return a float, received {rate!r:.80}.")
         self.model.optimizer.learning_rate = float(rate)
         if self.verbose > 0:
             print_message(f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to {rate}.")

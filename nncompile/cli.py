@@ -68,7 +68,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     build.add_argument("spec", metavar="SPEC", help="the model: .keras, .h5, config.json, or file.py:NAME")
     build.add_argument(
-        "-o", "--output", metavar="DIR", default=".", help="folder of the two files, made if it is missing (default: here)"
+        "-o",
+        "--output",
+        metavar="DIR",
+        default=".",
+        help="folder of the two files, made if missing (default: here)",
     )
     build.add_argument(
         "--name", metavar="NAME", help="what files, functions and macros are called (default: as the SPEC is called)"
@@ -97,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=_Formatter,
         allow_abbrev=False,
     )
-    demo.add_argument("--epochs", metavar="N", type=_positive, default=20, help="how often to see the data (default: 20)")
+    demo.add_argument("--epochs", metavar="N", type=_positive, default=20, help="passes over the data (default: 20)")
     demo.add_argument("-o", "--output", metavar="DIR", default="out", help="folder of the three files (default: out)")
     demo.add_argument("--seed", metavar="N", type=_seed, default=1, help="of all random numbers (default: 1)")
     demo.set_defaults(run=_demo)
@@ -280,16 +284,14 @@ def _demo(given: argparse.Namespace) -> int:
     return 0 if passed and accuracy >= _LEAST else 1
 
 
-def _summary(
-    accuracy: float, trained: float, exported: float, compiled: float, report: Report, folder: Path
-) -> str:
+def _summary(accuracy: float, trained: float, exported: float, compiled: float, report: Report, folder: Path) -> str:
     files = ", ".join(
         f"{folder / name} ({(folder / name).stat().st_size / 1e6:.1f} MB)" for name in ("mnist.keras", "mnist.c")
     )
     return "\n".join(
         [
             f"accuracy   {accuracy:.1%} of the test digits",
-            f"time       {trained:.1f} s to train, {exported:.1f} s to export, {compiled:.1f} s to compile and self-test",
+            f"time       training {trained:.1f} s, export {exported:.1f} s, compiling and self-test {compiled:.1f} s",
             f"C          {report.weights:,} bytes of weights, {report.workspace:,} of workspace, no heap, no library",
             f"files      {files}, {folder / 'mnist.h'}",
         ]

@@ -179,9 +179,7 @@ def check_inputs(x: Array, input_shape: Shape, layer_name: str) -> Array:
         return x.reshape(*x.shape, 1)
     if x.ndim > 1 and x.shape[-1] == 1 and _fits(x.shape[1:-1], inner):
         return x.reshape(x.shape[:-1])
-    raise ModelError(
-        f"{layer_name}: expected {_batch(inner)}, received {_batch(x.shape[1:])}. {_shape_hint(x, inner)}"
-    )
+    raise ModelError(f"{layer_name}: expected {_batch(inner)}, received {_batch(x.shape[1:])}. {_shape_hint(x, inner)}")
 
 
 def _fits(shape: Sequence[int], expected: Shape) -> bool:
@@ -212,8 +210,8 @@ def prepare_targets(
     """Returns ``y`` in the form that the loss takes, as a view, and which form that is.
 
     ``"labels"`` is one number per row of outputs, of shape (n,), or (n, ...) without the last
-    axis of outputs that have several; ``"dense"`` has the shape of the outputs. Labels are for sparse_categorical_crossentropy and other losses with
-    ``sparse_labels``, and for a loss of the user's own over several outputs if ``y`` has one
+    axis of outputs that have several; ``"dense"`` has the shape of the outputs. Labels are
+    for sparse_categorical_crossentropy and other losses with ``sparse_labels``, and for a loss of the user's own over several outputs if ``y`` has one
     number per row. The labels of the former are checked, as they count columns: whole
     numbers, at least 0 and below the number of outputs.
 
@@ -240,9 +238,7 @@ def prepare_targets(
             hint = "Give one label per row."
             if shape == inner:
                 hint = "This looks one-hot: use categorical_crossentropy, or y.argmax(axis=-1)."
-            raise ModelError(
-                f"{where}: {name}: {loss_name} expected {_batch(rows)}, received {_batch(shape)}. {hint}"
-            )
+            raise ModelError(f"{where}: {name}: {loss_name} expected {_batch(rows)}, received {_batch(shape)}. {hint}")
         labels = y.reshape(y.shape[: 1 + len(rows)])
         _check_labels(labels, outputs, _ignored_class(loss), f"{where}: {name}")
         return labels, "labels"
@@ -292,9 +288,7 @@ def _is_own(loss: Any) -> bool:
     if isinstance(loss, str):
         return any(key in registry.custom_objects() for key in (loss, f"Custom>{loss}"))
     builtin = registry.registered("losses").values()
-    return not any(
-        thing is part for part in (loss, type(loss), getattr(loss, "fn", None)) for thing in builtin
-    )
+    return not any(thing is part for part in (loss, type(loss), getattr(loss, "fn", None)) for thing in builtin)
 
 
 def _ignored_class(loss: Any) -> int | None:
@@ -320,9 +314,7 @@ def _check_labels(labels: Array, classes: int, ignored: int | None, where: str) 
         elif value < 0:
             hint = "Number the labels from 0, or leave the row out."
         elif value == classes:
-            hint = (
-                f"If the labels count from 1, use y - 1; otherwise end the model with Dense({classes + 1})."
-            )
+            hint = f"If the labels count from 1, use y - 1; otherwise end the model with Dense({classes + 1})."
         else:
             hint = "Number the labels from 0 without gaps, or give the model an output for each."
         raise ModelError(

@@ -161,12 +161,9 @@ def export_model(
     tolerance = _tolerance(y, network.real)
     source, header = folder / f"{stem}.c", folder / f"{stem}.h"
     report = _report(network, source, header, tolerance)
-    suffix = "" if network.real == "double" else "f"
-    rendered = compiler.staged(
-        "render",
-        lambda: standalone.render(network, stem, x, y.reshape(len(x), -1), f"{tolerance:.0e}{suffix}".replace("e-0", "e-"), report.lines()),
-        5,
-    )
+    text = f"{tolerance:.0e}".replace("e-0", "e-") + ("" if network.real == "double" else "f")
+    rows = y.reshape(len(x), -1)
+    rendered = compiler.staged("render", lambda: standalone.render(network, stem, x, rows, text, report.lines()), 5)
     files = {header: rendered.declarations.encode("ascii"), source: rendered.code.encode("ascii")}
     _write(files)
     report = dataclasses.replace(report, source_bytes=len(files[source]))

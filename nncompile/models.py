@@ -172,12 +172,12 @@ class Model(Trainer, Layer):
             input_signature: not supported; the model knows the shape of its input.
             **kwargs: see :func:`nncompile.export.export_model`.
         """
-        from . import export
+        from .export import export_model
 
         registry.refuse("export", input_signature=input_signature)
         if verbose is not None:
             kwargs["verbose"] = verbose
-        return export.export_model(self, filepath, format=format, **kwargs)
+        return export_model(self, filepath, format=format, **kwargs)
 
     def to_json(self, **kwargs: Any) -> str:
         """Returns the configuration of the model as JSON, which Keras reads as well.

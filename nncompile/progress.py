@@ -78,9 +78,7 @@ class Progbar:
         self.stateless_metrics = None if stateless_metrics is None else set(stateless_metrics)
         self._terminal = bool(getattr(sys.stdout, "isatty", lambda: False)())
         self._dynamic = self._terminal or "ipykernel" in sys.modules or "PYCHARM_HOSTED" in os.environ
-        self._coloured = (
-            self._dynamic and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "") != "dumb"
-        )
+        self._coloured = self._dynamic and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "") != "dumb"
         self._seen = 0
         self._sums: dict[str, tuple[Any, int]] = {}  # name: sum of the values, number of steps
         self._start = time.monotonic()

@@ -25,7 +25,7 @@ from .variables import Array
 _PAUSE = 0.05
 """Seconds after which C should be back in Python: so long Ctrl-C may have to wait."""
 _ROWS = 240
-"""Rows at a time where no batch size matters: in prediction, and in evaluation unless a loss is a sum over its batch."""
+"""Rows at a time where no batch size matters: in prediction, in evaluation unless the loss is a sum over its batch."""
 
 _LEGACY_FIT = {"nb_epoch": "epochs"}
 

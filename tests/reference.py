@@ -47,7 +47,9 @@ def central_differences(model: Any, loss: Any, x: Array, y: Array, step: float =
         gradient = np.zeros_like(start)
         for index in np.ndindex(start.shape):
 
-            def at(distance: float, index: tuple[int, ...] = index, variable: Any = variable, start: Array = start) -> float:
+            def at(
+                distance: float, index: tuple[int, ...] = index, variable: Any = variable, start: Array = start
+            ) -> float:
                 moved = start.copy()
                 moved[index] += distance
                 variable.assign(moved)

@@ -342,7 +342,9 @@ def test_a_model_that_does_not_compile_says_so(cache: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("form", ["{}", "'{}'", "'{}' -DONE=1 -DTWO"])
-def test_a_compiler_with_spaces_in_its_path(form: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_compiler_with_spaces_in_its_path(
+    form: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     compiler = script(tmp_path / "my tools $HOME" / "the cc;", 'exec cc "$@"\n')
     monkeypatch.setenv("CC", form.format(compiler))
     assert answer() == 42

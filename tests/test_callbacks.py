@@ -334,9 +334,7 @@ def test_needs_of_keras_own_callbacks() -> None:
 # --- History --------------------------------------------------------------------------
 
 
-@given(
-    st.lists(st.dictionaries(st.sampled_from(["loss", "val_loss", "z", "a"]), value), min_size=1, max_size=5)
-)
+@given(st.lists(st.dictionaries(st.sampled_from(["loss", "val_loss", "z", "a"]), value), min_size=1, max_size=5))
 @settings(max_examples=30, deadline=None)
 def test_history(epochs: list[dict[str, float]]) -> None:
     model, _ = both(lambda keras: keras.History(), epochs)
@@ -992,9 +990,7 @@ def test_text_of_evaluate_and_predict_is_that_of_keras(kind: str, verbose: Any) 
         out = io.StringIO()
         logs = {"loss": 0.25, "accuracy": 0.5} if kind == "test" else None
         with contextlib.redirect_stdout(out):
-            every = listed(
-                module, add_progbar=verbose != 0, model=Model(), verbose=verbose, epochs=1, steps=4
-            )
+            every = listed(module, add_progbar=verbose != 0, model=Model(), verbose=verbose, epochs=1, steps=4)
             getattr(every, f"on_{kind}_begin")()
             for batch in range(4):
                 getattr(every, f"on_{kind}_batch_begin")(batch)

@@ -191,9 +191,7 @@ def test_anything_numeric_keeps_its_values(
     ],
 )
 def test_other_types_are_refused_by_name(value: Any, dtype: str, hint: str) -> None:
-    with pytest.raises(
-        ModelError, match=rf"^fit: x: expected an array of numbers, received .*{dtype}.*{hint}"
-    ):
+    with pytest.raises(ModelError, match=rf"^fit: x: expected an array of numbers, received .*{dtype}.*{hint}"):
         rows(value)
 
 
@@ -333,8 +331,7 @@ def test_inputs_that_fit(given_shape: Any, input_shape: Any, result: Any) -> Non
         (
             (9, 28, 28),
             (None, 784),
-            "expected (batch, 784), received (batch, 28, 28). Put Flatten() before it, "
-            "or use x.reshape(len(x), 784).",
+            "expected (batch, 784), received (batch, 28, 28). Put Flatten() before it, or use x.reshape(len(x), 784).",
         ),
         (
             (9, 784),
@@ -392,9 +389,7 @@ def own_loss(y_true: Any, y_pred: Any) -> Any: ...
     ],
 )
 @pytest.mark.parametrize("dtype", ["uint8", "int64", "float32"])
-def test_targets_that_fit(
-    shape: Any, output_shape: Any, loss: Any, result: Any, kind: str, dtype: str
-) -> None:
+def test_targets_that_fit(shape: Any, output_shape: Any, loss: Any, result: Any, kind: str, dtype: str) -> None:
     y = np.ones(shape, dtype)
     array, found = prepare_targets(y, output_shape, loss)
     assert (array.shape, found) == (result, kind)
@@ -611,9 +606,7 @@ def test_batch_sizes(value: Any, result: int) -> None:
 
 @pytest.mark.parametrize("value", [0, -1, 32.0, True, False, np.bool_(True), "32", np.float32(8), [32]])
 def test_bad_batch_sizes(value: Any) -> None:
-    with pytest.raises(
-        ModelError, match="predict: expected batch_size to be a whole number from 1, received"
-    ):
+    with pytest.raises(ModelError, match="predict: expected batch_size to be a whole number from 1, received"):
         check_batch_size(value, where="predict")
 
 

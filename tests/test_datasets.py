@@ -97,9 +97,7 @@ def member(array: Any) -> bytes:
 
 def header(shape: tuple[int, ...], dtype: str = "|u1", version: tuple[int, int] = (1, 0)) -> bytes:
     stream = io.BytesIO()
-    write = (
-        np.lib.format.write_array_header_1_0 if version == (1, 0) else np.lib.format.write_array_header_2_0
-    )
+    write = np.lib.format.write_array_header_1_0 if version == (1, 0) else np.lib.format.write_array_header_2_0
     write(stream, {"descr": dtype, "fortran_order": False, "shape": shape})
     return stream.getvalue()
 

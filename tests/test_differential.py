@@ -27,8 +27,11 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 CASES = 150
 ROWS, VALIDATION_ROWS, EPOCHS = 37, 11, 2
-PER_UPDATE = 200
-"""Roundings that one update may add, in units of eps times the largest number of the array."""
+PER_UPDATE = {"history": 50, "evaluation": 50, "weights": 50, "predictions": 50, "optimizer": 250}
+"""Roundings that one update may add, in units of eps times the largest number of the array.
+
+Squared gradients are small differences of large sums, and running means of them more so.
+"""
 
 OPTIMIZERS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("SGD", {"learning_rate": 0.05}),
@@ -144,5 +147,5 @@ def test_same_path_as_keras(case, disagreements):
     for what, size in worst.items():
         key = f"{what}, roundings per update"
         disagreements[key] = max(disagreements.get(key, 0.0), size / updates)
-        assert size <= PER_UPDATE * updates, (what, size, updates)
+        assert size <= PER_UPDATE[what] * updates, (what, size, updates)
     disagreements["differential cases"] = disagreements.get("differential cases", 0) + 1

@@ -331,7 +331,9 @@ class OfWeights(nn.layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         self.scale = self.add_weight(shape=(), initializer="uniform", trainable=False, name="scale")
-        self.shift = self.add_weight(shape=input_shape[-1:], initializer="uniform", trainable=self.trained, name="shift")
+        self.shift = self.add_weight(
+            shape=input_shape[-1:], initializer="uniform", trainable=self.trained, name="shift"
+        )
 
     def call(self, inputs: Any) -> Any:
         return self.formula(inputs, self.scale, self.shift)
@@ -371,9 +373,7 @@ def test_what_is_made_of_weights_alone_is_not_fixed_when_it_is_compiled(formula:
 @pytest.mark.parametrize("shapes", [((None, 4), (1,)), ((None, 1), (4,)), ((None, 1), (None, 4))])
 def test_one_column_does_not_meet_several(shapes: Any) -> None:
     """What stands behind the last column in memory is no number of the value."""
-    one, other = (
-        nn.Variable(np.ones(s)) if len(s) == 1 else ops.symbol("s", ELEMENT, s) for s in shapes
-    )
+    one, other = (nn.Variable(np.ones(s)) if len(s) == 1 else ops.symbol("s", ELEMENT, s) for s in shapes)
     with pytest.raises(UnsupportedError, match=r"one column"):
         ops.multiply(one, other)
 

@@ -133,7 +133,12 @@ def test_names_for_c(names: list[str], expected: list[str]) -> None:
 def test_automatic_names_count_within_the_model() -> None:
     """The tenth model of a process is the same text, and the same entry of the cache, as the first."""
     layers = [fake("dense_17", True), fake("flatten_3", True, "Flatten"), fake("dense_4", True), fake("dense", False)]
-    assert graph.c_names(layers) == {"dense_17": "dense", "flatten_3": "flatten", "dense_4": "dense_1", "dense": "dense_2"}
+    assert graph.c_names(layers) == {
+        "dense_17": "dense",
+        "flatten_3": "flatten",
+        "dense_4": "dense_1",
+        "dense": "dense_2",
+    }
     assert nodes(stack(Dense(2), Dense(3))) == nodes(stack(Dense(2), Dense(3)))
 
 

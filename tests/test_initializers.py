@@ -213,7 +213,7 @@ def test_uniform_of_symbols_is_noise():
     noise = random.uniform((None, 5), seed=seed)
     assert isinstance(noise, ops.Expression)
     assert noise.op == "noise"
-    assert noise.value is seed
+    assert noise.value.seed is seed
     assert noise.shape == (None, 5)
     scaled = random.uniform((None, 5), -1.0, 3.0, seed=seed)
     assert scaled.op == "add"

@@ -59,7 +59,9 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-MODULES = {module_name(path): ast.parse(path.read_text(encoding="utf-8"), str(path)) for path in sorted(ROOT.rglob("*.py"))}
+MODULES = {
+    module_name(path): ast.parse(path.read_text(encoding="utf-8"), str(path)) for path in sorted(ROOT.rglob("*.py"))
+}
 PACKAGES = {module_name(path.parent / "__init__.py") for path in ROOT.rglob("__init__.py")}
 
 
@@ -156,7 +158,9 @@ def test_stages_of_the_compiler_are_in_order() -> None:
 
 def test_formulas_know_nothing_of_the_compiler() -> None:
     below = [name for name in MODULES if LEVEL[part(name)] < LEVEL["compiler"]]
-    assert not [name for name in below for what, _ in inner_imports(name) if part(what) in ("compiler", "training", "models")]
+    assert not [
+        name for name in below for what, _ in inner_imports(name) if part(what) in ("compiler", "training", "models")
+    ]
 
 
 def test_tools_are_used_in_one_place() -> None:

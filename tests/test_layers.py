@@ -491,7 +491,8 @@ def test_no_warnings_without_old_names():
 
 
 @pytest.mark.parametrize(
-    "name", ["int", 'a"b', "a\nb", "*/ int x; /*", "*\\ #include <x>", "日本", "", " ", "a.b", "%s", "{{x}}", "\\", "\0"]
+    "name",
+    ["int", 'a"b', "a\nb", "*/ int x; /*", "*\\ #include <x>", "日本", "", " ", "a.b", "%s", "{{x}}", "\\", "\0"],
 )
 def test_any_string_is_a_name(name):
     layer = Dense(2, name=name)

@@ -18,7 +18,7 @@ from nncompile.compiler.expression import resolved
 from nncompile.compiler.planner import fuse_cross_entropy, plan
 from nncompile.compiler.program import Backward, Copy, Forward, Program, Rows, Update
 from nncompile.errors import ModelError, UnsupportedError
-from nncompile.layers import Activation, Dense, Dropout, Flatten
+from nncompile.layers import Dense, Dropout, Flatten
 from nncompile.optimizers import SGD, Adam
 
 # ------------------------------------------------------------------ places in memory
@@ -108,13 +108,19 @@ def run(memory: Memory, step: Any, training: bool) -> None:
 
 def check_memory(program: Program) -> None:
     """Walks through prediction, evaluation and training as the C does."""
-    for training, ends in ((False, [program.predict]), (False, [program.loss]), (True, [program.loss, *program.backward])):
+    for training, ends in (
+        (False, [program.predict]),
+        (False, [program.loss]),
+        (True, [program.loss, *program.backward]),
+    ):
         memory = Memory(program)
         memory.owner[memory.places[program.input_buffer]] = program.input_buffer
         for step in (*program.forward, *ends):
             if step is not None:
                 run(memory, step, training)
-    used = {name for s in (*program.forward, program.loss, program.predict, *program.backward) if s for name in s.uses()}
+    used = {
+        name for s in (*program.forward, program.loss, program.predict, *program.backward) if s for name in s.uses()
+    }
     assert {b.name for b in program.buffers} == (used | {program.input_buffer}) - {"y", "target"}
 
 
@@ -160,7 +166,11 @@ def test_nothing_is_read_that_was_not_written(seed: int, dtype: str) -> None:
         for variable in model.optimizer.variables[2:]:
             variable.assign(np.zeros(variable.shape))
         values: list[Any] = []
-        for action in (lambda: model.train_on_batch(x, y), lambda: model.test_on_batch(x, y), lambda: model.predict_on_batch(x)):
+        for action in (
+            lambda: model.train_on_batch(x, y),
+            lambda: model.test_on_batch(x, y),
+            lambda: model.predict_on_batch(x),
+        ):
             library._workspace(7)
             for workspace in library._workspaces.values():
                 workspace.fill(filling)

@@ -231,9 +231,7 @@ def test_redraws_never_wrap_and_the_end_is_whole(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("left", "text"), [(9, "9s"), (75, "1:15"), (3599, "59:59"), (3725, "1:02:05"), (36000, "10:00:00")]
 )
-def test_time_that_remains(
-    monkeypatch: pytest.MonkeyPatch, clock: list[float], left: float, text: str
-) -> None:
+def test_time_that_remains(monkeypatch: pytest.MonkeyPatch, clock: list[float], left: float, text: str) -> None:
     stream = stdout(monkeypatch, tty=True)
     bar = Progbar(1000)
     clock[0] += (left + 0.5) / 999
@@ -242,9 +240,7 @@ def test_time_that_remains(
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.0, "0s"), (2e-5, "20us"), (0.002, "2ms"), (3.0, "3s")])
-def test_time_per_step(
-    monkeypatch: pytest.MonkeyPatch, clock: list[float], seconds: float, text: str
-) -> None:
+def test_time_per_step(monkeypatch: pytest.MonkeyPatch, clock: list[float], seconds: float, text: str) -> None:
     stream = stdout(monkeypatch, tty=False)
     bar = Progbar(2)
     clock[0] += 50  # the first step is not representative

@@ -111,7 +111,17 @@ def test_what_a_text_never_has(seed: int, target: str) -> None:
     made = printed(model, optimizer="nadam", measured=[metrics.MeanAbsoluteError()], target=target)
     text = made.declarations + made.code
     assert text.isascii()
-    for foreign in (os.getcwd(), sys.prefix, str(Path.home()), "site-packages", ".j2", "0x7f", "object at", "<class", "None"):
+    for foreign in (
+        os.getcwd(),
+        sys.prefix,
+        str(Path.home()),
+        "site-packages",
+        ".j2",
+        "0x7f",
+        "object at",
+        "<class",
+        "None",
+    ):
         assert foreign not in text.replace("0x7f800000", "").replace("0x7ff0000000000000", ""), foreign
     assert not re.search(r"\b(19|20)\d\d-\d\d|\d\d:\d\d", text), "a date"
     assert not re.search(r"[ \t]+$", text, re.M), "blanks at the end of a line"
@@ -134,7 +144,9 @@ def test_lines_are_indented_as_their_block_is() -> None:
 
 
 def test_functions_say_what_they_are_for() -> None:
-    text = printed(stack(Dense(4, "gelu", name="hidden"), Dense(3, "softmax", name="answer")), "categorical_crossentropy").code
+    text = printed(
+        stack(Dense(4, "gelu", name="hidden"), Dense(3, "softmax", name="answer")), "categorical_crossentropy"
+    ).code
     for name, comment in {
         "hidden_forward": "hidden (Dense): 5 -> 4",
         "answer_forward": "answer (Dense): 4 -> 3",
@@ -165,9 +177,13 @@ def on_tile(formula: Any) -> list[str]:
 
 def over_row(formula: Any, width: int = 10, results: bool = False) -> list[str]:
     """The lines of all passes over a row, each behind the number of its pass."""
-    writer = RowWriter("float", width, 8, {X: "nn_load(x_row + c)", T: "nn_load(t_row + c)"}, {}, {}, {"x_row", "t_row", "y_row"})
+    writer = RowWriter(
+        "float", width, 8, {X: "nn_load(x_row + c)", T: "nn_load(t_row + c)"}, {}, {}, {"x_row", "t_row", "y_row"}
+    )
     value = compiler.graph.trace(formula)
-    code = writer.write([] if results else [("nn_store(y_row + c, {});", value)], [("loss += {};", value)] if results else [])
+    code = writer.write(
+        [] if results else [("nn_store(y_row + c, {});", value)], [("loss += {};", value)] if results else []
+    )
     lines = []
     for number, one in enumerate(code.passes):
         lines += [f"{number}: {line}" for line in (*one.before, *one.body, *one.after)]
@@ -229,7 +245,14 @@ GOLDEN = {
 @pytest.mark.parametrize("name", GOLDEN)
 def test_formulas_in_print(name: str) -> None:
     made, expected = GOLDEN[name]
-    lines = [re.sub(r"= sum_lanes \+ \((.*)\);$", r"= sum_lanes + \1;", re.sub(r"= s_lanes \+ \((.*)\);$", r"= s_lanes + \1;", x)) for x in made()]
+    lines = [
+        re.sub(
+            r"= sum_lanes \+ \((.*)\);$",
+            r"= sum_lanes + \1;",
+            re.sub(r"= s_lanes \+ \((.*)\);$", r"= s_lanes + \1;", x),
+        )
+        for x in made()
+    ]
     assert lines == [line.strip() for line in expected.strip().splitlines()]
 
 
@@ -369,7 +392,14 @@ def test_what_a_template_misses_is_an_error() -> None:
 
 def test_comments_cannot_end_early() -> None:
     text = render.safe_comment("*/ x /* y \\ ??/ \n é \x07")
-    assert text.isascii() and "*/" not in text and "/*" not in text and "\\" not in text and "\n" not in text and "??" not in text
+    assert (
+        text.isascii()
+        and "*/" not in text
+        and "/*" not in text
+        and "\\" not in text
+        and "\n" not in text
+        and "??" not in text
+    )
     for pieces in ("**//", "*/*/", "//**", "*\\/", "*\n/", "??/", "???/"):
         cleaned = render.safe_comment(pieces)
         assert "*/" not in cleaned and "/*" not in cleaned and "??" not in cleaned, (pieces, cleaned)

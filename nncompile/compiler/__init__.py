@@ -13,6 +13,9 @@ stage                 in → out                rule
 :mod:`.library`       module → Library        the state, bound to the model's variables
 ====================  ======================  =======================================
 
+The export goes from the Graph to :mod:`.inference` and :mod:`.standalone` instead: one
+sample at a time, without padding, as two files of plain C99.
+
 ``NNCOMPILE_DEBUG=1`` prints the time of each stage, 2 the graph and the program as well,
 3 the C, 4 the command, all to the standard error.
 """

@@ -351,5 +351,7 @@ def run_program(sources: Sequence[Path], flags: Sequence[str], stdin: bytes = b"
         try:
             ran = subprocess.run([str(program)], input=stdin, stdout=subprocess.PIPE, check=False)
         except OSError as error:
-            raise BuildError(f"{program}: what was compiled cannot be run: {error.strerror}.", command=command) from error
+            raise BuildError(
+                f"{program}: what was compiled cannot be run: {error.strerror}.", command=command
+            ) from error
     return Ran(ran.returncode, ran.stdout)

@@ -14,12 +14,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ..errors import UnsupportedError
 from ..ops import ELEMENT, Expression
 from . import vocabulary
-from .expression import Names, Pass, identifier, resolved, topological
+from .expression import Names, Pass, RowCode, resolved, topological
 from .graph import Graph, Node, Weight
 from .plain import PlainRows
 from .planner import plan
@@ -85,7 +84,7 @@ class Layer:
         x, y: what it reads and writes, as the caller of the function says.
         product: where the function leaves the product: ``y``, ``product`` or nothing.
         shape: of its output for a sample.
-        weights: numbers that it reads, the kernel's included.
+        weights: numbers that it reads and no layer before it, the kernel's included.
         constants: statements for numbers that depend on no sample.
         passes: the formula, as loops over the columns; none if there is no formula.
         scratch: what else the function is given: (parameter, local of the caller).
@@ -148,15 +147,107 @@ class Inference:
 # ------------------------------------------------------------------ the stage
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Part:
-    """A layer while it is being planned."""
+    """A product, a formula, or a formula on a product.
 
-    layer: Node
+    Attributes:
+        source: the product, or what the formula is about.
+        end: the value that is stored.
+        root: the formula, None if there is none.
+    """
+
     source: Node
-    kernel: Kernel | None
+    end: Node
     root: Expression | None
-    name: str
+
+    @property
+    def name(self) -> str:
+        return self.end.name.removesuffix("_product")
+
+
+def _parts(graph: Graph) -> list[_Part]:
+    """What the network does. A reshape is nothing, as there is no padding."""
+    formulas = {n.inputs[0]: n for n in graph.nodes if n.op == "formula"}
+    parts = []
+    for source in graph.nodes:
+        if source.op == "formula":
+            continue
+        end = formulas.get(source.name, source)
+        root = resolved(end.expression)
+        if source.op == "matmul" or root is not source.expression:
+            parts.append(_Part(source, end, None if root is source.expression else root))
+    if not parts:  # layers that do nothing: a copy
+        source = graph.nodes[0]
+        parts.append(_Part(source, graph.node(graph.output), source.expression))
+    return parts
+
+
+class _Builder:
+    """Names things and prints formulas."""
+
+    def __init__(self, graph: Graph, real: str, prefix: str) -> None:
+        own = ("predict", "workspace", "test_x", "test_y", "float_has_4_bytes", "double_has_8_bytes")
+        shared = (*vocabulary.DEPENDENCIES, *(f"nn_columns_{width}" for width in range(1, PANEL + 1)))
+        exported = Names({prefix, *shared, *(f"{prefix}_{name}" for name in own)})
+        self.graph, self.real = graph, real
+        self.parts = _parts(graph)
+        self.stored: dict[str, Kernel | Vector] = {}
+        for w in graph.weights:
+            if w.shape:  # a single number is printed where it is used
+                self.stored[w.name] = self._stored(exported.new(f"{prefix}_{w.name}"), w)
+        self.called = [exported.new(f"{prefix}_{part.name}") for part in self.parts]
+        self.reserved = {*_LOCAL, *exported.taken}
+        self.functions: set[str] = set()
+
+    @staticmethod
+    def _stored(name: str, weight: Weight) -> Kernel | Vector:
+        if len(weight.shape) == 1:
+            return Vector(name, weight)
+        if len(weight.shape) > 2:
+            raise UnsupportedError(f"{weight.variable.path}: weights of shape {weight.shape} are not supported.")
+        inputs, outputs = weight.shape
+        rest = outputs % PANEL
+        return Kernel(name, weight, inputs, outputs, PANEL, outputs - rest, rest, PANEL * inputs)
+
+    def kernel(self, part: _Part) -> Kernel | None:
+        found = self.stored[part.source.weights[0]] if part.source.op == "matmul" else None
+        return found if isinstance(found, Kernel) else None
+
+    def formula(self, part: _Part) -> tuple[str, tuple[str, ...], RowCode]:
+        """Prints a formula.
+
+        Returns:
+            Where the product must lie, the numbers computed ahead, and the loops.
+        """
+        assert part.root is not None
+        row = "y" if part.source.op == "matmul" else "x"
+        rows, code = self._rows(part, part.root, row)
+        if row == "y" and rows.conflict:  # it would read a product that it has written over
+            row = "product"
+            rows, code = self._rows(part, part.root, row)
+        constants = rows.constants()
+        self.functions |= rows.functions
+        return row, constants, code
+
+    def _rows(self, part: _Part, root: Expression, row: str) -> tuple[PlainRows, RowCode]:
+        source = part.source.expression
+        by_variable = {id(w.variable): w for w in self.graph.weights}
+        weights: dict[Expression, str] = {}
+        numbers: dict[Expression, float] = {}
+        for leaf in topological([root], [source]):
+            if leaf.op == "noise":
+                raise UnsupportedError(
+                    f"{part.end.layer}: uses random numbers to predict; a file that stands alone has none."
+                )
+            if leaf.op == "weight":
+                weight = by_variable[id(leaf.value)]
+                if leaf.level == ELEMENT:
+                    weights[leaf] = f"{self.stored[weight.name].name}[c]"
+                else:
+                    numbers[leaf] = float(weight.variable.value)
+        rows = PlainRows(self.real, part.end.features, source, row, weights, numbers, {*self.reserved, row})
+        return rows, rows.write([("y[c] = {};", root)], [], "y")
 
 
 def build(graph: Graph, real: str, prefix: str, titles: Mapping[str, str]) -> Inference:
@@ -171,142 +262,60 @@ def build(graph: Graph, real: str, prefix: str, titles: Mapping[str, str]) -> In
     Raises:
         UnsupportedError: the network needs something that an export cannot do yet.
     """
-    own = {f"{prefix}_{n}" for n in ("predict", "workspace", "test_x", "test_y", "float_has_4_bytes", "double_has_8_bytes")}
-    exported = Names({*own, prefix, *vocabulary.DEPENDENCIES, *(f"nn_columns_{w}" for w in range(1, PANEL + 1))})
-    globals_ = {w.name: exported.new(f"{prefix}_{w.name}") for w in graph.weights}
-    kernels = {w.name: _kernel(globals_[w.name], w) for w in graph.weights if len(w.shape) == 2}
-    vectors = {w.name: Vector(globals_[w.name], w) for w in graph.weights if len(w.shape) == 1}
-    stored = {**kernels, **vectors}
-    for w in graph.weights:
-        if len(w.shape) > 2:
-            raise UnsupportedError(f"{w.variable.path}: weights of shape {w.shape} are not supported.")
-    parts = _parts(graph, kernels)
-    called = [exported.new(f"{prefix}_{part.name}") for part in parts]
-    reserved = {*_LOCAL, *exported.taken}
-    locals_ = Names(set(reserved))
-    by_variable = {id(w.variable): w for w in graph.weights}
-
-    layers: list[Layer] = []
-    functions: set[str] = set()
+    builder = _Builder(graph, real, prefix)
+    names = Names(set(builder.reserved))  # of the values in predict
     sizes: dict[str, int] = {}
     lifetimes: dict[str, tuple[int, int]] = {}
+    layers: list[Layer] = []
+    counted: set[str] = set()
     x = "x"
-    for number, part in enumerate(parts):
-        node = part.layer
-        last = number == len(parts) - 1
-        y = "y" if last else locals_.new(identifier(part.name))
-        product = "y" if part.kernel else ""
-        code, constants = None, ()
+    for number, part in enumerate(builder.parts):
+        end, kernel = part.end, builder.kernel(part)
+        product, code = "y", None
+        constants: tuple[str, ...] = ()
         if part.root is not None:
-            rows, code = _formula(part, real, globals_, by_variable, reserved, in_place=part.kernel is not None)
-            if rows.conflict and part.kernel is not None:
-                product = "product"
-                rows, code = _formula(part, real, globals_, by_variable, reserved, in_place=False)
-            constants = rows.constants()
-            functions |= rows.functions
-        scratch = [*(["product"] if product == "product" else []), *(code.scratch if code else ())]
-        given = [(name, locals_.new(f"{part.name}_{name}")) for name in scratch]
-        for _, local in given:
-            sizes[local], lifetimes[local] = node.features, (number, number)
-        if not last:
-            sizes[y], lifetimes[y] = node.positions * node.features, (number, number + 1)
+            product, constants, code = builder.formula(part)
+        wanted = [*(["product"] if product == "product" else []), *(code.scratch if code else ())]
+        scratch = tuple((name, names.new(f"{part.name}_{name}")) for name in wanted)
+        for _, local in scratch:
+            sizes[local], lifetimes[local] = end.features, (number, number)
+        y = "y"
+        if number < len(builder.parts) - 1:
+            y = names.new(part.name)
+            sizes[y], lifetimes[y] = end.positions * end.features, (number, number + 1)
+        new = [w for w in graph.weights if w.name in {*part.source.weights, *end.weights} - counted]
+        counted |= {w.name for w in new}
         layers.append(
             Layer(
-                function=called[number],
-                title=titles.get(node.layer, node.layer),
-                positions=node.positions,
-                inputs=part.kernel.inputs if part.kernel else part.source.features,
-                outputs=node.features,
-                kernel=part.kernel,
+                function=builder.called[number],
+                title=titles.get(end.layer, end.layer),
+                positions=end.positions,
+                inputs=kernel.inputs if kernel else part.source.features,
+                outputs=end.features,
+                kernel=kernel,
                 x=x,
                 y=y,
-                product=product,
-                shape=node.shape,
-                weights=sum(math.prod(w.shape) for w in _weights_of(part, graph)),
+                product=product if kernel else "",
+                shape=end.shape,
+                weights=sum(math.prod(w.shape) for w in new),
                 constants=constants,
                 passes=code.passes if code else (),
-                scratch=tuple(given),
+                scratch=scratch,
             )
         )
         x = y
     offsets, workspace = plan(lifetimes, sizes)
-    end = parts[-1].layer if graph.nodes[-1].op != "reshape" else graph.nodes[-1]
     return Inference(
         prefix=prefix,
         real=real,
         input_shape=graph.nodes[0].shape,
-        output_shape=end.shape,
-        weights=tuple(stored[w.name] for w in graph.weights if w.name in stored),
+        output_shape=graph.node(graph.output).shape,
+        weights=tuple(builder.stored.values()),
         locals=tuple(Local(n, sizes[n], offsets[n]) for n in sorted(sizes, key=lambda n: (lifetimes[n], offsets[n]))),
         workspace=workspace,
         layers=tuple(layers),
-        functions=tuple(n for n in vocabulary.closure(sorted(functions), "c99") if n != "nn_set"),
+        functions=tuple(n for n in vocabulary.closure(sorted(builder.functions), "c99") if n != "nn_set"),
     )
-
-
-def _weights_of(part: _Part, graph: Graph) -> list[Weight]:
-    used = {*part.source.weights, *part.layer.weights}
-    return [w for w in graph.weights if w.name in used]
-
-
-def _kernel(name: str, weight: Weight) -> Kernel:
-    inputs, outputs = weight.shape
-    rest = outputs % PANEL
-    return Kernel(name, weight, inputs, outputs, PANEL, outputs - rest, rest, PANEL * inputs)
-
-
-def _parts(graph: Graph, kernels: Mapping[str, Kernel]) -> list[_Part]:
-    """The products and formulas of the network; a reshape is none, as nothing is padded."""
-    formulas = {n.inputs[0]: n for n in graph.nodes if n.op == "formula"}
-    parts = []
-    for node in graph.nodes:
-        if node.op == "formula":
-            continue
-        made = formulas.get(node.name)
-        kernel = kernels[node.weights[0]] if node.op == "matmul" else None
-        root = resolved(made.expression) if made else None
-        if root is node.expression:
-            root = None
-        if kernel is None and root is None:
-            continue
-        end = made or node
-        parts.append(_Part(end, node, kernel, root, identifier(end.name.removesuffix("_product"))))
-    if not parts:  # nothing but layers that do nothing: a copy
-        first, end = graph.nodes[0], graph.nodes[-1]
-        parts.append(_Part(first, first, None, first.expression, identifier(end.name)))
-    return parts
-
-
-def _formula(
-    part: _Part,
-    real: str,
-    globals_: Mapping[str, str],
-    by_variable: Mapping[int, Weight],
-    reserved: set[str],
-    in_place: bool,
-) -> tuple[PlainRows, Any]:
-    """Prints the formula of a part; ``in_place`` if its product lies where the result goes."""
-    root, source = part.root, part.source.expression
-    assert root is not None
-    width = part.layer.features
-    weights: dict[Expression, str] = {}
-    numbers: dict[Expression, float] = {}
-    for leaf in topological([root], [source]):
-        if leaf.op == "noise":
-            raise UnsupportedError(
-                f"{part.layer.layer}: uses random numbers to predict; a file that stands alone has none."
-            )
-        if leaf.op != "weight" or leaf is source:
-            continue
-        weight = by_variable[id(leaf.value)]
-        if leaf.level == ELEMENT:
-            weights[leaf] = f"{globals_[weight.name]}[c]"
-        else:
-            numbers[leaf] = float(weight.variable.value)
-    row = "y" if in_place else "product" if part.kernel else "x"
-    reserved = {*reserved, row}
-    rows = PlainRows(real, width, source, row, weights, numbers, reserved)
-    return rows, rows.write([("y[c] = {};", root)], [], "y")
 
 
 def widths(layers: Sequence[Layer]) -> tuple[int, ...]:

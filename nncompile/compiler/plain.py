@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..errors import InternalError
 from ..ops import ELEMENT, NUMBER, PRIMITIVES, ROW, UNIFORM, Expression
-from .expression import _TRANSPARENT, Pass, RowWriter, Writer, literal, operands, resolved, topological
+from .expression import Pass, RowWriter, Writer, literal, operands, resolved, topological
 
 _COMPARE = {
     "equal": "==", "not_equal": "!=", "less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">=",
@@ -34,7 +34,7 @@ _WISHES = {"matmul": "product", "reshape": "value", "symbol": "value"}
 
 def _literal(value: float, real: str) -> str:
     """A number; infinity is one of the vocabulary, as <math.h> is not there."""
-    if value != value:
+    if math.isnan(value):
         return "(0 * nn_infinity.number)"
     if math.isinf(value):
         return "-nn_infinity.number" if value < 0 else "nn_infinity.number"
@@ -295,7 +295,7 @@ def table(values: NDArray[Any], per_line: int) -> str:
 
 
 def _special(value: float, single: bool) -> str:
-    name = "NAN" if value != value else "-INFINITY" if value < 0 else "INFINITY"
+    name = "NAN" if math.isnan(value) else "-INFINITY" if value < 0 else "INFINITY"
     return name if single else f"(double){name}" if name[0] != "-" else f"-(double){name[1:]}"
 
 

@@ -153,7 +153,8 @@ def _per_row(x: Any, what: str) -> Expression:
         x = ops.mean(x, axis=-1)
     if x.level < ROW:
         raise ModelError(f"{what}: expected a value per sample, received one that depends on no sample.")
-    return x.args[0] if x.op == "expand" else x
+    row: Expression = x.args[0] if x.op == "expand" else x
+    return row
 
 
 def _stem(node: Node) -> str:
@@ -215,8 +216,8 @@ class Planner:
         uses = sum(self._weights_of(s).count(weight.name) for s in self.training)
         if uses > 1:
             raise UnsupportedError(
-                f"{weight.variable.path}: is used {uses} times; a layer that is used more than once cannot be trained yet. "
-                "Set its trainable to False, or make a layer for each use."
+                f"{weight.variable.path}: is used {uses} times; a layer that is used more than once cannot be "
+                "trained yet. Set its trainable to False, or make a layer for each use."
             )
         if weight.shape == ():
             raise UnsupportedError(

@@ -16,7 +16,7 @@ from typing import Any
 import jinja2
 
 from .. import _version
-from ..errors import ModelError, BuildError, InternalError
+from ..errors import BuildError, InternalError, ModelError
 from ..ops import UNIFORM, Expression
 from . import cache, vocabulary
 from .expression import Names, Pass, RowWriter, Writer, scalar, topological

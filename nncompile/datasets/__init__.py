@@ -27,7 +27,6 @@ class _LaterError(UnsupportedError, AttributeError):
 def __getattr__(name: str) -> NoReturn:
     if name in _LATER:
         raise _LaterError(
-            f"nncompile.datasets: {name} is not supported yet. "
-            "Read its arrays with numpy.load and give them to fit."
+            f"nncompile.datasets: {name} is not supported yet. Read its arrays with numpy.load and give them to fit."
         )
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

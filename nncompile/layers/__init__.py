@@ -24,8 +24,8 @@ __all__ = [
 
 _OF_KERAS = (
     "ActivityRegularization Add AlphaDropout Attention AveragePooling2D BatchNormalization Bidirectional Concatenate "
-    "Conv1D Conv2D Conv3D Dot ELU Embedding GaussianDropout GaussianNoise GlobalAveragePooling2D GlobalMaxPooling2D GRU "
-    "GroupNormalization Identity Lambda LayerNormalization LeakyReLU LSTM Masking MaxPooling2D MultiHeadAttention "
+    "Conv1D Conv2D Conv3D Dot ELU Embedding GaussianDropout GaussianNoise GlobalAveragePooling2D GlobalMaxPooling2D "
+    "GRU GroupNormalization Identity Lambda LayerNormalization LeakyReLU LSTM Masking MaxPooling2D MultiHeadAttention "
     "Multiply Normalization Permute PReLU RepeatVector Rescaling Reshape ReLU RMSNormalization SimpleRNN Softmax "
     "SpatialDropout1D Subtract TextVectorization TimeDistributed UnitNormalization UpSampling2D ZeroPadding2D"
 ).split()
