@@ -21,7 +21,7 @@ from typing import Any, ParamSpec
 import numpy as np
 
 from . import config, ops, registry
-from .errors import ModelError, UnsupportedError
+from .errors import ModelError
 from .registry import register
 
 P = ParamSpec("P")
@@ -406,22 +406,7 @@ def get(identifier: Any) -> Callable[..., Any]:
     """
     if identifier is None:
         return linear
-    if isinstance(identifier, str):
-        try:
-            found = registry.find("activations", identifier)
-        except ModelError:
-            if identifier in _KERAS_ONLY:
-                raise UnsupportedError(f"activations: {identifier!r} is not supported yet.") from None
-            raise
-    elif isinstance(identifier, Mapping):
-        found = deserialize(identifier)
-    else:
-        found = identifier
-    if not callable(found):
-        raise ModelError(
-            f"activations: expected a name, a function or a layer, received {identifier!r} "
-            f"({type(identifier).__name__})."
-        )
+    found = registry.look_up("activations", identifier, "a name, a function or a layer", _KERAS_ONLY)
     return found  # type: ignore[no-any-return]
 
 

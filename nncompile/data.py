@@ -211,9 +211,10 @@ def prepare_targets(
 
     ``"labels"`` is one number per row of outputs, of shape (n,), or (n, ...) without the last
     axis of outputs that have several; ``"dense"`` has the shape of the outputs. Labels are
-    for sparse_categorical_crossentropy and other losses with ``sparse_labels``, and for a loss of the user's own over several outputs if ``y`` has one
-    number per row. The labels of the former are checked, as they count columns: whole
-    numbers, at least 0 and below the number of outputs.
+    for sparse_categorical_crossentropy and other losses with ``sparse_labels``, and for a
+    loss of the user's own over several outputs if ``y`` has one number per row. The labels of the
+    former are checked, as they count columns: whole numbers, at least 0 and below the number
+    of outputs.
 
     Args:
         y: targets, as from :func:`as_rows`.

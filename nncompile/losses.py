@@ -658,21 +658,7 @@ def get(identifier: Any) -> Any:
     """
     if identifier is None:
         return None
-    if isinstance(identifier, str):
-        try:
-            found = registry.find("losses", identifier)
-        except ModelError:
-            if identifier in _KERAS_ONLY:
-                raise UnsupportedError(f"losses: {identifier!r} is not supported yet.") from None
-            raise
-    elif isinstance(identifier, Mapping):
-        found = deserialize(identifier)
-    else:
-        found = identifier
-    if not callable(found):
-        raise ModelError(
-            f"losses: expected a name, a function or a Loss, received {identifier!r} ({type(identifier).__name__})."
-        )
+    found = registry.look_up("losses", identifier, "a name, a function or a Loss", _KERAS_ONLY)
     return found() if inspect.isclass(found) else found
 
 

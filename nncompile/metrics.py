@@ -16,7 +16,7 @@ import numpy as np
 
 from . import config, initializers, losses, ops, registry
 from .backend import auto_name
-from .errors import ModelError, UnsupportedError
+from .errors import ModelError
 from .losses import (
     binary_crossentropy,
     categorical_crossentropy,
@@ -687,21 +687,7 @@ def get(identifier: Any) -> Any:
     """
     if identifier is None:
         return None
-    if isinstance(identifier, str):
-        try:
-            found = registry.find("metrics", identifier)
-        except ModelError:
-            if identifier in _KERAS_ONLY:
-                raise UnsupportedError(f"metrics: {identifier!r} is not supported yet.") from None
-            raise
-    elif isinstance(identifier, Mapping):
-        found = deserialize(identifier)
-    else:
-        found = identifier
-    if not callable(found):
-        raise ModelError(
-            f"metrics: expected a name, a function or a Metric, received {identifier!r} ({type(identifier).__name__})."
-        )
+    found = registry.look_up("metrics", identifier, "a name, a function or a Metric", _KERAS_ONLY)
     return found() if inspect.isclass(found) else found
 
 

@@ -106,6 +106,34 @@ def find(kind: str, name: str) -> Any:
     raise ModelError(f"{kind}: unknown name {name!r}.{nearest(name, table)}")
 
 
+def look_up(kind: str, identifier: Any, expected: str, of_keras: Iterable[str] = ()) -> Any:
+    """Returns what a name, a serialized form or the thing itself stands for.
+
+    Args:
+        kind: one of :data:`KINDS`.
+        identifier: what the user gave.
+        expected: what could have been given, for the message.
+        of_keras: names that Keras has and that are not here.
+
+    Raises:
+        ModelError: it is none of these; the nearest names are listed.
+        UnsupportedError: a name that only Keras has.
+    """
+    if isinstance(identifier, str):
+        try:
+            found = find(kind, identifier)
+        except ModelError:
+            if identifier in of_keras:
+                raise UnsupportedError(f"{kind}: {identifier!r} is not supported yet.") from None
+            raise
+    else:
+        found = deserialize(identifier, kind) if isinstance(identifier, Mapping) else identifier
+    if not callable(found):
+        kind_of = type(identifier).__name__
+        raise ModelError(f"{kind}: expected {expected}, received {identifier!r} ({kind_of}).")
+    return found
+
+
 def check_keywords(owner: str, unknown: Mapping[str, Any], known: Iterable[str]) -> None:
     """Raises the TypeError that a misspelled keyword deserves.
 

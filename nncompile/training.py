@@ -228,21 +228,14 @@ class Trainer:
                     library.bind(self.optimizer if other.purpose == "train" else None)
                     return library
         if key not in self._libraries:
-            training = purpose == "train"
-            if training and self.optimizer is not None:
+            training = None
+            if purpose == "train":
+                training = compiler.Training(loss, tuple(self._metrics), self.optimizer, labels, columns)
+            if training is not None and self.optimizer is not None:
                 self.optimizer.build(self.trainable_variables)
                 for variable in self.trainable_variables:  # an optimizer of other weights is reported before the build
                     self.optimizer.slot_variables(variable)
-            made = compiler.compile_network(
-                self,
-                key.target,
-                loss=loss if training else None,
-                metrics=self._metrics if training else (),
-                optimizer=self.optimizer if training else None,
-                labels=labels,
-                target_columns=columns,
-            )
-            self._libraries[key] = made
+            self._libraries[key] = compiler.compile_network(self, key.target, training)
         library = self._libraries[key]
         library.bind(self.optimizer if purpose == "train" else None)
         return library

@@ -95,7 +95,8 @@ def roundings(got: Any, expected: Any, dtype: str = "float32", scale: float | No
         return 0.0
     size = float(np.max(np.abs(expected))) if scale is None else scale
     unit = np.finfo(dtype).eps * np.maximum(np.abs(expected), max(size, np.finfo(dtype).tiny))
-    with np.errstate(invalid="ignore"):  # of two infinities
-        difference = np.abs(got - expected)
     same = (got == expected) | (np.isnan(got) & np.isnan(expected))
-    return float(np.max(np.where(same, 0.0, np.where(np.isfinite(difference), difference, np.inf) / unit)))
+    with np.errstate(invalid="ignore"):  # of infinities, which are told apart by ``same``
+        difference = np.abs(got - expected)
+        distance = np.where(np.isfinite(difference), difference, np.inf) / unit
+    return float(np.max(np.where(same, 0.0, np.where(np.isnan(distance), np.inf, distance))))

@@ -31,8 +31,14 @@ class Stack:
         return f"{'x'.join(map(str, self.shape))}-{'-'.join(texts)}"
 
 
-def random_stack(rng: np.random.Generator, outputs: int | None = None, dropout: bool = True) -> Stack:
-    """A network of up to five layers with all that may be combined; its output is a Dense of ``outputs``."""
+def random_stack(
+    rng: np.random.Generator, outputs: int | None = None, dropout: bool = True, few_sizes: bool = False
+) -> Stack:
+    """A network of up to five layers with all that may be combined; its output is a Dense of ``outputs``.
+
+    With ``few_sizes`` the layers of many networks are of the same few sizes: real Keras
+    compiles each operation once for each size.
+    """
 
     def activation() -> str:
         return str(rng.choice(SMOOTH + KINKED + OVER_ROWS))
@@ -41,11 +47,15 @@ def random_stack(rng: np.random.Generator, outputs: int | None = None, dropout: 
     shape = tuple(int(n) for n in rng.integers(2, 6, rank))
     if rng.random() < 0.2:
         shape = (*shape[:-1], int(rng.integers(17, 40)))
+    if few_sizes:
+        shape = ((5,), (5,), (5,), (20,), (20,), (3, 5), (3, 5), (2, 3, 5))[rng.integers(8)]
+        rank = len(shape)
     layers: list[tuple[str, dict[str, Any]]] = []
     for _ in range(int(rng.integers(1, 5))):
         kind = rng.choice(["Dense", "Dense", "Dense", "Activation", "Flatten", "Dropout"])
         if kind == "Dense":
             units = int(rng.integers(2, 8)) if rng.random() < 0.8 else int(rng.integers(15, 35))
+            units = (5, 5, 20)[rng.integers(3)] if few_sizes else units
             layers.append(("Dense", {"units": units, "activation": activation(), "use_bias": bool(rng.random() < 0.7)}))
         elif kind == "Activation":
             layers.append(("Activation", {"activation": activation()}))

@@ -67,9 +67,10 @@ def compiled(model: Any, loss: Any = "mse", optimizer: Any = None, labels: bool 
     optimizer = SGD(0.1) if optimizer is None and loss else optimizer
     if optimizer:
         optimizer.build(model.trainable_variables)
-    measured = [(m.name, m) for m in more.pop("measured", [])]
+    measured = tuple((m.name, m) for m in more.pop("measured", []))
     columns = 0 if labels else model.output_shape[-1]
-    return compiler.plan(model, targets.host(), resolved, measured, optimizer, labels, columns)
+    training = compiler.Training(resolved, measured, optimizer, labels, columns) if loss else None
+    return compiler.plan(model, targets.host(), training)
 
 
 class Memory:

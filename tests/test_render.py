@@ -40,11 +40,13 @@ def printed(model: Any, loss: Any = "mse", optimizer: Any = None, measured: Any 
     planned = compiler.plan(
         model,
         targets.find(target) if target else targets.find("x86-64-v3"),
-        resolved,
-        [(names.new(m.name), m) for m in measured],
-        optimizer,
-        labels,
-        0 if labels else model.output_shape[-1],
+        compiler.Training(
+            resolved,
+            tuple((names.new(m.name), m) for m in measured),
+            optimizer,
+            labels,
+            0 if labels else model.output_shape[-1],
+        ),
     )
     return render.training(planned)
 

@@ -25,43 +25,30 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ..targets import Target
 from . import build, graph, planner, render
 from .library import Library
-from .program import Program
+from .program import Program, Training
 from .render import Sources
 
 T = TypeVar("T")
 
 
-def compile_network(
-    model: Any,
-    target: Target,
-    *,
-    loss: Any = None,
-    metrics: Sequence[tuple[str, Any]] = (),
-    optimizer: Any = None,
-    labels: bool = False,
-    target_columns: int = 0,
-) -> Library:
+def compile_network(model: Any, target: Target, training: Training | None = None) -> Library:
     """Compiles a built model.
 
     Args:
         model: the model.
         target: the processor.
-        loss: what is minimised; None for a network that only predicts.
-        metrics: (name in C, metric with a formula ``fn``).
-        optimizer: None for a network that does not train.
-        labels: whether y has one number per row.
-        target_columns: numbers per row of y otherwise.
+        training: what it is trained for; None for a network that only predicts.
 
     Returns:
         A library; its state is not bound to the model's variables yet.
     """
-    planned = plan(model, target, loss, metrics, optimizer, labels, target_columns)
+    planned = plan(model, target, training)
     sources = staged("render", lambda: render.training(planned), 3)
     module = staged("build", lambda: build.build(sources, target), 5)
     if level() >= 4:
@@ -69,34 +56,14 @@ def compile_network(
     return Library(module, planned, sources.code)
 
 
-def plan(
-    model: Any,
-    target: Target,
-    loss: Any = None,
-    metrics: Sequence[tuple[str, Any]] = (),
-    optimizer: Any = None,
-    labels: bool = False,
-    target_columns: int = 0,
-) -> Program:
+def plan(model: Any, target: Target, training: Training | None = None) -> Program:
     """The first two stages: from a model to a program."""
     real = "double" if model.dtype == "float64" else "float"
     inference = staged("graph", lambda: graph.build(model, training=False), 2)
-    training = staged("graph", lambda: graph.build(model, training=True), 2) if loss is not None else None
-    return staged(
-        "program",
-        lambda: planner.build(
-            inference,
-            target,
-            real,
-            training_graph=training,
-            loss=loss,
-            metrics=metrics,
-            optimizer=optimizer,
-            labels=labels,
-            target_columns=target_columns,
-        ),
-        2,
-    )
+    if training is None:
+        return staged("program", lambda: planner.build(inference, target, real), 2)
+    as_trained = staged("graph", lambda: graph.build(model, training=True), 2)
+    return staged("program", lambda: planner.build(inference, target, real, as_trained, training), 2)
 
 
 def staged(name: str, work: Callable[[], T], shown_at: int) -> T:
@@ -116,4 +83,4 @@ def level() -> int:
     return int(text) if text.isdecimal() else 0
 
 
-__all__ = ["Library", "Program", "Sources", "compile_network", "plan"]
+__all__ = ["Library", "Program", "Sources", "Training", "compile_network", "plan"]

@@ -53,7 +53,11 @@ def trace(formula: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
     try:
         return formula(*args, **keywords)
     finally:
-        sys.setprofile(before)
+        enable = getattr(before, "enable", None)
+        if enable is not None:  # cProfile's, which setprofile does not take back
+            enable()
+        else:
+            sys.setprofile(before)
 
 
 def resolved(x: Expression) -> Expression:

@@ -8,6 +8,7 @@ that concern the model itself are found here or before, with the layer's name.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -123,7 +124,7 @@ def build(model: Any, training: bool) -> Graph:
     titles, known_as = {"": "input"}, dict[str, str]()
     for layer in inner:
         kind = type(layer).__name__
-        titles[layer.name] = f"{layer_names[layer.name] if layer._auto_named else layer.name} ({kind})"
+        titles[layer.name] = f"{layer_names[layer.name] if _automatic(layer) else layer.name} ({kind})"
         known_as[titles[layer.name]] = f"{layer.name} ({kind})"
     for layer in model.layers:
         x = trace(layer, x, training=training)
@@ -137,6 +138,12 @@ def build(model: Any, training: bool) -> Graph:
     return graph
 
 
+def _automatic(layer: Any) -> bool:
+    """Whether a layer has no name of its user's; from a file it comes with the one that it was given."""
+    kind = registry.snake_case(type(layer).__name__)
+    return bool(layer._auto_named or re.fullmatch(rf"{re.escape(kind)}(_\d+)?", layer.name))
+
+
 def c_names(layers: Sequence[Any]) -> dict[str, str]:
     """Names for C: a user's own names, cleaned; automatic ones counted within the model.
 
@@ -147,7 +154,7 @@ def c_names(layers: Sequence[Any]) -> dict[str, str]:
     counts: dict[str, int] = {}
     for layer in {id(layer): layer for layer in layers}.values():
         wish = layer.name
-        if layer._auto_named:
+        if _automatic(layer):
             wish = registry.snake_case(type(layer).__name__)
             counts[wish] = counts.get(wish, -1) + 1
             wish += f"_{counts[wish]}" if counts[wish] else ""
@@ -195,7 +202,7 @@ def _cut(
         elif x in inputs and x.args and x not in known:
             formula(x)
     output = formula(root)
-    name = registry.snake_case(type(model).__name__) if model._auto_named else model.name
+    name = registry.snake_case(type(model).__name__) if _automatic(model) else model.name
     return Graph(identifier(name), tuple(nodes), output, weights, training)
 
 

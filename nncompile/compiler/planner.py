@@ -33,6 +33,7 @@ from .program import (
     Rule,
     Step,
     Targets,
+    Training,
     Update,
     Vector,
 )
@@ -518,13 +519,8 @@ def build(
     inference_graph: Graph,
     target: Target,
     real: str,
-    *,
     training_graph: Graph | None = None,
-    loss: Any = None,
-    metrics: Sequence[tuple[str, Any]] = (),
-    optimizer: Any = None,
-    labels: bool = False,
-    target_columns: int = 0,
+    training: Training | None = None,
 ) -> Program:
     """Orders, fuses and places everything.
 
@@ -533,28 +529,25 @@ def build(
         target: the processor.
         real: ``float`` or ``double``.
         training_graph: the network as it trains; None for a program that only predicts.
-        loss: a Loss, needed for training and evaluation.
-        metrics: (name in C, metric with a formula ``call``).
-        optimizer: an Optimizer; None for a program that cannot train.
-        labels: whether y has one number per row.
-        target_columns: numbers per row of y otherwise.
+        training: what it is trained for, likewise.
 
     Raises:
         UnsupportedError: the network needs something that is not there yet.
         ModelError: a loss, metric or optimizer is not a formula that can be used.
     """
-    planner = Planner(inference_graph, target, real, training_graph, optimizer is not None)
+    trains = training is not None and training.optimizer is not None
+    planner = Planner(inference_graph, target, real, training_graph, trains)
     forward = planner.forward()
     predict = planner.predict()
     end = planner.training[-1].node
     targets, loss_step, backward, rule = None, None, list[Step](), None
-    if loss is not None:
-        columns = 1 if labels else target_columns
-        stride = 1 if labels else -(-columns // planner.lanes) * planner.lanes
-        targets = Targets(labels, end.positions, columns, stride)
-        loss_step = planner.loss(loss, metrics, labels)
-        if optimizer is not None:
-            rule = rule_of(optimizer, planner.names)
+    if training is not None:
+        columns = 1 if training.labels else training.columns
+        stride = 1 if training.labels else -(-columns // planner.lanes) * planner.lanes
+        targets = Targets(training.labels, end.positions, columns, stride)
+        loss_step = planner.loss(training.loss, training.metrics, training.labels)
+        if training.optimizer is not None:
+            rule = rule_of(training.optimizer, planner.names)
             backward = planner.backward()
     source = planner.training[0].source
     steps: list[Step] = [*forward, *([loss_step] if loss_step else []), predict, *backward]
@@ -585,8 +578,8 @@ def build(
         loss=loss_step,
         backward=tuple(backward),
         rule=rule,
-        totals=("loss", *(name for name, _ in metrics)) if loss is not None else (),
-        mean=str(getattr(loss, "reduction", "")) != "sum",
+        totals=("loss", *(name for name, _ in training.metrics)) if training is not None else (),
+        mean=training is None or str(getattr(training.loss, "reduction", "")) != "sum",
         noises=tuple(source.seed for source in planner.noises),
         layers=tuple(dict.fromkeys(n.layer for n in inference_graph.nodes)),
     )

@@ -16,6 +16,25 @@ from .graph import Weight
 
 
 @dataclass(frozen=True)
+class Training:
+    """What a network is trained for, or measured by.
+
+    Attributes:
+        loss: a Loss.
+        metrics: (name in C, metric with a formula ``call``).
+        optimizer: an Optimizer; None for a network that is only measured.
+        labels: whether y has one number per row.
+        columns: numbers per row of y otherwise.
+    """
+
+    loss: Any
+    metrics: tuple[tuple[str, Any], ...] = ()
+    optimizer: Any = None
+    labels: bool = False
+    columns: int = 0
+
+
+@dataclass(frozen=True)
 class Buffer:
     """Memory for a value of every sample of a batch.
 
