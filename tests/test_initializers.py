@@ -218,7 +218,9 @@ def test_uniform_of_symbols_is_noise():
     scaled = random.uniform((None, 5), -1.0, 3.0, seed=seed)
     assert scaled.op == "add"
     assert scaled.args[0].op == "multiply"
-    assert noise in scaled.args[0].args
+    (drawn,) = (x for x in scaled.args[0].args if x.op == "noise")
+    assert drawn.value.seed is seed
+    assert drawn is not noise  # each draw is a source of its own
     assert random.uniform((None, 5)) is not random.uniform((None, 5))
 
 
