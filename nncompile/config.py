@@ -71,3 +71,21 @@ def set_target(name: str | None) -> None:
 def target() -> str:
     """Returns the name of the target that models are compiled for."""
     return targets.host().name
+
+
+def set_num_threads(count: int | None) -> None:
+    """Sets how many threads train and predict. The results are the same, to the last bit, for any number.
+
+    Args:
+        count: 1 or more; None for the default, which is ``NNCOMPILE_NUM_THREADS`` or else as
+            many as this process has cores.
+
+    Raises:
+        ModelError: not a positive whole number.
+    """
+    targets.set_threads(count)
+
+
+def num_threads() -> int:
+    """Returns how many threads train and predict."""
+    return targets.threads()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import numbers
 import os
 import platform
 from dataclasses import dataclass
@@ -77,6 +78,69 @@ def available() -> tuple[Target, ...]:
     """The targets that this machine can run, the best first."""
     machine, features = platform.machine(), _features()
     return tuple(t for t in TARGETS if (not t.machines or machine in t.machines) and set(t.features) <= features)
+
+
+# ------------------------------------------------------------------ threads
+
+
+def cores() -> int:
+    """How many cores this process may use.
+
+    Two threads of one core share its arithmetic units, so that hardware threads do not
+    count; what the scheduler (affinity) or a container (a quota) withholds does not either.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        cpus = sorted(os.sched_getaffinity(0))
+        siblings = (Path(f"/sys/devices/system/cpu/cpu{n}/topology/thread_siblings_list") for n in cpus)
+        found = len({path.read_text() if path.exists() else str(path) for path in siblings})
+    else:
+        found = os.cpu_count() or 1
+    return max(min(found, _quota()), 1)
+
+
+def _quota() -> int:
+    """Processors that a container grants, rounded up; many if there is no limit."""
+    limit = Path("/sys/fs/cgroup/cpu.max")
+    try:
+        quota, period = limit.read_text().split()[:2]
+    except (OSError, ValueError):  # another system, or an older one
+        return 1 << 16
+    return 1 << 16 if quota == "max" else -(-int(quota) // int(period))
+
+
+THREADS_VARIABLE = "NNCOMPILE_NUM_THREADS"
+"""The variable of the environment that says how many threads to use."""
+_threads: int | None = None
+
+
+def threads() -> int:
+    """How many threads compiled code uses: what was set, else ``NNCOMPILE_NUM_THREADS``, else all cores.
+
+    Raises:
+        ModelError: the environment has something that is no number of threads.
+    """
+    global _threads
+    if _threads is None:
+        text = os.environ.get(THREADS_VARIABLE, "").strip()
+        if text and not (text.isdecimal() and int(text)):
+            raise ModelError(f"{THREADS_VARIABLE}: expected a number of threads, 1 or more, received {text!r}.")
+        _threads = int(text) if text else cores()
+    return _threads
+
+
+def set_threads(count: int | None) -> None:
+    """Sets how many threads compiled code uses; None for the default.
+
+    Raises:
+        ModelError: not a positive whole number.
+    """
+    global _threads
+    if count is not None and (isinstance(count, bool) or not isinstance(count, numbers.Integral) or count < 1):
+        raise ModelError(f"set_num_threads: expected a whole number, 1 or more, or None, received {count!r}.")
+    _threads = None if count is None else int(count)
+
+
+# ------------------------------------------------------------------ the target
 
 
 _chosen: Target | None = None

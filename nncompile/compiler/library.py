@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import random
+from .. import random, targets
 from ..variables import Array
-from .program import Program
+from .program import Panels, Program
 
 _ALIGNMENT = 64
 TYPE_CODES = {
@@ -35,27 +35,46 @@ def _aligned(count: int, dtype: str) -> NDArray[Any]:
 
 
 class _Place:
-    """Storage of a Variable inside the state."""
+    """Storage of a Variable inside the state.
 
-    def __init__(self, view: NDArray[Any], lock: threading.RLock, rows: int, columns: int, panel: int) -> None:
+    Args:
+        view: its numbers as they lie.
+        lock: of the library.
+        rows: inputs of a kernel.
+        columns: numbers of a vector, or outputs of a kernel; 0 for a single number.
+        panels: how the columns of a kernel are cut.
+    """
+
+    def __init__(
+        self, view: NDArray[Any], lock: threading.RLock, rows: int = 1, columns: int = 0, panels: Panels | None = None
+    ) -> None:
         self._view, self._lock = view, lock
-        self._rows, self._columns, self._panel = rows, columns, panel
+        self._columns = columns
+        self._cut: list[tuple[NDArray[Any], int, int]] = []  # panels as [panel, row, column], their first and last
+        if panels is not None:
+            whole = panels.full * panels.width
+            for count, width, first in ((panels.full, panels.width, 0), (1, panels.rest, whole)):
+                if count * width:
+                    part = view[first * rows : (first + count * width) * rows].reshape(count, rows, width)
+                    self._cut.append((part.transpose(1, 0, 2), first, first + count * width))
+            self._whole = (rows, panels.padded)
 
     def read(self) -> Array:
         with self._lock:
-            value: Array = self._view[: self._columns] if self._columns else self._view[0]
-            if self._panel:
-                panels = self._view.reshape(-1, self._rows, self._panel)
-                value = panels.transpose(1, 0, 2).reshape(self._rows, -1)[:, : self._columns]
-            return np.array(value, order="C")
+            if not self._cut:
+                return np.array(self._view[: self._columns] if self._columns else self._view[0])
+            whole: Array = np.empty(self._whole, self._view.dtype)
+            for panels, first, last in self._cut:
+                whole[:, first:last] = panels.reshape(self._whole[0], -1)
+            return np.array(whole[:, : self._columns], order="C")
 
     def write(self, value: Array) -> None:
         with self._lock:
-            if self._panel:
-                panels = self._view.reshape(-1, self._rows, self._panel)
-                whole = np.zeros((self._rows, panels.shape[0] * self._panel), self._view.dtype)
+            if self._cut:
+                whole = np.zeros(self._whole, self._view.dtype)
                 whole[:, : self._columns] = value
-                panels[...] = whole.reshape(self._rows, -1, self._panel).transpose(1, 0, 2)
+                for panels, first, last in self._cut:
+                    panels[...] = whole[:, first:last].reshape(panels.shape)
             elif self._columns:
                 self._view[: self._columns] = value
             else:
@@ -88,7 +107,7 @@ class Library:
         size = self._ffi.sizeof("network_state")
         self._memory = _aligned(size, "uint8")
         self.state = self._ffi.cast("network_state *", self._memory.ctypes.data)
-        self._workspaces: dict[int, NDArray[Any]] = {}
+        self._workspaces: dict[tuple[int, int], NDArray[Any]] = {}
         self._places: dict[str, _Place] = {}
         for number, seed in enumerate(program.noises):
             setattr(self.state, f"noise_{number}_seed", _seed(seed))
@@ -106,14 +125,14 @@ class Library:
         """Where a weight, or what the optimizer keeps for it, is stored."""
         name = f"{weight}_{slot}" if slot else weight
         if name not in self._places:
-            rows, columns, panel = 1, 0, 0
+            place = None
             for m in self.program.matrices:
                 if m.name == weight:
-                    rows, columns, panel = m.inputs, m.outputs, m.panel
+                    place = _Place(self._view(name), self.lock, m.inputs, m.outputs, m.panels)
             for v in self.program.vectors:
                 if v.name == weight:
-                    columns = v.length
-            self._places[name] = _Place(self._view(name), self.lock, rows, columns, panel)
+                    place = _Place(self._view(name), self.lock, columns=v.length)
+            self._places[name] = place or _Place(self._view(name), self.lock)
         return self._places[name]
 
     def bind(self, optimizer: Any = None) -> None:
@@ -143,15 +162,17 @@ class Library:
     # ---------------------------------------------------------------- running
 
     def _workspace(self, samples: int) -> Any:
-        held = self._workspaces.get(samples)
+        key = (samples, targets.threads())
+        held = self._workspaces.get(key)
         if held is None:
             self._workspaces.clear()
-            held = _aligned(self._lib.network_workspace(samples), self.dtype)
-            self._workspaces[samples] = held
+            held = _aligned(self._lib.network_workspace(*key), self.dtype)
+            self._workspaces[key] = held
         return self._ffi.cast("float *" if self.dtype == "float32" else "double *", held.ctypes.data)
 
     def _data(self, x: Array, y: Array | None, order: Array | None) -> Any:
         data = self._ffi.new("network_data *")
+        data.threads = targets.threads()
         data.x, data.x_type = self._ffi.cast("void *", x.ctypes.data), TYPE_CODES[x.dtype.name]
         if y is not None:
             data.y, data.y_type = self._ffi.cast("void *", y.ctypes.data), TYPE_CODES[y.dtype.name]

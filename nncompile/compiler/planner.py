@@ -28,6 +28,7 @@ from .program import (
     Forward,
     Matrix,
     Operand,
+    Panels,
     Program,
     Rows,
     Rule,
@@ -189,6 +190,7 @@ class Planner:
         self.target, self.real = target, real
         self.lanes = max(target.vector_bytes // (8 if real == "double" else 4), 1)
         self.panel = self.lanes * target.panel_vectors
+        self.half = self.lanes * max(target.panel_vectors // 2, 1)
         self.inference = _segments(inference_graph)
         self.training = _segments(training_graph or inference_graph)
         self.last = len(self.training) - 1
@@ -230,8 +232,20 @@ class Planner:
     def _weights_of(segment: _Segment) -> list[str]:
         return list(dict.fromkeys((*segment.source.weights, *segment.node.weights)))
 
+    def panels(self, columns: int) -> Panels:
+        """How so many columns are cut; a narrow panel is half as wide."""
+        full, rest = divmod(-(-columns // self.half) * self.half, self.panel)
+        return Panels(full + (rest > 0), full, self.panel, rest)
+
     def stride(self, columns: int) -> int:
-        return -(-columns // self.panel) * self.panel
+        """Numbers from a row to the next.
+
+        Long rows are an odd number of cache lines apart: rows that begin at multiples of a
+        large power of two would all want the same few lines of a cache.
+        """
+        padded = self.panels(columns).padded
+        line = 64 // (8 if self.real == "double" else 4)
+        return padded if padded < 16 * line else (-(-padded // line) | 1) * line
 
     def buffer(self, name: str, node: Node, comment: str) -> str:
         self.buffers.setdefault(name, (node.positions, node.features, comment))
@@ -246,11 +260,11 @@ class Planner:
     def matrix(self, name: str) -> Matrix:
         weight = self.weights[name]
         inputs, outputs = weight.shape
-        return Matrix(name, inputs, outputs, -(-outputs // self.panel), self.panel, weight.trainable)
+        return Matrix(name, inputs, outputs, self.panels(outputs), weight.trainable)
 
     def vector(self, name: str) -> Vector:
         (length,) = self.weights[name].shape
-        return Vector(name, length, self.stride(length), self.weights[name].trainable)
+        return Vector(name, length, self.panels(length).padded, self.weights[name].trainable)
 
     def formula(
         self,
@@ -427,7 +441,9 @@ class Planner:
             if not on_tile:
                 on_product = self.formula([(name, incoming)], {incoming: Operand("tile", "product")}, formula.comment)
             comment = f"gradient of {before.node.name} through {node.layer}"
-            steps.append(Backward(_stem(node), self.matrix(node.weights[0]), d, node.positions, on_product, comment))
+            matrix = self.matrix(node.weights[0])
+            panels = self.panels(matrix.inputs)
+            steps.append(Backward(_stem(node), matrix, panels, d, node.positions, on_product, comment))
         else:
             comment = f"{node.layer}: gradients in their old rows"
             steps.append(Copy(f"{node.name}_backward", d, name, comment))
@@ -515,6 +531,13 @@ def rule_of(optimizer: Any, names: Names) -> Rule:
 # ------------------------------------------------------------------ the stage
 
 
+def _laps(forward: Sequence[Step], backward: Sequence[Step]) -> tuple[str, ...]:
+    """What a profile measures, in the order in which it is done."""
+    kinds = {Forward: "_forward", Backward: "_backward", Update: "_update"}
+    names = [[s.name + kinds.get(type(s), "") for s in steps] for steps in (forward, backward)]
+    return tuple(dict.fromkeys(("gather", *names[0], "loss", *names[1])))
+
+
 def build(
     inference_graph: Graph,
     target: Target,
@@ -553,7 +576,6 @@ def build(
     steps: list[Step] = [*forward, *([loss_step] if loss_step else []), predict, *backward]
     sizes = {n: p * planner.stride(c) for n, (p, c, _) in planner.buffers.items()}
     offsets, sample_size = plan(_lifetimes(steps, source.name), sizes)
-    transposed = [s.matrix for s in backward if isinstance(s, Backward)]
     return Program(
         name=inference_graph.name,
         real=real,
@@ -565,12 +587,14 @@ def build(
         vectors=tuple(planner.vector(w.name) for w in planner.all_weights if len(w.shape) == 1),
         weights=planner.all_weights,
         buffers=tuple(
-            Buffer(n, p, c, planner.stride(c), offsets[n], comment)
+            Buffer(n, p, c, planner.panels(c).padded, planner.stride(c), offsets[n], comment)
             for n, (p, c, comment) in planner.buffers.items()
             if n in offsets
         ),
         sample_size=sample_size,
-        scratch_size=max((planner.stride(m.inputs) * m.outputs for m in transposed), default=0),
+        scratch_size=max((s.matrix.outputs * planner.panel for s in backward if isinstance(s, Backward)), default=0),
+        laps=_laps(forward, backward) if training is not None and training.profile else (),
+        profile=training is not None and training.profile,
         input_buffer=source.name,
         forward=tuple(forward),
         predict=predict,

@@ -25,6 +25,7 @@ class Training:
         optimizer: an Optimizer; None for a network that is only measured.
         labels: whether y has one number per row.
         columns: numbers per row of y otherwise.
+        profile: whether the C measures how long each of its steps takes.
     """
 
     loss: Any
@@ -32,6 +33,7 @@ class Training:
     optimizer: Any = None
     labels: bool = False
     columns: int = 0
+    profile: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Buffer:
         name: its name in C.
         positions: rows per sample.
         columns: numbers in a row that mean something.
+        padded: numbers in a row that a product may read or write: whole panels.
         stride: numbers from a row to the next; what lies behind the columns is padding.
         offset: where it starts, in numbers per sample of the capacity of the workspace.
         comment: what it holds.
@@ -50,6 +53,7 @@ class Buffer:
     name: str
     positions: int
     columns: int
+    padded: int
     stride: int
     offset: int
     comment: str
@@ -59,19 +63,43 @@ class Buffer:
 
 
 @dataclass(frozen=True)
+class Panels:
+    """How columns are cut: into panels of one width, the last one half as wide where that holds the rest.
+
+    Attributes:
+        count: of panels, the narrow one included.
+        full: of panels that have the whole width.
+        width: columns of a full panel.
+        rest: columns of the narrow one; 0 if there is none.
+    """
+
+    count: int
+    full: int
+    width: int
+    rest: int
+
+    @property
+    def padded(self) -> int:
+        """Columns of all panels."""
+        return self.full * self.width + self.rest
+
+    def __str__(self) -> str:
+        return f"{self.full} panels of {self.width}" + (f" and one of {self.rest}" if self.rest else "")
+
+
+@dataclass(frozen=True)
 class Matrix:
-    """A weight of two axes, stored as panels: [panels][inputs][panel width]."""
+    """A weight of two axes, stored panel by panel, each as [inputs][columns of the panel]."""
 
     name: str
     inputs: int
     outputs: int
-    panels: int
-    panel: int
+    panels: Panels
     trainable: bool
 
     @property
     def numbers(self) -> int:
-        return self.panels * self.inputs * self.panel
+        return self.inputs * self.panels.padded
 
 
 @dataclass(frozen=True)
@@ -170,10 +198,16 @@ class Copy:
 
 @dataclass(frozen=True)
 class Backward:
-    """The gradient of a product's input, and the formula on it: stores = f(dy · kernelᵀ)."""
+    """The gradient of a product's input, and the formula on it: stores = f(dy · kernelᵀ).
+
+    Attributes:
+        matrix: the kernel.
+        panels: how its inputs are cut.
+    """
 
     name: str
     matrix: Matrix
+    panels: Panels
     dy: str
     positions: int
     formula: Formula
@@ -265,6 +299,8 @@ class Program:
     buffers: tuple[Buffer, ...]
     sample_size: int
     scratch_size: int
+    laps: tuple[str, ...]
+    profile: bool
     input_buffer: str
     forward: tuple[Step, ...]
     predict: Rows

@@ -40,6 +40,8 @@ class Sources:
 
 
 # ------------------------------------------------------------------ what the templates see
+#
+# ``cost`` is the number of operations per row of a step, about: it decides whether threads are worth while.
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class ForwardText:
     inference: Text
     same: bool
     rows: str
+    cost: float
     kind: str = "forward"
 
 
@@ -90,6 +93,7 @@ class RowsText:
     inference: Text | None
     same: bool
     rows: str
+    cost: float
     kind: str = "rows"
 
 
@@ -99,6 +103,7 @@ class CopyText:
     source: Buffer
     target: Buffer
     size: int
+    cost: float
     kind: str = "copy"
 
 
@@ -110,6 +115,7 @@ class BackwardText:
     stride: str
     text: Text
     rows: str
+    cost: float
     kind: str = "backward"
 
 
@@ -123,6 +129,8 @@ class UpdateText:
     slots: tuple[str, ...]
     vectors: tuple[tuple[Any, str, str], ...]
     rows: str
+    units: str
+    cost: float
     kind: str = "update"
 
 
@@ -183,14 +191,15 @@ class _Printer:
 
     def tile(self, formula: Formula, rates: str = "") -> Text:
         """A formula on the vector at column ``c`` of row ``i`` of a tile."""
-        names = Names({"c", "r", "p", "i", "n", "at", "tile", "rows", "state", "b", "training"})
+        names = Names({"c", "r", "i", "n", "at", "area", "column", "height", "tile", "tiles", "rows", "state", "b", "w", "unit",
+                       "thread", "width", "kernel", "transposed", "dy"})
         lines, known, keys = [], {}, []
         width = self.program.buffer(formula.stores[0][0]).columns
         used = set(topological([x for _, x in formula.stores]))
         for x, operand in formula.leaves:
             if x not in used or operand.kind == "number":
                 continue
-            text, key = self._load(operand, "p * PANEL + c", True, width)
+            text, key = self._load(operand, "column + c", True, width)
             keys += key
             name = names.new(_leaf_name(x, operand))
             lines.append(f"const vec {name} = {text};")
@@ -235,7 +244,7 @@ class _Printer:
             else:
                 stores.append((f"{self._call('nn_store')}({where}_row + c, {{}});", x))
         numbers = self._numbers(formula.leaves)
-        reserved = {"state", "b", "rows", "y", *(f"{n}_row" for n in buffers), *(n for n, _ in formula.results)}
+        reserved = {"state", "b", "rows", "y", "w", "unit", "thread", "first", "last", "end", *(f"{n}_row" for n in buffers), *(n for n, _ in formula.results)}
         writer = RowWriter(self.real, width, self.lanes, loads, row_values, numbers, reserved)
         results = [(f"{name} += (double){self._call('nn_first')}({{}});", x) for name, x in formula.results]
         # what is written last can hold what is kept between passes, if it is padded and not read
@@ -247,9 +256,9 @@ class _Printer:
         final = list(code.final)
         padding = -(-width // self.lanes) * self.lanes
         for where, _ in formula.stores:
-            if where != "y" and padding < self.program.buffer(where).stride:
+            if where != "y" and padding < self.program.buffer(where).padded:
                 fill = f"{self._call('nn_store')}({where}_row + c, {self._call('nn_set')}(0));"
-                final.append(f"for (int c = {padding}; c < {constant_name(where)}; c += LANES)")
+                final.append(f"for (int c = {padding}; c < {self.program.buffer(where).padded}; c += LANES)")
                 final.append(f"    {fill}")
         self.functions |= code.functions
         return Text(
@@ -304,7 +313,7 @@ class _Printer:
     def _load(self, operand: Operand, column: str, tile: bool, width: int) -> tuple[str, list[str]]:
         """The text that loads a vector, and the statements that it needs ahead."""
         if operand.kind == "tile":
-            return f"{self._call('nn_load')}(tile + i * PANEL + c)", []
+            return f"{self._call('nn_load')}(tile + i * width + c)", []
         if operand.kind == "buffer":
             return f"{self._call('nn_load')}(b->{operand.name} + at + c)", []
         if operand.kind == "vector":
@@ -391,6 +400,8 @@ def training(program: Program) -> Sources:
     backward = [_step(printer, s) for s in program.backward]
     rule = printer.rule(program.rule) if program.rule else None
     printer.functions |= {"nn_load", "nn_store", "nn_set"}  # of the kernel of products
+    if program.scratch_size:
+        printer.functions |= {"nn_iota", "nn_lt", "nn_select"}  # of dots()
     context = {
         "program": program,
         "version": _version.__version__,
@@ -403,11 +414,21 @@ def training(program: Program) -> Sources:
         "rule": rule,
         "heights": program.target.tile_rows,
         "panel": printer.lanes * program.target.panel_vectors,
+        "widths": _widths(program, printer.lanes),
+        "threads": program.target.form == "gnu",
         "strides": [(constant_name(b.name), b.stride) for b in program.buffers],
         "interleaved": _interleaved(printer.lanes),
         "sample": program.buffer(program.input_buffer),
     }
     return Sources(fill("api.h.j2", context), fill("training.c.j2", context))
+
+
+def _widths(program: Program, lanes: int) -> list[int]:
+    """The widths of panels that products have, in vectors, the widest first."""
+    cut = [m.panels for m in program.matrices]
+    cut += [s.panels for s in program.backward if isinstance(s, Backward)]
+    found = {c.width // lanes for c in cut if c.full} | {c.rest // lanes for c in cut if c.rest}
+    return sorted(found, reverse=True)
 
 
 def _interleaved(lanes: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
@@ -424,24 +445,35 @@ def fill(name: str, context: Mapping[str, Any]) -> str:
 
 
 def _step(printer: _Printer, step: Any) -> Any:
-    rows = "samples" if isinstance(step, Copy) or step.positions == 1 else f"samples * {step.positions}"
+    rows = "w->samples" if isinstance(step, Copy) or step.positions == 1 else f"w->samples * {step.positions}"
     if isinstance(step, Forward):
         train, infer = printer.tile(step.training), printer.tile(step.inference)
         stride = constant_name(step.training.stores[0][0])
-        return ForwardText(step, step.x, constant_name(step.x), stride, train, infer, train == infer, rows)
+        cost = 2.0 * step.matrix.numbers
+        return ForwardText(step, step.x, constant_name(step.x), stride, train, infer, train == infer, rows, cost)
     if isinstance(step, Rows):
         texts = [printer.rows(f, step.width) if f else None for f in (step.training, step.inference)]
-        return RowsText(step, texts[0], texts[1], texts[0] == texts[1] or None in texts, rows)
+        return RowsText(step, texts[0], texts[1], texts[0] == texts[1] or None in texts, rows, 30.0 * step.width)
     if isinstance(step, Backward):
-        stride = constant_name(step.formula.stores[0][0])
-        return BackwardText(step, step.dy, constant_name(step.dy), stride, printer.tile(step.formula), rows)
+        stride, dy_stride = constant_name(step.formula.stores[0][0]), constant_name(step.dy)
+        cost = 2.0 * step.matrix.numbers
+        return BackwardText(step, step.dy, dy_stride, stride, printer.tile(step.formula), rows, cost)
     if isinstance(step, Update):
         slots = tuple(n for n, _ in printer.program.rule.slots) if printer.program.rule else ()
         vectors = tuple((v, d, constant_name(d)) for v, d in step.vectors)
-        return UpdateText(step, step.x, constant_name(step.x), step.dy, constant_name(step.dy), slots, vectors, rows)
+        if step.matrix:
+            units = f"{step.matrix.panels.count} * pieces({step.matrix.inputs}, UPDATE_ROWS)"
+            cost = 2.0 * step.matrix.numbers
+        else:
+            units = f"pieces({vectors[0][0].padded}, PANEL)"
+            cost = 2.0 * vectors[0][0].padded
+        return UpdateText(
+            step, step.x, constant_name(step.x), step.dy, constant_name(step.dy), slots, vectors, rows, units, cost
+        )
     if isinstance(step, Copy):
         source, to = (printer.program.buffer(n) for n in (step.source, step.target))
-        return CopyText(step, source, to, source.positions * source.columns)
+        size = source.positions * source.columns
+        return CopyText(step, source, to, size, 2.0 * size)
     raise InternalError(f"no text for {step!r}")
 
 
@@ -469,11 +501,10 @@ def _state(program: Program, rule: RuleText | None) -> list[Field]:
     fields: list[Field] = []
     slots = rule.slots if rule else ()
     for m in program.matrices:
-        count = m.panels * m.inputs * m.panel
-        what = f"{m.inputs} x {m.outputs} as [{m.panels}][{m.inputs}][{m.panel}]"
-        fields.append(Field(program.real, m.name, count, what))
+        what = f"{m.inputs} x {m.outputs}: {m.panels}, each of {m.inputs} rows"
+        fields.append(Field(program.real, m.name, m.numbers, what))
         if m.trainable:
-            fields += [Field(program.real, f"{m.name}_{s}", count, f"{s} of the optimizer") for s in slots]
+            fields += [Field(program.real, f"{m.name}_{s}", m.numbers, f"{s} of the optimizer") for s in slots]
     for v in program.vectors:
         fields.append(Field(program.real, v.name, v.padded, f"{v.length}"))
         if v.trainable:
@@ -490,6 +521,7 @@ def _state(program: Program, rule: RuleText | None) -> list[Field]:
     fields.append(Field("int64_t", "step", 0, "updates done"))
     fields += [Field("uint64_t", f"noise_{i}_seed", 0, "of random numbers") for i in range(len(program.noises))]
     fields += [Field("double", f"{n}_total", 0, "sum so far") for n in program.totals]
+    fields += [Field("double", f"{n}_seconds", 0, "that this took so far") for n in program.laps]
     names = [f.name for f in fields]
     for name in names:
         if names.count(name) > 1:
