@@ -221,3 +221,7 @@ class Library:
     def reset_totals(self) -> None:
         for name in self.program.totals:
             setattr(self.state, f"{name}_total", 0.0)
+
+    def laps(self) -> dict[str, float]:
+        """Seconds that each step of the program took so far, in order; empty without a profile."""
+        return {name: float(getattr(self.state, f"{name}_seconds")) for name in self.program.laps}
