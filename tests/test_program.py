@@ -133,13 +133,18 @@ def test_every_value_is_there_when_it_is_read(seed: int) -> None:
         layer.trainable = bool(rng.random() < 0.8)
     program = compiled(model, str(rng.choice(["mse", "mae"])), Adam(), measured=[metrics.MeanSquaredError()])
     check_memory(program)
-    panel = program.target.vector_bytes // 4 * program.target.panel_vectors
+    lanes = program.target.vector_bytes // 4
+    panel = lanes * program.target.panel_vectors
     for buffer in program.buffers:
-        assert buffer.columns <= buffer.stride < buffer.columns + panel
-        assert buffer.stride % panel == 0 and buffer.offset % panel == 0
+        assert buffer.columns <= buffer.padded < buffer.columns + panel // 2
+        assert buffer.padded <= buffer.stride < buffer.padded + 32, "at most two cache lines more"
+        assert buffer.padded < 256 or buffer.stride // 16 % 2, "long rows: an odd number of cache lines"
+        assert buffer.stride % lanes == 0 and buffer.offset % lanes == 0
     for matrix in program.matrices:
-        assert (matrix.panels - 1) * panel < matrix.outputs <= matrix.panels * panel
-        assert matrix.numbers == matrix.panels * matrix.inputs * panel
+        cut = matrix.panels
+        assert cut.padded == cut.full * panel + cut.rest and cut.rest in (0, panel // 2)
+        assert cut.padded - panel // 2 < matrix.outputs <= cut.padded
+        assert cut.count == cut.full + (cut.rest > 0) and matrix.numbers == matrix.inputs * cut.padded
     trained = {m.name for m in program.matrices if m.trainable} | {v.name for v in program.vectors if v.trainable}
     updated = [name for s in program.backward if isinstance(s, Update)
                for name in ([s.matrix.name] if s.matrix else []) + [v.name for v, _ in s.vectors]]  # fmt: skip

@@ -413,6 +413,7 @@ def training(program: Program) -> Sources:
         "backward": backward,
         "rule": rule,
         "heights": program.target.tile_rows,
+        "tile_heights": tuple(dict.fromkeys((*program.target.tile_rows, 1))),
         "panel": printer.lanes * program.target.panel_vectors,
         "widths": _widths(program, printer.lanes),
         "threads": program.target.form == "gnu",

@@ -1,0 +1,216 @@
+"""Threads: the same bits for any number of them, and processes and threads of the user's around them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nncompile as nn
+from nncompile import targets
+from nncompile.errors import ModelError
+
+
+@pytest.fixture(autouse=True)
+def default_threads() -> Iterator[None]:
+    yield
+    targets.set_threads(None)
+    targets.set_host(None)
+
+
+def network(optimizer: Any = "adam", widths: tuple[int, ...] = (300, 70, 10), rate: float = 0.25) -> Any:
+    """A network whose steps are long enough to be shared out."""
+    nn.utils.set_random_seed(3)
+    first, *_, last = widths
+    layers = [nn.Input((200,)), nn.layers.Dense(first, "sigmoid"), nn.layers.Dropout(rate)]
+    layers += [nn.layers.Dense(n, "relu") for n in widths[1:-1]]
+    model = nn.Sequential([*layers, nn.layers.Dense(last, "softmax")])
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def data(rows: int = 700) -> tuple[Any, Any]:
+    rng = np.random.default_rng(1)
+    return rng.normal(size=(rows, 200)).astype("float32"), rng.integers(0, 10, rows)
+
+
+def trained(threads: int, batch_size: int, **more: Any) -> list[Any]:
+    """Everything that training, evaluation and prediction gave, and the optimizer's numbers."""
+    nn.config.set_num_threads(threads)
+    model, (x, y) = network(**more), data()
+    history = model.fit(x, y, batch_size=batch_size, epochs=2, verbose=0).history
+    made = [np.array([history["loss"], history["accuracy"]]), np.array(model.evaluate(x, y, verbose=0))]
+    return [*made, model.predict(x, verbose=0), *model.get_weights(), *(v.numpy() for v in model.optimizer.variables)]
+
+
+def assert_same_bits(a: list[Any], b: list[Any]) -> None:
+    assert len(a) == len(b)
+    for one, other in zip(a, b, strict=True):
+        assert one.dtype == other.dtype and one.tobytes() == other.tobytes()
+
+
+@pytest.mark.parametrize("target", [t.name for t in targets.available()])
+@pytest.mark.parametrize("batch_size", [1, 97, 700])
+def test_same_bits_for_any_number_of_threads(target: str, batch_size: int) -> None:
+    if batch_size == 1 and target != targets.available()[0].name:
+        pytest.skip("one row on the best target is enough: it has no kernels of its own for others")
+    targets.set_host(target)
+    widths = (300, 70, 10) if batch_size != 1 else (2000, 700, 10)
+    one = trained(1, batch_size, widths=widths) if batch_size != 1 else trained_rows(1)
+    for threads in (2, 3, 5):
+        assert_same_bits(one, trained(threads, batch_size, widths=widths) if batch_size != 1 else trained_rows(threads))
+
+
+def trained_rows(threads: int) -> list[Any]:
+    """A few updates of one row each, of layers so wide that even these are shared out."""
+    nn.config.set_num_threads(threads)
+    model, (x, y) = network("sgd", (2500, 1500, 10)), data(20)
+    model.fit(x, y, batch_size=1, epochs=1, verbose=0)
+    return [model.predict(x[:1], verbose=0), *model.get_weights()]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("target", [t.name for t in targets.available()])
+def test_one_row_gives_the_gradient_of_the_row_twice(target: str, optimizer: str) -> None:
+    """Gradients of single rows are computed by kernels of their own."""
+    targets.set_host(target)
+    x, y = data(8)
+    results = []
+    for times in (1, 2):
+        model = network(optimizer, widths=(37, 21, 10), rate=0.0)
+        model.fit(x.repeat(times, axis=0), y.repeat(times), batch_size=times, epochs=2, shuffle=False, verbose=0)
+        results.append(model.get_weights())
+    for one, two in zip(*results, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 13, 100])
+@pytest.mark.parametrize("target", [t.name for t in targets.available()])
+def test_error_of_products(target: str, rows: int) -> None:
+    """Within K eps of the sum of sizes, as every chain of K multiplications and additions is."""
+    targets.set_host(target)
+    rng = np.random.default_rng(rows)
+    for inputs, outputs in ((1, 1), (7, 33), (300, 48), (1100, 17)):
+        x = (rng.normal(size=(rows, inputs)) * 10.0 ** rng.integers(-3, 4, inputs)).astype("float32")
+        model = nn.Sequential([nn.Input((inputs,)), nn.layers.Dense(outputs, use_bias=False)])
+        (kernel,) = model.get_weights()
+        made = model.predict(x, batch_size=rows, verbose=0)
+        exact = x.astype("float64") @ kernel.astype("float64")
+        sizes = np.abs(x).astype("float64") @ np.abs(kernel).astype("float64")
+        assert np.all(np.abs(made - exact) <= (inputs + 1) * np.finfo("float32").eps * sizes)
+
+
+def test_small_numbers_fade_to_zero() -> None:
+    """Moments of weights without gradient never become denormal numbers, over which processors are slow."""
+    model, (x, y) = network(rate=0.0), data()
+    x[:, 0] = 0  # the weights of this input get a gradient of 0
+    model.fit(x[:50], y[:50], batch_size=50, epochs=1, verbose=0)
+    tiny = np.finfo("float32").tiny
+    for v in model.optimizer.variables:
+        if v.shape == (200, 300):
+            v.assign(np.full(v.shape, tiny, "float32"))
+    model.fit(x, y, batch_size=50, epochs=3, verbose=0)
+    for v in model.optimizer.variables:
+        values = np.abs(v.numpy())
+        assert not np.any((values > 0) & (values < tiny)), v.path
+    assert np.float32(tiny) / np.float32(4) > 0, "Python's own arithmetic is as it was"
+
+
+# ------------------------------------------------------------------ processes and threads around it
+
+
+def in_child(x: Any, y: Any, model: Any, results: Any) -> None:
+    model.fit(x, y, batch_size=100, epochs=1, verbose=0)
+    results.put([w.tobytes() for w in model.get_weights()])
+
+
+def test_child_after_fork_has_its_own_threads() -> None:
+    nn.config.set_num_threads(2)
+    model, (x, y) = network(rate=0.0), data()
+    model.fit(x, y, batch_size=100, epochs=1, verbose=0, shuffle=False)  # the parent has threads now
+    context = multiprocessing.get_context("fork")
+    results = context.Queue()
+    child = context.Process(target=in_child, args=(x, y, model, results))
+    child.start()
+    made = results.get(timeout=120)
+    child.join(timeout=60)
+    assert child.exitcode == 0 and len(made) == len(model.get_weights())
+    model.fit(x, y, batch_size=100, epochs=1, verbose=0)  # and still has them
+
+
+def test_new_process() -> None:
+    program = (
+        "import numpy as np, nncompile as nn\n"
+        "model = nn.Sequential([nn.Input((300,)), nn.layers.Dense(400), nn.layers.Dense(3)])\n"
+        "model.compile('sgd', 'mse')\n"
+        "model.fit(np.zeros((300, 300), 'float32'), np.zeros((300, 3), 'float32'), batch_size=100, verbose=0)\n"
+        "print(nn.config.num_threads())\n"
+    )
+    env = {**os.environ, "NNCOMPILE_NUM_THREADS": "3"}
+    ran = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=300)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.strip() == "3"
+
+
+def test_two_models_in_two_threads() -> None:
+    """Also when both are one module: only one of them has the pool at a time, the other works alone."""
+    nn.config.set_num_threads(2)
+    x, y = data()
+    models = [network(rate=0.0) for _ in range(2)]
+    for m in models:
+        m.fit(x[:100], y[:100], batch_size=100, verbose=0, shuffle=False)
+    failed: list[BaseException] = []
+
+    def work(model: Any) -> None:
+        try:
+            model.fit(x, y, batch_size=100, epochs=20, verbose=0, shuffle=False)
+        except BaseException as error:
+            failed.append(error)
+            raise
+
+    workers = [threading.Thread(target=work, args=(m,)) for m in models]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(timeout=300)
+    assert not failed and not any(w.is_alive() for w in workers)
+    assert_same_bits(models[0].get_weights(), models[1].get_weights())
+
+
+def test_threads_may_change() -> None:
+    model, (x, y) = network(rate=0.0), data()
+    made = []
+    for threads in (1, 4, 2, 3, 1, 2):
+        nn.config.set_num_threads(threads)
+        made.append(model.predict(x, verbose=0).tobytes())
+    assert len(set(made)) == 1
+
+
+# ------------------------------------------------------------------ settings
+
+
+def test_default_is_the_cores_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NNCOMPILE_NUM_THREADS", raising=False)
+    nn.config.set_num_threads(None)
+    assert 1 <= nn.config.num_threads() == targets.cores() <= (os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "two", "1.5"])
+def test_environment_is_checked(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NNCOMPILE_NUM_THREADS", text)
+    nn.config.set_num_threads(None)
+    with pytest.raises(ModelError, match=f"NNCOMPILE_NUM_THREADS: expected a number of threads.*{text}"):
+        nn.config.num_threads()
+
+
+@pytest.mark.parametrize("count", [0, -3, 1.5, True, "2"])
+def test_counts_are_checked(count: Any) -> None:
+    with pytest.raises(ModelError, match="set_num_threads: expected a whole number"):
+        nn.config.set_num_threads(count)
