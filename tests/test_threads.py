@@ -91,6 +91,42 @@ def test_one_row_gives_the_gradient_of_the_row_twice(target: str, optimizer: str
         np.testing.assert_allclose(one, two, rtol=1e-4, atol=2e-5)
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "nadam"])
+@pytest.mark.parametrize("rate", [0.0, 0.3])
+def test_updates_of_rows_may_wait(optimizer: str, rate: float) -> None:
+    """With one row per batch an update waits for the next row, unless the call ends: the bits are the same."""
+    x, y = data(7)
+    results, sums = [], []
+    for pieces in ([7], [1] * 7, [3, 4]):
+        model = network(optimizer, widths=(37, 21, 10), rate=rate)
+        first, total = 0, 0.0
+        for n in pieces:
+            history = model.fit(x[first : first + n], y[first : first + n], batch_size=1, shuffle=False, verbose=0)
+            total += history.history["loss"][0] * n
+            first += n
+        results.append([*model.get_weights(), *(v.numpy() for v in model.optimizer.variables)])
+        sums.append(total)
+    assert_same_bits(results[0], results[1])
+    assert_same_bits(results[0], results[2])
+    np.testing.assert_allclose(sums, sums[0], rtol=1e-6)
+
+
+def test_frozen_layers_do_not_wait() -> None:
+    """A network with a frozen layer takes the other way, to the same weights."""
+    x, y = data(9)
+    made = []
+    for frozen in (False, True):
+        model = network("sgd", widths=(37, 21, 10), rate=0.0)
+        if frozen:
+            model.layers[0].trainable = False
+            model.compile("sgd", "sparse_categorical_crossentropy")
+        before = model.get_weights()
+        model.fit(x, y, batch_size=1, shuffle=False, verbose=0)
+        same = [np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True)]
+        made.append(same)
+    assert made == [[False] * 6, [True, True, *[False] * 4]]
+
+
 @pytest.mark.parametrize("rows", [1, 2, 13, 100])
 @pytest.mark.parametrize("target", [t.name for t in targets.available()])
 def test_error_of_products(target: str, rows: int) -> None:

@@ -10,6 +10,7 @@ Rewrites across layers are functions of this module: :func:`fuse_cross_entropy`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -531,6 +532,20 @@ def rule_of(optimizer: Any, names: Names) -> Rule:
 # ------------------------------------------------------------------ the stage
 
 
+def _one_pass(forward: Sequence[Step], backward: Sequence[Step]) -> bool:
+    """Whether, with one row per batch, an update can wait for the forward pass of the next row.
+
+    Then each kernel is read and written once per row. All weights must belong to products
+    of single rows that are trained.
+    """
+    products = [s.matrix.name for s in forward if isinstance(s, Forward) and s.positions == 1]
+    updates = [s.matrix.name for s in backward if isinstance(s, Update) and s.matrix]
+    others = [s for s in backward if not isinstance(s, Backward)]
+    return bool(products) and len(products) == len(forward) and sorted(products) == sorted(updates) == sorted(
+        s.matrix.name for s in others if isinstance(s, Update) and s.matrix
+    ) and len(others) == len(updates)
+
+
 def _laps(forward: Sequence[Step], backward: Sequence[Step]) -> tuple[str, ...]:
     """What a profile measures, in the order in which it is done."""
     kinds = {Forward: "_forward", Backward: "_backward", Update: "_update"}
@@ -575,6 +590,7 @@ def build(
     source = planner.training[0].source
     steps: list[Step] = [*forward, *([loss_step] if loss_step else []), predict, *backward]
     sizes = {n: p * planner.stride(c) for n, (p, c, _) in planner.buffers.items()}
+    alone = dict(zip(sizes, itertools.accumulate(sizes.values(), initial=0), strict=False))
     offsets, sample_size = plan(_lifetimes(steps, source.name), sizes)
     return Program(
         name=inference_graph.name,
@@ -587,14 +603,16 @@ def build(
         vectors=tuple(planner.vector(w.name) for w in planner.all_weights if len(w.shape) == 1),
         weights=planner.all_weights,
         buffers=tuple(
-            Buffer(n, p, c, planner.panels(c).padded, planner.stride(c), offsets[n], comment)
+            Buffer(n, p, c, planner.panels(c).padded, planner.stride(c), offsets[n], alone[n], comment)
             for n, (p, c, comment) in planner.buffers.items()
             if n in offsets
         ),
         sample_size=sample_size,
+        alone_size=sum(sizes.values()),
         scratch_size=max((s.matrix.outputs * planner.panel for s in backward if isinstance(s, Backward)), default=0),
         laps=_laps(forward, backward) if training is not None and training.profile else (),
         profile=training is not None and training.profile,
+        one_pass=_one_pass(forward, backward),
         input_buffer=source.name,
         forward=tuple(forward),
         predict=predict,

@@ -47,6 +47,7 @@ class Buffer:
         padded: numbers in a row that a product may read or write: whole panels.
         stride: numbers from a row to the next; what lies behind the columns is padding.
         offset: where it starts, in numbers per sample of the capacity of the workspace.
+        alone: where it starts if no two buffers share memory, for a single row.
         comment: what it holds.
     """
 
@@ -56,6 +57,7 @@ class Buffer:
     padded: int
     stride: int
     offset: int
+    alone: int
     comment: str
 
     def __str__(self) -> str:
@@ -298,9 +300,11 @@ class Program:
     weights: tuple[Weight, ...]
     buffers: tuple[Buffer, ...]
     sample_size: int
+    alone_size: int
     scratch_size: int
     laps: tuple[str, ...]
     profile: bool
+    one_pass: bool
     input_buffer: str
     forward: tuple[Step, ...]
     predict: Rows

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,7 @@ class ForwardText:
     same: bool
     rows: str
     cost: float
+    update: UpdateText | None = None
     kind: str = "forward"
 
 
@@ -399,6 +400,9 @@ def training(program: Program) -> Sources:
     loss = _step(printer, program.loss) if program.loss else None
     backward = [_step(printer, s) for s in program.backward]
     rule = printer.rule(program.rule) if program.rule else None
+    if program.one_pass:
+        updates = {f.step.matrix.name: f for f in backward if f.kind == "update"}
+        forward = [replace(f, update=updates[f.step.matrix.name]) for f in forward]
     printer.functions |= {"nn_load", "nn_store", "nn_set"}  # of the kernel of products
     if program.scratch_size:
         printer.functions |= {"nn_iota", "nn_lt", "nn_select"}  # of dots()
