@@ -420,6 +420,7 @@ def training(program: Program) -> Sources:
         "tile_heights": tuple(dict.fromkeys((*program.target.tile_rows, 1))),
         "panel": printer.lanes * program.target.panel_vectors,
         "widths": _widths(program, printer.lanes),
+        "pairs": any(isinstance(s, Forward) and s.matrix.panels.full > 1 for s in program.forward),
         "threads": program.target.form == "gnu",
         "strides": [(constant_name(b.name), b.stride) for b in program.buffers],
         "interleaved": _interleaved(printer.lanes),
