@@ -703,7 +703,7 @@ def zeros_like(x: Any) -> Any:
 
 def ones_like(x: Any) -> Any:
     """1 in the shape of x."""
-    return x * 0.0 + 1.0 if isinstance(x, Expression) else np.ones_like(_number_or_array(x))
+    return where(equal(x, x), 1.0, 1.0) if isinstance(x, Expression) else np.ones_like(_number_or_array(x))
 
 
 def reshape(x: Any, newshape: Sequence[int | None]) -> Any:

@@ -1241,3 +1241,14 @@ def test_every_layer_that_is_registered_is_public():
         assert getattr(layers, name) is cls
         assert registry.find("layers", registry.snake_case(name)) is cls
         assert activations.get(None) is activations.linear
+
+
+def test_a_rate_of_one_drops_even_infinity() -> None:
+    """0 in the shape of x is no multiple of x: that of infinity is NaN."""
+    import nncompile as nn
+
+    model = nn.Sequential([nn.Input((3,)), nn.layers.Dropout(1.0), nn.layers.Dense(2)])
+    model.compile("sgd", "mse")
+    x, y = np.full((4, 3), np.inf, "float32"), np.ones((4, 2), "float32")
+    assert model.fit(x, y, batch_size=4, verbose=0).history["loss"] == [1.0]
+    assert np.all(np.isfinite(model.layers[-1].kernel.numpy()))
