@@ -1,4 +1,4 @@
-"""The command line: ``nncompile build`` and ``nncompile demo``.
+"""The command line: ``nncompile build``, ``nncompile bench`` and ``nncompile demo``.
 
 It ends with 0, with 1 if something failed, and with 2 if it was called wrongly. What goes
 wrong is one line on the standard error; with ``NNCOMPILE_DEBUG`` the traceback as well.
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import _version
+from . import _version, targets
 from .errors import ModelError, NncompileError
 
 if TYPE_CHECKING:
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 
 _TARGETS = ("c99",)
 """What C can be written for."""
+_SPECS = (
+    "SPEC is one of:\n"
+    "  model.keras     a file of Keras 3 or of nncompile\n"
+    "  model.h5        a file of Keras 1 or 2\n"
+    "  config.json     the layers without weights; the weights are drawn anew{}\n"
+    "  file.py:NAME    the model NAME of a Python file, which is run: {} only files that you trust\n"
+)
 _LEAST = 0.9
 """Accuracy that the demo must reach."""
 _APART = 1e-4
@@ -53,12 +60,7 @@ def _parser() -> argparse.ArgumentParser:
             "The same model always gives the same bytes."
         ),
         epilog=(
-            "SPEC is one of:\n"
-            "  model.keras     a file of Keras 3 or of nncompile\n"
-            "  model.h5        a file of Keras 1 or 2\n"
-            "  config.json     the layers without weights; the weights are drawn anew, see --seed\n"
-            "  file.py:NAME    the model NAME of a Python file, which is run: build only files that you trust\n"
-            "\n"
+            _SPECS.format(", see --seed", "build") + "\n"
             "example:\n"
             "  nncompile build mnist.keras -o firmware/\n"
             "  cc -std=c99 -O2 -DMNIST_SELF_TEST firmware/mnist.c -o selftest && ./selftest"
@@ -89,6 +91,48 @@ def _parser() -> argparse.ArgumentParser:
     )
     build.add_argument("-q", "--quiet", action="store_true", help="print nothing unless something fails")
     build.set_defaults(run=_build)
+
+    bench = commands.add_parser(
+        "bench",
+        help="measure how fast a model trains and predicts here, and what bounds it",
+        description=(
+            "Measures a model on made-up data: compiling, training, prediction of one row and of many, and each step\n"
+            "of training, beside the most that this machine can do and beside other libraries that are installed.\n"
+            "A compiled model is trained as it says, any other one with Adam and a loss that fits. Files stay as they\n"
+            "are."
+        ),
+        epilog=(
+            _SPECS.format("", "measure") + "\nexample:\n  nncompile bench mnist.keras --batch-size 100 --plot mnist.png"
+        ),
+        formatter_class=_Formatter,
+        allow_abbrev=False,
+    )
+    bench.add_argument("spec", metavar="SPEC", help="the model: .keras, .h5, config.json, or file.py:NAME")
+    bench.add_argument("--batch-size", metavar="N", type=_positive, default=32, help="rows per update (default: 32)")
+    bench.add_argument("--rows", metavar="N", type=_positive, default=10_000, help="rows of data (default: 10,000)")
+    bench.add_argument(
+        "--epochs",
+        metavar="N",
+        type=_positive,
+        help="passes over the data that are timed, after one that is not (default: 5, more if they are short)",
+    )
+    bench.add_argument(
+        "--threads", metavar="N", type=_positive, help="how many to compute with (default: one per core)"
+    )
+    bench.add_argument(
+        "--target",
+        choices=[t.name for t in targets.TARGETS],
+        help="processor to compile for (default: the best that this machine can run)",
+    )
+    bench.add_argument(
+        "--peers",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="whether to measure other libraries that are installed, which takes a minute or two (default: yes)",
+    )
+    bench.add_argument("--plot", metavar="FILE", help="draw a picture too: .png, .svg or .pdf; needs matplotlib")
+    bench.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    bench.set_defaults(run=_bench)
 
     demo = commands.add_parser(
         "demo",
@@ -157,13 +201,8 @@ def _build(given: argparse.Namespace) -> int:
 
     utils.set_random_seed(given.seed)
     spec = str(given.spec)
-    path, name, fresh = Path(spec), "", False
-    if ".py:" in spec or spec.endswith(".py"):
-        file, _, name = spec.rpartition(":") if ".py:" in spec else (spec, "", "")
-        model = _from_python(Path(file), name)
-    else:
-        model, fresh = _from_file(path)
-    stem = export.file_stem(given.name if given.name is not None else name or path.stem)
+    model, name, fresh = _from_spec(spec)
+    stem = export.file_stem(given.name if given.name is not None else name or Path(spec).stem)
     report = export.export_model(model, Path(given.output, f"{stem}.c"), name=given.name or stem)
     if not given.quiet:
         if fresh:
@@ -172,11 +211,25 @@ def _build(given: argparse.Namespace) -> int:
     return 0
 
 
-def _from_file(path: Path) -> tuple[Any, bool]:
+def _from_spec(spec: str, compile: bool = False) -> tuple[Any, str, bool]:
+    """The model, what it is called in a Python file, and whether its weights are new.
+
+    Args:
+        spec: as the user wrote it.
+        compile: whether a file also says how the model is trained.
+    """
+    if ".py:" in spec or spec.endswith(".py"):
+        file, _, name = spec.rpartition(":") if ".py:" in spec else (spec, "", "")
+        return _from_python(Path(file), name), name, False
+    model, fresh = _from_file(Path(spec), compile)
+    return model, "", fresh
+
+
+def _from_file(path: Path, compile: bool) -> tuple[Any, bool]:
     """The model of a file, and whether its weights are new."""
     from . import saving
 
-    model = saving.load_model(path, compile=False)
+    model = saving.load_model(path, compile=compile)
     with open(path, "rb") if path.is_file() else open(path / "config.json", "rb") as file:
         fresh = path.is_file() and file.read(64).lstrip().startswith(b"{")
     return model, fresh
@@ -213,6 +266,46 @@ def _from_python(path: Path, name: str) -> Any:
     if not isinstance(values[name], Model):
         raise ModelError(f"{path}: {name}: expected a model, found {type(values[name]).__name__}. {found}{example}")
     return values[name]
+
+
+# ------------------------------------------------------------------ bench
+
+
+def _bench(given: argparse.Namespace) -> int:
+    from . import config, utils
+    from .benchmark import report
+
+    if given.plot is not None:
+        from .benchmark import drawing
+
+        drawing.check(given.plot)  # before minutes of measuring
+    utils.set_random_seed(1)
+    if given.target is not None:
+        config.set_target(given.target)
+    model, _, fresh = _from_spec(str(given.spec), compile=True)
+    options = report.Options(given.batch_size, given.rows, given.epochs, given.threads, given.peers)
+    notes = [f"{given.spec} has no weights: they were drawn anew."] if fresh else []
+    watched = sys.stderr.isatty()
+
+    def progress(line: str) -> None:
+        print(f"\r\x1b[K{line[:100]}", end="", file=sys.stderr, flush=True)
+
+    def show(text: str) -> None:
+        if watched:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        if text:
+            print(text, end="\n\n", flush=True)
+
+    made = report.benchmark(
+        model, options, notes, show=None if given.json else show, progress=progress if watched else None
+    )
+    if given.json:
+        print(made.to_json())
+    if given.plot is not None:
+        drawing.draw(made, given.plot)
+        if not given.json:
+            print(f"wrote {given.plot}")
+    return 0
 
 
 # ------------------------------------------------------------------ demo

@@ -698,7 +698,9 @@ def convert_to_tensor(x: Any, dtype: Any = None) -> Any:
 
 def zeros_like(x: Any) -> Any:
     """0 in the shape of x."""
-    return x * 0.0 if isinstance(x, Expression) else np.zeros_like(_number_or_array(x))
+    if not isinstance(x, Expression):
+        return np.zeros_like(_number_or_array(x))
+    return where(equal(x, x), 0.0, 0.0)  # not x * 0, which is NaN for an infinite x
 
 
 def ones_like(x: Any) -> Any:

@@ -21,7 +21,7 @@ LEVELS = [
     ["compiler"],
     ["training"],
     ["models"],
-    ["saving", "datasets", "export"],
+    ["saving", "datasets", "export", "benchmark"],
     ["cli", "__main__", ""],
 ]
 LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}
@@ -38,7 +38,7 @@ ONLY_IN = {
     "jinja2": {"compiler.render"},
     "cffi": {"compiler.build"},
     "_cffi_backend": {"compiler.build"},
-    "subprocess": {"compiler.build"},
+    "subprocess": {"compiler.build", "benchmark.timing"},
     "setuptools": set(),
     "distutils": set(),
     "ctypes": set(),
@@ -47,10 +47,10 @@ ONLY_IN = {
     "shelve": set(),
     "dill": set(),
     "yaml": set(),
-    "keras": set(),
+    "keras": {"benchmark.peers"},
     "tensorflow": set(),
-    "jax": set(),
-    "torch": set(),
+    "jax": {"benchmark.peers"},
+    "torch": {"benchmark.peers"},
 }
 
 

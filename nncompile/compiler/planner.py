@@ -541,9 +541,14 @@ def _one_pass(forward: Sequence[Step], backward: Sequence[Step]) -> bool:
     products = [s.matrix.name for s in forward if isinstance(s, Forward) and s.positions == 1]
     updates = [s.matrix.name for s in backward if isinstance(s, Update) and s.matrix]
     others = [s for s in backward if not isinstance(s, Backward)]
-    return bool(products) and len(products) == len(forward) and sorted(products) == sorted(updates) == sorted(
-        s.matrix.name for s in others if isinstance(s, Update) and s.matrix
-    ) and len(others) == len(updates)
+    return (
+        bool(products)
+        and len(products) == len(forward)
+        and sorted(products)
+        == sorted(updates)
+        == sorted(s.matrix.name for s in others if isinstance(s, Update) and s.matrix)
+        and len(others) == len(updates)
+    )
 
 
 def _laps(forward: Sequence[Step], backward: Sequence[Step]) -> tuple[str, ...]:

@@ -192,8 +192,30 @@ class _Printer:
 
     def tile(self, formula: Formula, rates: str = "") -> Text:
         """A formula on the vector at column ``c`` of row ``i`` of a tile."""
-        names = Names({"c", "r", "i", "n", "at", "area", "column", "height", "tile", "tiles", "rows", "state", "b", "w", "unit",
-                       "thread", "width", "kernel", "transposed", "dy"})
+        names = Names(
+            {
+                "c",
+                "r",
+                "i",
+                "n",
+                "at",
+                "area",
+                "column",
+                "height",
+                "tile",
+                "tiles",
+                "rows",
+                "state",
+                "b",
+                "w",
+                "unit",
+                "thread",
+                "width",
+                "kernel",
+                "transposed",
+                "dy",
+            }
+        )
         lines, known, keys = [], {}, []
         width = self.program.buffer(formula.stores[0][0]).columns
         used = set(topological([x for _, x in formula.stores]))
@@ -245,7 +267,20 @@ class _Printer:
             else:
                 stores.append((f"{self._call('nn_store')}({where}_row + c, {{}});", x))
         numbers = self._numbers(formula.leaves)
-        reserved = {"state", "b", "rows", "y", "w", "unit", "thread", "first", "last", "end", *(f"{n}_row" for n in buffers), *(n for n, _ in formula.results)}
+        reserved = {
+            "state",
+            "b",
+            "rows",
+            "y",
+            "w",
+            "unit",
+            "thread",
+            "first",
+            "last",
+            "end",
+            *(f"{n}_row" for n in buffers),
+            *(n for n, _ in formula.results),
+        }
         writer = RowWriter(self.real, width, self.lanes, loads, row_values, numbers, reserved)
         results = [(f"{name} += (double){self._call('nn_first')}({{}});", x) for name, x in formula.results]
         # what is written last can hold what is kept between passes, if it is padded and not read
