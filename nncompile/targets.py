@@ -47,8 +47,9 @@ _V3 = ("avx2", "fma", "bmi2", "f16c", "movbe", "abm")
 _CONTRACT = ("-ffp-contract=fast",)
 
 TARGETS: tuple[Target, ...] = (
-    Target("x86-64-v4", "gnu", 64, (12, 8, 4), 2, ("-march=x86-64-v4", "-mprfchw", "-mprefer-vector-width=512", *_CONTRACT),
-           _X86, (*_V3, "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl")),
+    Target("x86-64-v4", "gnu", 64, (12, 8, 4), 2,
+           ("-march=x86-64-v4", "-mprfchw", "-mprefer-vector-width=512", *_CONTRACT), _X86,
+           (*_V3, "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl")),
     Target("x86-64-v3", "gnu", 32, (6, 4, 2), 2, ("-march=x86-64-v3", "-mprfchw", *_CONTRACT), _X86, _V3),
     Target("x86-64", "gnu", 16, (6, 4, 2), 2, ("-march=x86-64", *_CONTRACT), _X86),
     Target("aarch64", "gnu", 16, (12, 8, 4), 2, _CONTRACT, ("aarch64", "arm64")),

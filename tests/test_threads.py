@@ -221,7 +221,7 @@ def test_two_models_in_two_threads() -> None:
 
 
 def test_threads_may_change() -> None:
-    model, (x, y) = network(rate=0.0), data()
+    model, (x, _) = network(rate=0.0), data()
     made = []
     for threads in (1, 4, 2, 3, 1, 2):
         nn.config.set_num_threads(threads)
