@@ -358,7 +358,12 @@ def _check_callback(callback: Any) -> None:
 def _plain(logs: Mapping[str, Any] | None) -> Logs:
     """Returns ``logs`` sorted, without nesting, its values as Python floats where possible."""
     plain: Logs = {}
-    for key, value in sorted((logs or {}).items()):
+    if not logs:
+        return plain
+    for key, value in sorted(logs.items()):
+        if type(value) is float:
+            plain[key] = value
+            continue
         if isinstance(value, Mapping):
             plain.update(_plain(value))
             continue

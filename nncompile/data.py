@@ -37,7 +37,8 @@ TYPE_CODES: dict[str, int] = {
 }
 """The element types of data that C reads, by their NumPy names."""
 
-_CHUNK = 1 << 20  # rows whose labels are looked at in one go
+_TYPES = frozenset(map(np.dtype, TYPE_CODES))  # byte order included
+_CHUNK = 1 << 20  # labels that are looked at in one go
 
 _STREAMS = {
     "DatasetV2": ("tensorflow", "a tf.data.Dataset"),
@@ -68,6 +69,10 @@ def as_rows(name: str, data: Any, *, where: str) -> Array:
         UnsupportedError: generators, tf.data and the like, and several inputs by name.
         ModelError: not an array of numbers, or a single number.
     """
+    if type(data) is np.ndarray and data.dtype in _TYPES and data.ndim:  # what nearly all give
+        flags = data.flags
+        if flags.c_contiguous and flags.aligned:
+            return data
     _refuse_streams(name, data, where)
     if isinstance(data, (list, tuple)) and len(data) == 1 and getattr(data[0], "ndim", 0) >= 2:
         data = data[0]
@@ -299,8 +304,9 @@ def _ignored_class(loss: Any) -> int | None:
 
 def _check_labels(labels: Array, classes: int, ignored: int | None, where: str) -> None:
     """Finds the first label that is not the number of an output."""
-    for start in range(0, len(labels), _CHUNK):
-        chunk = np.asarray(labels[start : start + _CHUNK])
+    step = max(_CHUNK // max(math.prod(labels.shape[1:]), 1), 1)
+    for start in range(0, len(labels), step):
+        chunk = np.asarray(labels[start : start + step])
         good = (chunk >= 0) & (chunk < classes)
         if chunk.dtype.kind == "f":
             good &= chunk == np.floor(chunk)
@@ -368,26 +374,27 @@ def check_batch_size(batch_size: Any, *, where: str = "fit") -> int:
     return int(batch_size)
 
 
-def batch_order(n: int, shuffle: Any, rng: np.random.Generator, batch_size: int = 32) -> NDArray[np.int64]:
-    """Returns the order in which an epoch goes through ``n`` rows.
-
-    Args:
-        n: number of rows.
-        shuffle: True for a random order, False for that of the data, ``"batch"`` for the
-            batches of the data with a random order within each.
-        rng: where random numbers come from.
-        batch_size: rows of a batch, for ``"batch"``.
+def check_shuffle(shuffle: Any) -> None:
+    """Checks the argument of ``fit``.
 
     Raises:
-        ModelError: shuffle is something else.
+        ModelError: it is not True, False or ``"batch"``.
     """
-    order = np.arange(n, dtype=np.int64)
-    if isinstance(shuffle, str):
-        if shuffle != "batch":
-            raise ModelError(f"fit: expected shuffle to be True, False or 'batch', received {shuffle!r:.80}.")
-        whole = n - n % batch_size
-        batches = order[:whole].reshape(-1, batch_size)
-        return np.concatenate([rng.permuted(batches, axis=1).reshape(whole), rng.permutation(order[whole:])])
-    if not isinstance(shuffle, (bool, int, np.bool_, np.integer)):
-        raise ModelError(f"fit: expected shuffle to be True, False or 'batch', received {shuffle!r:.80}.")
-    return rng.permutation(order) if shuffle else order
+    if shuffle == "batch" if isinstance(shuffle, str) else isinstance(shuffle, (bool, int, np.bool_, np.integer)):
+        return
+    raise ModelError(f"fit: expected shuffle to be True, False or 'batch', received {shuffle!r:.80}.")
+
+
+def shuffle_batches(order: NDArray[np.int64], rng: np.random.Generator, batch_size: int) -> None:
+    """Writes the batches of 0, 1, 2, … over ``order``, with a random order within each: what ``shuffle="batch"`` means.
+
+    Args:
+        order: one number per row.
+        rng: where random numbers come from.
+        batch_size: rows of a batch.
+    """
+    order[:] = np.arange(len(order), dtype=np.int64)
+    whole = len(order) - len(order) % batch_size
+    batches = order[:whole].reshape(-1, batch_size)
+    rng.permuted(batches, axis=1, out=batches)
+    rng.shuffle(order[whole:])

@@ -15,7 +15,7 @@ from __future__ import annotations
 import functools
 import inspect
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -281,12 +281,20 @@ _FUSES_WITH: dict[Formula, str] = {
 # ------------------------------------------------------------------ classes
 
 
-def check_arguments(cls: type, keywords: Iterable[str]) -> None:
+def check_arguments(cls: type, keywords: Collection[str]) -> None:
     """Raises TypeError, with the nearest name, for a keyword that ``cls(...)`` does not take."""
-    known = inspect.signature(cls.__init__).parameters  # type: ignore[misc]
-    if not any(p.kind is p.VAR_KEYWORD for p in known.values()):
-        names = [name for name in known if name != "self"]
-        registry.check_keywords(cls.__name__, {name: None for name in keywords if name not in known}, names)
+    known = _arguments_of(cls) if keywords else None
+    if known is not None:
+        registry.check_keywords(cls.__name__, {name: None for name in keywords if name not in known}, known)
+
+
+@functools.cache
+def _arguments_of(cls: type) -> tuple[str, ...] | None:
+    """Names of the arguments of a class, None if it takes any; kept, as it takes long to find out."""
+    parameters = inspect.signature(cls.__init__).parameters  # type: ignore[misc]
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return None
+    return tuple(name for name in parameters if name != "self")
 
 
 class Loss:

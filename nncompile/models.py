@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import registry
+from . import ops, registry
 from .errors import FileFormatError, ModelError, UnsupportedError
 from .layers import base
-from .layers.base import Layer, Shape, standardize_shape
+from .layers.base import Layer, Shape, layers_around, standardize_shape
 from .layers.core import InputLayer
 from .random import SeedGenerator
 from .training import Trainer
@@ -379,6 +379,39 @@ class Sequential(Model):
     def input_dtype(self) -> str:
         given = self.input_layer
         return self.dtype if given is None else given.dtype
+
+    def __call__(self, inputs: Any, *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
+        """Returns the outputs for an array, computed by the compiled network as ``predict`` does.
+
+        With ``training=True``, for the expression of a formula and within another layer the layers are called one by
+        one, as :meth:`call` does.
+
+        Args:
+            inputs: array-like of the shape the model expects, rows first.
+            *args: further arguments of ``call``.
+            training: whether the layers behave as in training.
+            **kwargs: further arguments of ``call``.
+
+        Raises:
+            ModelError: the shape or the type does not fit.
+        """
+        if not (training or args or kwargs or layers_around()):
+            outputs = self._prepared(inputs)
+            if outputs is not None:
+                return outputs
+            if self.built and not isinstance(inputs, ops.Expression):
+                x = self._array(inputs)
+                self._check_input(x.shape, str(x.dtype))
+                if len(x) and self._computes_alike():
+                    return self._outputs(inputs, "call")
+        if training is not None:
+            kwargs["training"] = training
+        return super().__call__(inputs, *args, **kwargs)
+
+    def _computes_alike(self) -> bool:
+        """Whether the compiled network does what :meth:`call` does: in one type, for an input whose size is known."""
+        types = {layer.compute_dtype for layer in self._layers}
+        return type(self).call is Sequential.call and types == {self.dtype} and None not in self.input_shape[1:]
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         registry.refuse(f"{self._where}: call", mask=mask)

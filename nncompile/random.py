@@ -47,6 +47,11 @@ def default_seed() -> int:
     return int(_generator.integers(1, 10**9))
 
 
+def next_word() -> int:
+    """Draws 64 bits from the generator of the process, in the least time."""
+    return int(_generator.bit_generator.random_raw())
+
+
 class SeedGenerator:
     """A source of seeds: each use gives other numbers, the same in every run.
 

@@ -139,12 +139,15 @@ def set_threads(count: int | None) -> None:
     if count is not None and (isinstance(count, bool) or not isinstance(count, numbers.Integral) or count < 1):
         raise ModelError(f"set_num_threads: expected a whole number, 1 or more, or None, received {count!r}.")
     _threads = None if count is None else int(count)
+    changed()
 
 
 # ------------------------------------------------------------------ the target
 
 
 _chosen: Target | None = None
+changes = 0
+"""Counts the changes of what models are compiled for: what was prepared before the last one may not be used."""
 VARIABLE = "NNCOMPILE_TARGET"
 """The variable of the environment that names a target."""
 
@@ -193,3 +196,10 @@ def set_host(name: str | None) -> None:
     """
     global _chosen
     _chosen = _runnable(name, "target") if name else None
+    changed()
+
+
+def changed() -> None:
+    """Says that what models are compiled for may be another now."""
+    global changes
+    changes += 1

@@ -11,27 +11,30 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from . import compiler, data, losses, metrics, optimizers, random, registry, targets
+from . import data, losses, metrics, optimizers, random, registry, targets
 from .callbacks import CallbackList, History
-from .compiler.expression import Names
 from .errors import ModelError
 from .variables import Array
 
+if TYPE_CHECKING:
+    from .compiler import Library
+    from .compiler.library import Samples
+
 _PAUSE = 0.05
 """Seconds after which C should be back in Python: so long Ctrl-C may have to wait."""
+_FIRST = 1e7
+"""Multiply-adds that take much less than that on any machine: what the first call of C does."""
 _ROWS = 240
 """Rows at a time where no batch size matters: in prediction, in evaluation unless the loss is a sum over its batch."""
 
 _LEGACY_FIT = {"nb_epoch": "epochs"}
 
 
-@dataclass(frozen=True)
-class _Key:
+class _Key(NamedTuple):
     """What a compiled library depends on, beside the model's layers."""
 
     target: targets.Target
@@ -39,6 +42,11 @@ class _Key:
     labels: bool
     columns: int
     trainable: tuple[bool, ...]
+
+
+def _not_prepared(x: Any) -> Array | None:
+    """In the place of a prepared prediction while there is none."""
+    return None
 
 
 class Trainer:
@@ -69,7 +77,8 @@ class Trainer:
         self._metric_specs: list[Any] = []
         self._metrics: list[tuple[str, Any]] = []
         self._compile_arguments: dict[str, Any] = {}
-        self._libraries: dict[_Key, compiler.Library] = {}
+        self._libraries: dict[_Key, Library] = {}
+        self._prepared: Callable[[Any], Array | None] = _not_prepared
 
     # ---------------------------------------------------------------- compile
 
@@ -207,6 +216,7 @@ class Trainer:
         self._drop_libraries()
 
     def _drop_libraries(self) -> None:
+        self._prepared = _not_prepared
         for library in self._libraries.values():
             library.release()
         self._libraries.clear()
@@ -216,36 +226,53 @@ class Trainer:
         for variable in getattr(self.optimizer, "variables", ()):
             variable.bind(None)
 
-    def _library(self, purpose: str, labels: bool = False, columns: int = 0, loss: Any = None) -> compiler.Library:
-        """The library for a purpose, ``predict`` or ``train``, with the weights in its state."""
+    def _predictor(self) -> Library:
+        """A library that predicts, with the weights in its state.
+
+        Whatever can train can predict as well. The one that has the weights comes first, so that they stay there.
+        """
+        target = targets.host()
+        usable = [library for key, library in list(self._libraries.items()) if key.target == target]
+        for library in usable:
+            if library.hold.whole:
+                return library
+        library = usable[0] if usable else self._compiled(_Key(target, "predict", False, 0, ()))
+        library.bind()
+        return library
+
+    def _trainer(self, kind: str, loss: Any) -> Library:
+        """The library that trains and evaluates, with the weights and the optimizer's numbers in its state."""
         trainable = tuple(
             bool(self.trainable and layer.trainable and w.trainable) for layer in self.layers for w in layer.weights
         )
-        key = _Key(targets.host(), purpose, labels, columns, trainable)
-        if purpose == "predict":  # whatever can train can predict as well
-            for other, library in self._libraries.items():
-                if (other.target, other.trainable) == (key.target, key.trainable):
-                    library.bind(self.optimizer if other.purpose == "train" else None)
-                    return library
-        if key not in self._libraries:
-            training = None
-            if purpose == "train":
-                training = compiler.Training(loss, tuple(self._metrics), self.optimizer, labels, columns)
-            if training is not None and self.optimizer is not None:
+        columns = 0 if kind == "labels" else int(self.output_shape[-1])
+        library = self._compiled(_Key(targets.host(), "train", kind == "labels", columns, trainable), loss)
+        library.bind(self.optimizer)
+        return library
+
+    def _compiled(self, key: _Key, loss: Any = None) -> Library:
+        """The library of a key, compiled when it is first asked for."""
+        found = self._libraries.get(key)
+        if found is not None:
+            return found
+        from . import compiler
+
+        training = None
+        if key.purpose == "train":
+            training = compiler.Training(loss, tuple(self._metrics), self.optimizer, key.labels, key.columns)
+            if self.optimizer is not None:
                 self.optimizer.build(self.trainable_variables)
                 for variable in self.trainable_variables:  # an optimizer of other weights is reported before the build
                     self.optimizer.slot_variables(variable)
-            self._libraries[key] = compiler.compile_network(self, key.target, training)
-        library = self._libraries[key]
-        library.bind(self.optimizer if purpose == "train" else None)
-        return library
+        made = compiler.compile_network(self, key.target, training)
+        return self._libraries.setdefault(key, made)  # another thread may have been faster
 
     def source(self) -> str:
         """Returns the C that the model was compiled to, for prediction only if it was not trained yet."""
         for key in sorted(self._libraries, key=lambda k: k.purpose, reverse=True):
             return self._libraries[key].source
         self._need_built("source")
-        return self._library("predict").source
+        return self._predictor().source
 
     # ---------------------------------------------------------------- data
 
@@ -293,6 +320,8 @@ class Trainer:
         return taken, prepared, kind, loss
 
     def _resolve_metrics(self, output_shape: Any, target_shape: Any) -> None:
+        from .compiler.expression import Names
+
         names = Names({"loss", "rows", "state", "b", "r", "c", "scale", "column", "inside"})
         made = []
         for spec in self._metric_specs:
@@ -304,9 +333,6 @@ class Trainer:
                 )
             made.append((names.new(metric.name), metric))
         self._metrics = made
-
-    def _columns(self, kind: str) -> int:
-        return 0 if kind == "labels" else int(self.output_shape[-1])
 
     # ---------------------------------------------------------------- fit
 
@@ -388,45 +414,56 @@ class Trainer:
         elif validation_split:
             (x, y), held = data.split_validation(x, y, validation_split)
         size = batch if validation_batch_size is None else data.check_batch_size(validation_batch_size, where=where)
-        data.batch_order(1, shuffle, random.generator(), 1)  # a wrong shuffle is reported before any work
+        data.check_shuffle(shuffle)
         rows = len(x)
         steps = math.ceil(rows / batch)
         called = CallbackList(
             callbacks, add_history=True, add_progbar=shown != 0, model=self, verbose=shown, epochs=epochs, steps=steps
         )
         self.stop_training = False
-        library = (
-            self._library("train", kind == "labels", self._columns(kind), loss) if epochs > initial_epoch else None
-        )
-        called.on_train_begin()
         logs: dict[str, float] = {}
+        if epochs <= initial_epoch:
+            called.on_train_begin()
+            called.on_train_end(logs)
+            return self._made_history()
+        library = self._trainer(kind, loss)
+        order = np.empty(rows, np.int64) if shuffle else None
+        samples = library.samples(x, y, order)
+        held_samples = library.samples(*held) if held is not None else None
+        pace, held_pace = _Pace(library), _Pace(library)
+        called.on_train_begin()
+        each = called.needs_train_batches
         for epoch in range(initial_epoch, epochs):
-            assert library is not None
             called.on_epoch_begin(epoch)
-            order = data.batch_order(rows, shuffle, random.generator(), batch) if shuffle else None
-            logs = self._epoch(library, called, x, y, order, batch)
-            if held is not None and due(epoch + 1):
-                measured = self._evaluate(library, called, *held, size)
+            if order is not None and shuffle == "batch":
+                data.shuffle_batches(order, random.generator(), batch)
+            elif order is not None:
+                library.shuffle(samples, random.next_word())
+            logs = self._epoch(library, called, each, samples, batch, pace)
+            if held_samples is not None and due(epoch + 1):
+                measured = self._evaluate(library, called, held_samples, size, held_pace)
                 logs.update({f"val_{name}": value for name, value in measured.items()})
             called.on_epoch_end(epoch, logs)
             if self.stop_training:
                 break
         called.on_train_end(logs)
-        assert self.history is not None
+        return self._made_history()
+
+    def _made_history(self) -> History:
+        assert self.history is not None  # the list of callbacks has set it
         return self.history
 
     def _epoch(
-        self, library: compiler.Library, called: CallbackList, x: Array, y: Array, order: Array | None, batch: int
+        self, library: Library, called: CallbackList, each: bool, samples: Samples, batch: int, pace: _Pace
     ) -> dict[str, float]:
-        """Trains on all samples once."""
-        rows, logs = len(x), dict[str, float]()
+        """Trains on all samples once, with ``each`` one batch at a time."""
+        logs: dict[str, float] = {}
         self._begin_totals(library)
-        each = called.needs_train_batches
-        for first, count in _pieces(rows, batch, each):
+        for first, count in pace.pieces(samples.rows, batch, each):
             number = first // batch
             if each:
                 called.on_train_batch_begin(number)
-            self._train(library, x, y, order, first, count, batch)
+            self._train(library, samples, first, count, batch)
             logs = self._logs(library, first + count)
             if each:
                 called.on_train_batch_end(number, logs)
@@ -436,30 +473,29 @@ class Trainer:
                 called.progress(math.ceil((first + count) / batch), logs)
         return logs
 
-    def _train(
-        self, library: compiler.Library, x: Array, y: Array, order: Array | None, first: int, count: int, batch: int
-    ) -> None:
+    def _train(self, library: Library, samples: Samples, first: int, count: int, batch: int) -> None:
         library.bind(self.optimizer)  # a callback may have used the model in between
         library.begin(self.optimizer)
         try:
-            library.train(x, y, order, first, count, batch)
+            library.train(samples, first, count, min(batch, count))
         finally:  # Ctrl-C is raised when the C has returned: its updates are done, and counted
             library.end(self.optimizer)
 
-    def _begin_totals(self, library: compiler.Library) -> None:
+    def _begin_totals(self, library: Library) -> None:
         library.reset_totals()
         for _, metric in self._metrics:
             metric.reset_state()
 
-    def _logs(self, library: compiler.Library, samples: int) -> dict[str, float]:
+    def _logs(self, library: Library, samples: int) -> dict[str, float]:
         """The loss and the metrics over the samples so far."""
         totals = library.totals()
-        rows = samples * library.program.output_positions
         logs = {"loss": totals["loss"] / samples}
-        for key, metric in self._metrics:
-            metric.reset_state()
-            metric.add(totals[key], rows)
-            logs[metric.name] = float(metric.result())
+        if self._metrics:
+            rows = samples * library.program.output_positions
+            for key, metric in self._metrics:
+                metric.reset_state()
+                metric.add(totals[key], rows)
+                logs[metric.name] = float(metric.result())
         return logs
 
     # ---------------------------------------------------------------- evaluate and predict
@@ -498,28 +534,28 @@ class Trainer:
         batch = data.check_batch_size(batch_size, where=where)
         shown = _verbosity(where, verbose)
         x, y, kind, loss = self._take(x, y, "evaluate")
-        library = self._library("train", kind == "labels", self._columns(kind), loss)
+        library = self._trainer(kind, loss)
         called = CallbackList(
             callbacks, add_progbar=shown != 0, model=self, verbose=shown, epochs=1, steps=math.ceil(len(x) / batch)
         )
-        logs = self._evaluate(library, called, x, y, batch)
+        logs = self._evaluate(library, called, library.samples(x, y), batch, _Pace(library))
         if return_dict:
             return logs
         values = list(logs.values())
         return values if self._metrics else values[0]
 
     def _evaluate(
-        self, library: compiler.Library, called: CallbackList, x: Array, y: Array, batch: int
+        self, library: Library, called: CallbackList, samples: Samples, batch: int, pace: _Pace
     ) -> dict[str, float]:
         self._begin_totals(library)
         called.on_test_begin()
         each = called.needs_test_batches
         logs: dict[str, float] = {}
-        for first, count in _pieces(len(x), batch, each):
+        for first, count in pace.pieces(samples.rows, batch, each):
             if each:
                 called.on_test_batch_begin(first // batch)
             library.bind(self.optimizer)
-            library.evaluate(x, y, first, count, batch if each or not library.program.mean else _ROWS)
+            library.evaluate(samples, first, count, min(batch if each or not library.program.mean else _ROWS, count))
             logs = self._logs(library, first + count)
             if each:
                 called.on_test_batch_end(first // batch, logs)
@@ -549,28 +585,50 @@ class Trainer:
         Returns:
             An array of shape (rows, …).
         """
+        if callbacks is None and verbose in (0, False) and batch_size is None and steps is None and not unknown:
+            prepared = self._prepared(x)
+            if prepared is not None:
+                return prepared
         where = f"{self._title}: predict"
         registry.check_keywords(f"{where}()", unknown, _PREDICT_ARGUMENTS)
         registry.refuse(where, steps=steps)
         batch = data.check_batch_size(batch_size, where=where)
         shown = _verbosity(where, verbose)
+        if not shown and callbacks is None:
+            return self._outputs(x, "predict")
         x = self._take_x(x, "predict")
-        library = self._library("predict")
+        library = self._predictor()
         called = CallbackList(
             callbacks, add_progbar=shown != 0, model=self, verbose=shown, epochs=1, steps=math.ceil(len(x) / batch)
         )
         out = np.empty((len(x), *self.output_shape[1:]), dtype=library.dtype)
+        samples = library.samples(x)
         called.on_predict_begin()
         each = called.needs_predict_batches
-        for first, count in _pieces(len(x), batch, each):
+        for first, count in _Pace(library).pieces(len(x), batch, each):
             if each:
                 called.on_predict_batch_begin(first // batch)
-            library.predict(x, first, count, batch if each else _ROWS, out[first : first + count])
+            library.predict(samples, first, count, min(batch if each else _ROWS, count), out[first : first + count])
             if each:
                 called.on_predict_batch_end(first // batch, {"outputs": out[first : first + count]})
             else:
                 called.progress(math.ceil((first + count) / batch))
         called.on_predict_end()
+        return out
+
+    def _outputs(self, x: Any, where: str) -> Array:
+        """The outputs for all rows of ``x``, where nobody watches; small arrays get a prepared prediction."""
+        given = x
+        x = self._take_x(x, where)
+        library, rows, shape = self._predictor(), len(x), tuple(self.output_shape[1:])
+        if rows <= _ROWS and x is given:
+            direct = library.direct(x.shape, x.dtype, shape)
+            if direct is not None:
+                self._prepared = direct.outputs
+        out = np.empty((rows, *shape), dtype=library.dtype)
+        samples = library.samples(x)
+        for first, count in _Pace(library).pieces(rows, _ROWS, False):
+            library.predict(samples, first, count, min(_ROWS, count), out[first : first + count])
         return out
 
     # ---------------------------------------------------------------- single batches
@@ -582,9 +640,9 @@ class Trainer:
         registry.refuse(f"{self._title}: train_on_batch", sample_weight=sample_weight, class_weight=class_weight)
         self._need_compiled("train_on_batch")
         x, y, kind, loss = self._take(x, y, "train_on_batch")
-        library = self._library("train", kind == "labels", self._columns(kind), loss)
+        library = self._trainer(kind, loss)
         self._begin_totals(library)
-        self._train(library, x, y, None, 0, len(x), len(x))
+        self._train(library, library.samples(x, y), 0, len(x), len(x))
         return self._batch_result(self._logs(library, len(x)), return_dict)
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
@@ -592,9 +650,9 @@ class Trainer:
         registry.refuse(f"{self._title}: test_on_batch", sample_weight=sample_weight)
         self._need_compiled("test_on_batch", training=False)
         x, y, kind, loss = self._take(x, y, "test_on_batch")
-        library = self._library("train", kind == "labels", self._columns(kind), loss)
+        library = self._trainer(kind, loss)
         self._begin_totals(library)
-        library.evaluate(x, y, 0, len(x), min(len(x), _ROWS) if library.program.mean else len(x))
+        library.evaluate(library.samples(x, y), 0, len(x), min(len(x), _ROWS) if library.program.mean else len(x))
         return self._batch_result(self._logs(library, len(x)), return_dict)
 
     def _batch_result(self, logs: dict[str, float], return_dict: bool) -> Any:
@@ -605,11 +663,8 @@ class Trainer:
 
     def predict_on_batch(self, x: Any) -> Array:
         """Returns the outputs for all rows of ``x``, without loop, callbacks or progress bar."""
-        x = self._take_x(x, "predict_on_batch")
-        library = self._library("predict")
-        out = np.empty((len(x), *self.output_shape[1:]), dtype=library.dtype)
-        library.predict(x, 0, len(x), min(len(x), _ROWS), out)
-        return out
+        prepared = self._prepared(x)
+        return self._outputs(x, "predict_on_batch") if prepared is None else prepared
 
 
 # ------------------------------------------------------------------ helpers
@@ -626,21 +681,24 @@ _EVALUATE_ARGUMENTS = _names_of(Trainer.evaluate)
 _PREDICT_ARGUMENTS = _names_of(Trainer.predict)
 
 
-def _pieces(rows: int, batch: int, each: bool) -> Iterator[tuple[int, int]]:
-    """Cuts an epoch into calls of C: (first row, number of rows), in whole batches.
+class _Pace:
+    """How much to do in one call of C: as much as takes about _PAUSE seconds, which is found out while it runs."""
 
-    With ``each`` a call is one batch. Otherwise calls grow or shrink until one takes
-    about _PAUSE seconds.
-    """
-    first, batches = 0, 1
-    while first < rows:
-        count = min(batches * batch, rows - first)
-        begun = time.perf_counter()
-        yield first, count
-        first += count
-        if not each:
-            spent = max(time.perf_counter() - begun, 1e-6)
-            batches = max(1, min(batches * 4, int(batches * _PAUSE / spent)))
+    def __init__(self, library: Library) -> None:
+        self._rows = _FIRST / max(sum(matrix.numbers for matrix in library.program.matrices), 1)
+
+    def pieces(self, rows: int, batch: int, each: bool) -> Iterator[tuple[int, int]]:
+        """Cuts an epoch into calls: (first row, number of rows), in whole batches; with ``each`` every batch is one."""
+        first = 0
+        while first < rows:
+            batches = 1 if each else max(int(self._rows / batch), 1)
+            count = min(batches * batch, rows - first)
+            begun = time.perf_counter()
+            yield first, count
+            first += count
+            if not each:
+                spent = max(time.perf_counter() - begun, 1e-6)
+                self._rows = min(batches * batch * 4.0, count * _PAUSE / spent)
 
 
 def _count(where: str, name: str, value: Any) -> int:

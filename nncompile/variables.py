@@ -25,6 +25,9 @@ class Storage(Protocol):
 
     def write(self, value: Array) -> None: ...
 
+    def leave(self) -> None:
+        """Is told that the numbers are elsewhere from now on."""
+
 
 class Variable:
     """An array with a name, as ``keras.Variable``.
@@ -96,8 +99,14 @@ class Variable:
         value = self.value
         if storage is not None:
             storage.write(value)
-        self._array = value if storage is None else None
+        left = self._storage
+        if storage is None:  # in this order, so that a reader in another thread finds the numbers at any time
+            self._array = value
         self._storage = storage
+        if storage is not None:
+            self._array = None
+        if left is not None:
+            left.leave()
 
     def numpy(self) -> Array:
         return self.value

@@ -53,7 +53,7 @@ def central_differences(model: Any, loss: Any, x: Array, y: Array, step: float =
                 moved = start.copy()
                 moved[index] += distance
                 variable.assign(moved)
-                return float(loss(y, model(x)))
+                return float(loss(y, model.call(x)))
 
             wide = (at(step) - at(-step)) / (2 * step)
             narrow = (at(step / 2) - at(-step / 2)) / step

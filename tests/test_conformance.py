@@ -263,7 +263,7 @@ def test_losses_and_their_gradients(thing: Any, arguments: Mapping[str, Any], ac
         model = nn.Sequential([nn.Input((3,)), Dense(CLASSES, activation)])
         model.set_weights([rng.normal(size=w.shape) for w in model.weights])
         descent(model, loss)
-        expected = float(loss(y, model(INPUTS)))
+        expected = float(loss(y, model.call(INPUTS)))
         assert model.evaluate(INPUTS, y, verbose=0) == pytest.approx(expected, rel=1e-12)
         for got, other in zip(
             trained_gradients(model, INPUTS, y), central_differences(model, loss, INPUTS, y), strict=True
@@ -276,7 +276,9 @@ def test_reductions(reduction: str) -> None:
     with float_type("float64"):
         loss = losses.MeanSquaredError(reduction=reduction)
         model = descent(nn.Sequential([nn.Input((3,)), Dense(CLASSES)]), loss)
-        assert model.test_on_batch(INPUTS, ONE_HOT) == pytest.approx(float(loss(ONE_HOT, model(INPUTS))), rel=1e-12)
+        assert model.test_on_batch(INPUTS, ONE_HOT) == pytest.approx(
+            float(loss(ONE_HOT, model.call(INPUTS))), rel=1e-12
+        )
         expected = central_differences(model, loss, INPUTS, ONE_HOT)
         for got, other in zip(trained_gradients(model, INPUTS, ONE_HOT), expected, strict=True):
             np.testing.assert_allclose(got, other, rtol=1e-7, atol=1e-9)
@@ -292,14 +294,14 @@ def test_a_sum_over_a_batch_depends_on_the_batch(batch: int) -> None:
         model = nn.Sequential([nn.Input((3,)), Dense(CLASSES)])
         model.compile(nn.optimizers.SGD(0.0), loss)
         pieces = [slice(i, min(i + batch, 500)) for i in range(0, 500, batch)]
-        expected = sum(float(loss(y[p], model(x[p]))) * (p.stop - p.start) for p in pieces) / 500
+        expected = sum(float(loss(y[p], model.call(x[p]))) * (p.stop - p.start) for p in pieces) / 500
         history = model.fit(x, y, batch_size=batch, shuffle=False, validation_data=(x, y), verbose=0).history
         assert model.evaluate(x, y, batch_size=batch, verbose=0) == pytest.approx(expected, rel=1e-12)
         assert history == {
             "loss": [pytest.approx(expected, rel=1e-12)],
             "val_loss": [pytest.approx(expected, rel=1e-12)],
         }
-        assert model.test_on_batch(x, y) == pytest.approx(float(loss(y, model(x))), rel=1e-12)
+        assert model.test_on_batch(x, y) == pytest.approx(float(loss(y, model.call(x))), rel=1e-12)
 
 
 # ------------------------------------------------------------------ metrics
@@ -326,7 +328,7 @@ def test_metrics_compute_what_numpy_computes(name: str, dtype: str, labels: bool
         model = nn.Sequential([nn.Input((CLASSES,)), Activation("sigmoid")])
         x = RNG.normal(size=(9, CLASSES)).astype(dtype)
         x[0], x[1, 1] = 0.3, x[1, 2]
-        p = model(x)
+        p = model.call(x)
         loss = losses.SparseCategoricalCrossentropy() if labels else losses.MeanSquaredError()
         model.compile("sgd", loss, metrics=chosen)
         got = model.evaluate(x, y, verbose=0, return_dict=True)
@@ -407,7 +409,7 @@ def test_layers_compute_what_numpy_computes(cls: Any, arguments: Mapping[str, An
         model.set_weights([rng.normal(size=w.shape) for w in model.weights])
         x = rng.normal(size=(6, *shape))
         got = model.predict(x, verbose=0)
-        np.testing.assert_allclose(got, model(x), rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(got, model.call(x), rtol=1e-12, atol=1e-12)
         assert got.shape[1:] == tuple(model.output_shape[1:]) == tuple(first.compute_output_shape((None, *shape))[1:])
 
 

@@ -15,11 +15,12 @@ from nncompile import data, losses, registry
 from nncompile.data import (
     TYPE_CODES,
     as_rows,
-    batch_order,
     check_batch_size,
     check_inputs,
     check_pair,
+    check_shuffle,
     prepare_targets,
+    shuffle_batches,
     split_validation,
 )
 from nncompile.errors import ModelError, UnsupportedError
@@ -610,44 +611,34 @@ def test_bad_batch_sizes(value: Any) -> None:
         check_batch_size(value, where="predict")
 
 
-# --- batch_order ----------------------------------------------------------------------
+# --- orders ---------------------------------------------------------------------------
 
 
 @given(n=st.integers(0, 50), batch_size=st.integers(1, 20), seed=st.integers(0, 9))
 @settings(max_examples=60, deadline=None)
-def test_orders(n: int, batch_size: int, seed: int) -> None:
-    for shuffle in (False, True, "batch", 0, np.bool_(True)):
-        order = batch_order(n, shuffle, np.random.default_rng(seed), batch_size)
-        assert order.dtype == np.int64
-        assert order.flags.c_contiguous
+def test_batches_are_shuffled_within(n: int, batch_size: int, seed: int) -> None:
+    made = []
+    for _ in range(2):
+        order = np.full(n, -1)
+        shuffle_batches(order, np.random.default_rng(seed), batch_size)
         np.testing.assert_array_equal(np.sort(order), np.arange(n))
-        np.testing.assert_array_equal(order, batch_order(n, shuffle, np.random.default_rng(seed), batch_size))
-        if isinstance(shuffle, str):
-            np.testing.assert_array_equal(order // batch_size, np.arange(n) // batch_size)
-        elif not shuffle:
-            np.testing.assert_array_equal(order, np.arange(n))
+        np.testing.assert_array_equal(order // batch_size, np.arange(n) // batch_size)
+        made.append(order)
+    np.testing.assert_array_equal(*made)
 
 
-def test_orders_are_random() -> None:
-    rng = np.random.default_rng(1)
-    first, second = (batch_order(100, True, rng) for _ in range(2))
-    assert not np.array_equal(first, np.arange(100))
-    assert not np.array_equal(first, second)
-    within = batch_order(100, "batch", rng, 10).reshape(10, 10) % 10
-    assert (
-        len(
-            {
-                tuple(
-                    batch,
-                )
-                for batch in within
-            }
-        )
-        == 10
-    )
+def test_each_batch_has_an_order_of_its_own() -> None:
+    order = np.empty(100, np.int64)
+    shuffle_batches(order, np.random.default_rng(1), 10)
+    assert len({tuple(batch) for batch in order.reshape(10, 10) % 10}) == 10
+
+
+@pytest.mark.parametrize("shuffle", [True, False, "batch", 0, 1, np.bool_(True)])
+def test_good_orders(shuffle: Any) -> None:
+    check_shuffle(shuffle)
 
 
 @pytest.mark.parametrize("shuffle", ["yes", "batches", None, 1.0, [True]])
 def test_bad_orders(shuffle: Any) -> None:
     with pytest.raises(ModelError, match="expected shuffle to be True, False or 'batch', received"):
-        batch_order(5, shuffle, np.random.default_rng())
+        check_shuffle(shuffle)

@@ -110,7 +110,7 @@ def test_printed_c_computes_what_numpy_computes(seed: int) -> None:
         loss = losses.MeanSquaredError()
         descent(model, loss)
         x, y = rng.normal(size=(6, 3)), rng.normal(size=(6, 3))
-        expected = model(x)
+        expected = model.call(x)
         np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-11, atol=1e-11)
         np.testing.assert_allclose(model.evaluate(x, y, verbose=0), loss(y, expected), rtol=1e-11)
         numbers = compared = 0
@@ -363,7 +363,7 @@ def test_what_is_made_of_weights_alone_is_not_fixed_when_it_is_compiled(formula:
     descent(model, loss)
     x, y = rng.normal(size=(5, 3)), rng.normal(size=(5, 2))
     for _ in range(2):
-        np.testing.assert_allclose(model.predict(x, verbose=0), model(x), rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(model.predict(x, verbose=0), model.call(x), rtol=1e-12, atol=1e-12)
         expected = central_differences(model, loss, x, y)
         for got, other in zip(trained_gradients(model, x, y), expected, strict=True):
             np.testing.assert_allclose(got, other, rtol=1e-6, atol=1e-8)

@@ -88,7 +88,7 @@ def test_a_model_inside_a_model_is_its_layers() -> None:
     inner = stack(Dense(4, "tanh", name="a"), Dense(3, name="b"), name="inner")
     model = nn.Sequential([inner, Dense(2, name="last")])
     x = np.random.default_rng(0).normal(size=(4, 5)).astype("float32")
-    np.testing.assert_allclose(model.predict(x, verbose=0), model(x), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(model.predict(x, verbose=0), model.call(x), rtol=1e-5, atol=1e-6)
     model.build((None, 5))
     assert [n.op for n in graph.build(model, False).nodes].count("matmul") == 3
 

@@ -177,9 +177,9 @@ def test_nothing_is_read_that_was_not_written(seed: int, dtype: str) -> None:
             lambda: model.test_on_batch(x, y),
             lambda: model.predict_on_batch(x),
         ):
-            library._workspace(7)
-            for workspace in library._workspaces.values():
-                workspace.fill(filling)
+            library._workspace(7, library.samples(x))
+            for workspace in (library._shared, *(direct._workspace for direct in library._directs.values())):
+                np.frombuffer(library._ffi.buffer(workspace), library.dtype).fill(filling)
             values.append(np.asarray(action()))
         results.append([*values, *model.get_weights()])
     for one, other in zip(*results, strict=True):
@@ -346,7 +346,7 @@ def test_a_layer_used_twice_is_not_trained() -> None:
     with pytest.raises(UnsupportedError, match=r"/kernel: is used 2 times"):
         compiled(model)
     x = np.random.default_rng(0).normal(size=(4, 5)).astype("float32")
-    np.testing.assert_allclose(model.predict(x, verbose=0), model(x), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(model.predict(x, verbose=0), model.call(x), rtol=1e-5, atol=1e-6)
     twice.trainable = False
     descent(model, "mse").train_on_batch(x, x[:, :2])
 

@@ -290,7 +290,7 @@ def test_hostile_names_change_no_code() -> None:
     x = np.ones((2, 5))
     model.compile("sgd", losses.MeanSquaredError(name="*/ evil /*"), metrics=measured)
     assert np.isfinite(model.train_on_batch(x, np.ones((2, 3)))).all()
-    np.testing.assert_allclose(model.predict(x, verbose=0), model(x), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(model.predict(x, verbose=0), model.call(x), rtol=1e-5, atol=1e-6)
 
 
 RIVALS = [
@@ -318,7 +318,7 @@ def test_names_that_the_c_wants_for_itself(number: int) -> None:
         loss = losses.MeanSquaredError()
         model.compile(nn.optimizers.SGD(1.0), loss, metrics=["mse", "mae"])
         x, y = rng.normal(size=(7, 5)), rng.normal(size=(7, *model.output_shape[1:]))
-        np.testing.assert_allclose(model.predict(x, verbose=0), model(x), rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(model.predict(x, verbose=0), model.call(x), rtol=1e-12, atol=1e-12)
         expected = central_differences(model, loss, x, y)
         for got, other in zip(trained_gradients(model, x, y), expected, strict=True):
             np.testing.assert_allclose(got, other, rtol=1e-6, atol=1e-8)

@@ -566,7 +566,7 @@ class Torch(Peer):
                 elif w.loss == "binary_crossentropy":
                     right = ((z > 0) == (y > 0.5)).sum()
                 else:
-                    right = torch.zeros(())
+                    right = torch.zeros((), dtype=torch.int64)
             if w.loss == "categorical_crossentropy":
                 return functional.cross_entropy(z, y), right
             if w.loss == "binary_crossentropy":
@@ -888,7 +888,7 @@ def measure(
     if what in ("train", "start"):
         found["losses"] = [peer.epoch()]
         found["first_epoch_at"] = time.monotonic()
-    elif what == "compile":
+    if what == "compile":
         begun = time.perf_counter()
         peer.epoch()
         first, begun = time.perf_counter() - begun, time.perf_counter()

@@ -6,6 +6,7 @@ weights' Variables are bound to their places in it.
 
 from __future__ import annotations
 
+import math
 import threading
 from types import ModuleType
 from typing import Any
@@ -14,15 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import random, targets
+from ..data import TYPE_CODES
 from ..variables import Array
 from .program import Panels, Program
 
 _ALIGNMENT = 64
-TYPE_CODES = {
-    "bool": 0, "uint8": 0, "int8": 1, "uint16": 2, "int16": 3, "uint32": 4, "int32": 5, "uint64": 6, "int64": 7,
-    "float32": 8, "float64": 9,
-}  # fmt: skip
-"""Numbers of the element types that the C can take samples of."""
+_ARRAY = np.ndarray
+_BINDING = threading.RLock()
+"""Held while variables are moved: two threads may want to move them to different places."""
+_CODES = {np.dtype(name): code for name, code in TYPE_CODES.items()}
+_SMALL = 1 << 16
+"""Bytes of an input up to which it costs less to copy it than to tell C where it is."""
+_SHAPES = 8
+"""How many shapes of inputs a prediction is kept prepared for."""
 
 
 def _aligned(count: int, dtype: str) -> NDArray[Any]:
@@ -34,21 +39,43 @@ def _aligned(count: int, dtype: str) -> NDArray[Any]:
     return numbers
 
 
+class Hold:
+    """Whether a state has the numbers: all weights of a model and, if it is trained, what its optimizer keeps.
+
+    A Variable that is bound elsewhere ends it, whoever did that: another library of the model, another model
+    with the same layer, or the model that drops what it has compiled. So nothing that was prepared for a
+    state can be used once the state is out of date.
+    """
+
+    __slots__ = ("optimizer", "whole")
+
+    def __init__(self) -> None:
+        self.whole = False
+        self.optimizer: Any = None
+
+
 class _Place:
     """Storage of a Variable inside the state.
 
     Args:
         view: its numbers as they lie.
         lock: of the library.
+        hold: of the library.
         rows: inputs of a kernel.
         columns: numbers of a vector, or outputs of a kernel; 0 for a single number.
         panels: how the columns of a kernel are cut.
     """
 
     def __init__(
-        self, view: NDArray[Any], lock: threading.RLock, rows: int = 1, columns: int = 0, panels: Panels | None = None
+        self,
+        view: NDArray[Any],
+        lock: threading.RLock,
+        hold: Hold,
+        rows: int = 1,
+        columns: int = 0,
+        panels: Panels | None = None,
     ) -> None:
-        self._view, self._lock = view, lock
+        self._view, self._lock, self._hold = view, lock, hold
         self._columns = columns
         self._cut: list[tuple[NDArray[Any], int, int]] = []  # panels as [panel, row, column], their first and last
         if panels is not None:
@@ -80,6 +107,77 @@ class _Place:
             else:
                 self._view[0] = value
 
+    def leave(self) -> None:
+        self._hold.whole = False
+
+
+class Samples:
+    """Arrays as C takes samples out of them; they are kept as long as this is.
+
+    Attributes:
+        rows: how many there are.
+        data: a ``network_data``.
+        order: where C may write an order; None for samples in the order of the arrays.
+    """
+
+    __slots__ = ("_kept", "data", "order", "rows")
+
+    def __init__(self, ffi: Any, x: Array, y: Array | None, order: Array | None) -> None:
+        self.rows = len(x)
+        self.data = data = ffi.new("network_data *")
+        data.threads = targets.threads()
+        places = [ffi.from_buffer(array) for array in (x, y, order) if array is not None]
+        self._kept = places  # each keeps its array
+        self.order = None if order is None else ffi.cast("int64_t *", places[-1])
+        data.x, data.x_type = places[0], _CODES[x.dtype]
+        if y is not None:
+            data.y, data.y_type = places[1], _CODES[y.dtype]
+        if order is not None:
+            data.order = self.order
+
+
+class Direct:
+    """The prediction for small inputs of one shape and type, with all done before that can be.
+
+    The numbers are copied to and from memory that C knows. A lock keeps several threads apart.
+    """
+
+    __slots__ = (
+        "_data", "_dtype", "_hold", "_kept", "_lock", "_predict", "_rows", "_shape", "_state", "_workspace",
+        "_x", "_y", "_y_place", "changes",
+    )  # fmt: skip
+
+    def __init__(
+        self, library: Library, shape: tuple[int, ...], dtype: np.dtype[Any], output_shape: tuple[int, ...]
+    ) -> None:
+        self._shape, self._rows, self._dtype = shape, shape[0], dtype
+        self._x: Array = np.zeros(shape, dtype)
+        self._y: Array = np.zeros((shape[0], *output_shape), library.dtype)
+        samples = library.samples(self._x)
+        self._data, self._kept = samples.data, (samples, library._memory)  # C has only the addresses
+        self._workspace, self._y_place = library.workspace(shape[0], samples.data.threads), library.numbers(self._y)
+        self._predict, self._state = library._lib.network_predict, library.state
+        self._hold, self._lock, self.changes = library.hold, library.lock, targets.changes
+
+    def outputs(self, x: Any) -> Array | None:
+        """Returns the outputs; None if ``x`` is anything else, or if this is out of date."""
+        if (
+            type(x) is not _ARRAY
+            or x.shape != self._shape
+            or x.dtype is not self._dtype
+            or not self._hold.whole
+            or self.changes != targets.changes
+        ):
+            return None
+        self._lock.acquire()  # takes half the time of with
+        try:
+            self._x[...] = x
+            self._predict(self._state, self._workspace, self._data, 0, self._rows, self._rows, self._y_place)
+            y: Array = self._y.copy()
+            return y
+        finally:
+            self._lock.release()
+
 
 def _seed(source: Any) -> int:
     """The seed of a source of random numbers: a SeedGenerator, a number, or anything for a new one."""
@@ -96,19 +194,24 @@ class Library:
         program: what was compiled.
         source: its C.
         dtype: NumPy's name of the element type.
+        state: the ``network_state``.
         lock: held while C works on the state.
+        hold: whether the state has the numbers of the model.
     """
 
     def __init__(self, module: ModuleType, program: Program, source: str) -> None:
         self.program, self.source = program, source
         self.dtype = "float64" if program.real == "double" else "float32"
-        self.lock = threading.RLock()
+        self.lock, self.hold = threading.RLock(), Hold()
         self._ffi, self._lib = module.ffi, module.lib
         size = self._ffi.sizeof("network_state")
         self._memory = _aligned(size, "uint8")
         self.state = self._ffi.cast("network_state *", self._memory.ctypes.data)
-        self._workspaces: dict[tuple[int, int], NDArray[Any]] = {}
+        self._reals = self._ffi.typeof(f"{program.real}[]")
+        self._shared: Any = ()
+        self._directs: dict[tuple[tuple[int, ...], np.dtype[Any]], Direct] = {}
         self._places: dict[str, _Place] = {}
+        self._totals = [(name, f"{name}_total") for name in program.totals]
         for number, seed in enumerate(program.noises):
             setattr(self.state, f"noise_{number}_seed", _seed(seed))
 
@@ -128,32 +231,38 @@ class Library:
             place = None
             for m in self.program.matrices:
                 if m.name == weight:
-                    place = _Place(self._view(name), self.lock, m.inputs, m.outputs, m.panels)
+                    place = _Place(self._view(name), self.lock, self.hold, m.inputs, m.outputs, m.panels)
             for v in self.program.vectors:
                 if v.name == weight:
-                    place = _Place(self._view(name), self.lock, columns=v.length)
-            self._places[name] = place or _Place(self._view(name), self.lock)
+                    place = _Place(self._view(name), self.lock, self.hold, columns=v.length)
+            self._places[name] = place or _Place(self._view(name), self.lock, self.hold)
         return self._places[name]
 
     def bind(self, optimizer: Any = None) -> None:
         """Moves the weights, and the optimizer's variables, into the state."""
-        for weight in self.program.weights:
-            weight.variable.bind(self.place(weight.name))
-        if optimizer is None or self.program.rule is None:
+        wanted = optimizer if self.program.rule is not None else None
+        if self.hold.whole and wanted in (None, self.hold.optimizer):
             return
-        for weight in self.trainable():
-            slots = zip(self.program.rule.slots, optimizer.slot_variables(weight.variable), strict=True)
-            for (slot, _), variable in slots:
-                variable.bind(self.place(weight.name, slot))
-        for name, _ in self.program.rule.scalars:
-            optimizer.scalar_variables[name].bind(self.place(name))
+        with _BINDING:
+            for weight in self.program.weights:
+                weight.variable.bind(self.place(weight.name))
+            if self.program.rule is not None and wanted is not None:
+                for weight in self.trainable():
+                    slots = zip(self.program.rule.slots, wanted.slot_variables(weight.variable), strict=True)
+                    for (slot, _), variable in slots:
+                        variable.bind(self.place(weight.name, slot))
+                for name, _ in self.program.rule.scalars:
+                    wanted.scalar_variables[name].bind(self.place(name))
+            self.hold.optimizer, self.hold.whole = wanted, True
 
     def release(self) -> None:
         """Moves the weights out of the state again; others of this library stay where they are."""
         places = set(map(id, self._places.values()))
-        for weight in self.program.weights:
-            if id(weight.variable.storage) in places:
-                weight.variable.bind(None)
+        with _BINDING:
+            self.hold.whole = False
+            for weight in self.program.weights:
+                if id(weight.variable.storage) in places:
+                    weight.variable.bind(None)
 
     def trainable(self) -> list[Any]:
         """The weights that the optimizer changes."""
@@ -161,46 +270,59 @@ class Library:
 
     # ---------------------------------------------------------------- running
 
-    def _workspace(self, samples: int) -> Any:
-        key = (samples, targets.threads())
-        held = self._workspaces.get(key)
-        if held is None:
-            self._workspaces.clear()
-            held = _aligned(self._lib.network_workspace(*key), self.dtype)
-            self._workspaces[key] = held
-        return self._ffi.cast("float *" if self.dtype == "float32" else "double *", held.ctypes.data)
+    def samples(self, x: Array, y: Array | None = None, order: Array | None = None) -> Samples:
+        """The samples of some arrays, contiguous and of types that C reads."""
+        return Samples(self._ffi, x, y, order)
 
-    def _data(self, x: Array, y: Array | None, order: Array | None) -> Any:
-        data = self._ffi.new("network_data *")
-        data.threads = targets.threads()
-        data.x, data.x_type = self._ffi.cast("void *", x.ctypes.data), TYPE_CODES[x.dtype.name]
-        if y is not None:
-            data.y, data.y_type = self._ffi.cast("void *", y.ctypes.data), TYPE_CODES[y.dtype.name]
-        if order is not None:
-            data.order = self._ffi.cast("int64_t *", order.ctypes.data)
-        return data
+    def numbers(self, array: Array) -> Any:
+        """Where the numbers of an array of the library's type are, for C; it keeps the array."""
+        return self._ffi.from_buffer(self._reals, array)
 
-    def predict(self, x: Array, first: int, count: int, batch: int, out: Array) -> None:
+    def workspace(self, count: int, threads: int) -> Any:
+        """New memory to work in with so many samples at a time."""
+        return self.numbers(_aligned(self._lib.network_workspace(count, threads), self.dtype))
+
+    def _workspace(self, count: int, samples: Samples) -> Any:
+        """The workspace of all calls under the lock: the largest that was needed, which serves for less as well."""
+        threads = samples.data.threads
+        if self._lib.network_workspace(count, threads) > len(self._shared):
+            self._shared = self.workspace(count, threads)
+        return self._shared
+
+    def direct(self, shape: tuple[int, ...], dtype: np.dtype[Any], output_shape: tuple[int, ...]) -> Direct | None:
+        """The prepared prediction for inputs of a shape and type; None if they are too large to be worth it."""
+        if math.prod(shape) * dtype.itemsize > _SMALL:
+            return None
+        found = self._directs.get((shape, dtype))
+        if found is None or found.changes != targets.changes:
+            if len(self._directs) >= _SHAPES:
+                self._directs.clear()
+            found = self._directs[shape, dtype] = Direct(self, shape, dtype, output_shape)
+        return found
+
+    def predict(self, samples: Samples, first: int, count: int, batch: int, out: Array) -> None:
         """Writes the outputs of some samples to ``out``, which holds those alone."""
         with self.lock:
-            data = self._data(x, None, None)
-            y = self._ffi.cast("float *" if self.dtype == "float32" else "double *", out.ctypes.data)
-            self._lib.network_predict(self.state, self._workspace(batch), data, first, count, batch, y)
+            self._lib.network_predict(
+                self.state, self._workspace(batch, samples), samples.data, first, count, batch, self.numbers(out)
+            )
 
-    def evaluate(self, x: Array, y: Array, first: int, count: int, batch: int) -> None:
+    def evaluate(self, samples: Samples, first: int, count: int, batch: int) -> None:
         """Adds the losses and metrics of some samples to the totals."""
         with self.lock:
-            data = self._data(x, y, None)
-            self._lib.network_evaluate(self.state, self._workspace(batch), data, first, count, batch)
+            self._lib.network_evaluate(self.state, self._workspace(batch, samples), samples.data, first, count, batch)
 
-    def train(self, x: Array, y: Array, order: Array | None, first: int, count: int, batch: int) -> None:
+    def shuffle(self, samples: Samples, seed: int) -> None:
+        """Writes the random order of a seed, of 64 bits, over the order of the samples."""
+        self._lib.network_shuffle(samples.order, samples.rows, seed)
+
+    def train(self, samples: Samples, first: int, count: int, batch: int) -> None:
         """Trains on some samples in batches, adding to the totals.
 
-        The samples are numbers ``first`` to ``first + count - 1`` of ``order``.
+        The samples are numbers ``first`` to ``first + count - 1`` of their order.
         """
         with self.lock:
-            data = self._data(x, y, order)
-            self._lib.network_train(self.state, self._workspace(batch), data, first, count, batch)
+            self._lib.network_train(self.state, self._workspace(batch, samples), samples.data, first, count, batch)
 
     def begin(self, optimizer: Any) -> None:
         """Takes over the optimizer's numbers as they are now."""
@@ -216,11 +338,11 @@ class Library:
 
     def totals(self) -> dict[str, float]:
         """The sums of the loss and the metrics since :meth:`reset_totals`."""
-        return {name: float(getattr(self.state, f"{name}_total")) for name in self.program.totals}
+        return {name: getattr(self.state, member) for name, member in self._totals}
 
     def reset_totals(self) -> None:
-        for name in self.program.totals:
-            setattr(self.state, f"{name}_total", 0.0)
+        for _, member in self._totals:
+            setattr(self.state, member, 0.0)
 
     def laps(self) -> dict[str, float]:
         """Seconds that each step of the program took so far, in order; empty without a profile."""

@@ -53,6 +53,8 @@ MODELS: dict[str, type[Layer]] = {}
 """Models that may stand in a file where a layer may, by name; ``models.py`` adds its own."""
 
 _scope: ContextVar[tuple[Layer, ...]] = ContextVar("layers around", default=())
+layers_around = _scope.get
+"""Returns the layers that are being built or called, the outermost first."""
 _training: ContextVar[bool | None] = ContextVar("training mode of the outermost call", default=None)
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -248,16 +250,23 @@ def _wrap_build(build: Function) -> Function:
     return wrapper  # type: ignore[return-value]
 
 
-def tensors_in(value: Any) -> Iterator[Any]:
-    """Yields the variables, layers and seeds that an attribute holds."""
+def tensors_in(value: Any) -> list[Any]:
+    """Returns the variables, layers and seeds that an attribute holds."""
     if isinstance(value, (Variable, Layer, SeedGenerator)):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from tensors_in(item)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from tensors_in(item)
+        return [value]
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        return []
+    return [tensor for item in value if type(item) not in _PLAIN for tensor in tensors_in(item)]
+
+
+_PLAIN = frozenset((type(None), bool, int, float, str))
+"""Types of most attributes; there is nothing in them."""
+_NOT_STATE = frozenset(
+    ("_trainable_variables", "_non_trainable_variables", "_arguments", "_build_shapes", "_initial_weights", "_shapes")
+)
+"""Attributes of every layer that are not looked through for weights and inner layers."""
 
 
 def _unique(things: Iterable[Any]) -> list[Any]:
@@ -299,6 +308,8 @@ class Layer:
     _shapes: tuple[Shape, Shape] | None = None
     _batch_shape_argument: Shape | None = None
     _initial_weights: Sequence[ArrayLike] | None = None
+    _simple: bool = True
+    """Whether its weights are those of ``add_weight`` alone and it has no inner layers: no attribute holds others."""
     _takes_integers: bool = True
     """Whether ``call`` wants integers as they are; if not, they become ``dtype`` first."""
 
@@ -528,6 +539,11 @@ class Layer:
         return dtype_name(dtype, self._where)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if type(value) in _PLAIN:
+            super().__setattr__(name, value)
+            return
+        if self._simple and name not in _NOT_STATE and self._may_hold(value):
+            super().__setattr__("_simple", False)
         if self._sealed and isinstance(value, (Variable, Layer)):
             state = [*self._variables(), *self._sublayers()]
             if not any(value is known for known in state):
@@ -536,17 +552,27 @@ class Layer:
                 )
         super().__setattr__(name, value)
 
+    def _may_hold(self, value: Any) -> bool:
+        """Whether a value is or holds further weights or layers, or may do so later, as a list may."""
+        if isinstance(value, Variable):
+            return not any(value is known for known in (*self._trainable_variables, *self._non_trainable_variables))
+        return isinstance(value, (list, dict)) or any(not isinstance(x, SeedGenerator) for x in tensors_in(value))
+
     def _attributes(self) -> Iterator[Any]:
         """Yields the variables, layers and seeds that were set as attributes, in order."""
         for name, value in list(self.__dict__.items()):
-            if name not in ("_trainable_variables", "_non_trainable_variables", "_arguments"):
+            if type(value) not in _PLAIN and name not in _NOT_STATE:
                 yield from tensors_in(value)
 
     def _sublayers(self) -> list[Layer]:
+        if self._simple:
+            return []
         return _unique(x for x in self._attributes() if isinstance(x, Layer) and x is not self)
 
     def _variables(self) -> list[Variable]:
         """Own weights without those of inner layers: trainable first, as Keras orders them."""
+        if self._simple:
+            return _unique([*self._trainable_variables, *self._non_trainable_variables])
         set_here = [x for x in self._attributes() if isinstance(x, Variable)]
         known = _unique([*self._trainable_variables, *self._non_trainable_variables])
         others = [v for v in set_here if not any(v is k for k in known)]

@@ -1,0 +1,1 @@
+"""Benchmarks: ``python tests/benchmarks/run.py``. Not tests, pytest does not collect them."""
