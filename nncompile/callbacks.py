@@ -243,6 +243,11 @@ class CallbackList(Callback):
         """Whether a callback has something to do at each batch of prediction."""
         return self._needs(_PREDICT_HOOKS)
 
+    @property
+    def only_history(self) -> bool:
+        """Whether nobody but a :class:`History` hears of the epochs, which may then be told of several at once."""
+        return all(type(c) is History and vars(c).keys().isdisjoint(_METHODS) for c in self.callbacks)
+
     def _needs(self, hooks: Iterable[str]) -> bool:
         return any(_uses(callback, hook) for callback in self.callbacks for hook in hooks)
 

@@ -47,9 +47,10 @@ def default_seed() -> int:
     return int(_generator.integers(1, 10**9))
 
 
-def next_word() -> int:
-    """Draws 64 bits from the generator of the process, in the least time."""
-    return int(_generator.bit_generator.random_raw())
+def next_words(count: int) -> NDArray[np.uint64]:
+    """Draws numbers of 64 bits from the generator of the process, in the least time."""
+    words: NDArray[np.uint64] = _generator.bit_generator.random_raw(count)
+    return words
 
 
 class SeedGenerator:

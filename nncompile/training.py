@@ -433,18 +433,27 @@ class Trainer:
         pace, held_pace = _Pace(library), _Pace(library)
         called.on_train_begin()
         each = called.needs_train_batches
-        for epoch in range(initial_epoch, epochs):
-            called.on_epoch_begin(epoch)
-            if order is not None and shuffle == "batch":
-                data.shuffle_batches(order, random.generator(), batch)
-            elif order is not None:
-                library.shuffle(samples, random.next_word())
-            logs = self._epoch(library, called, each, samples, batch, pace)
-            if held_samples is not None and due(epoch + 1):
-                measured = self._evaluate(library, called, held_samples, size, held_pace)
-                logs.update({f"val_{name}": value for name, value in measured.items()})
-            called.on_epoch_end(epoch, logs)
-            if self.stop_training:
+        unheard = called.only_history and held_samples is None and shuffle != "batch"
+        epoch = initial_epoch
+        while True:
+            together = min(pace.epochs(rows), epochs - epoch) if unheard else 1
+            if together > 1:
+                for logs in self._epochs(library, samples, bool(shuffle), batch, pace, together):
+                    called.on_epoch_end(epoch, logs)
+                    epoch += 1
+            else:
+                called.on_epoch_begin(epoch)
+                if order is not None and shuffle == "batch":
+                    data.shuffle_batches(order, random.generator(), batch)
+                elif order is not None:
+                    library.shuffle(samples, int(random.next_words(1)[0]))
+                logs = self._epoch(library, called, each, samples, batch, pace)
+                if held_samples is not None and due(epoch + 1):
+                    measured = self._evaluate(library, called, held_samples, size, held_pace)
+                    logs.update({f"val_{name}": value for name, value in measured.items()})
+                called.on_epoch_end(epoch, logs)
+                epoch += 1
+            if epoch == epochs or self.stop_training:
                 break
         called.on_train_end(logs)
         return self._made_history()
@@ -473,11 +482,28 @@ class Trainer:
                 called.progress(math.ceil((first + count) / batch), logs)
         return logs
 
+    def _epochs(
+        self, library: Library, samples: Samples, shuffle: bool, batch: int, pace: _Pace, epochs: int
+    ) -> list[dict[str, float]]:
+        """Trains on all samples some times over, in one call of C."""
+        library.bind(self.optimizer)
+        self._begin_totals(library)
+        begun = time.perf_counter()
+        library.begin(self.optimizer)
+        try:
+            seeds = random.next_words(epochs) if shuffle else None
+            totals = library.train_epochs(samples, min(batch, max(samples.rows, 2)), seeds, epochs)
+        finally:
+            library.end(self.optimizer)
+        pace.learn(samples.rows * epochs, time.perf_counter() - begun)
+        return [self._logs(library, samples.rows, each) for each in totals]
+
     def _train(self, library: Library, samples: Samples, first: int, count: int, batch: int) -> None:
         library.bind(self.optimizer)  # a callback may have used the model in between
         library.begin(self.optimizer)
         try:
-            library.train(samples, first, count, min(batch, count))
+            # Few samples need little memory to work in; but batches of one row have code of their own.
+            library.train(samples, first, count, min(batch, max(samples.rows, 2)))
         finally:  # Ctrl-C is raised when the C has returned: its updates are done, and counted
             library.end(self.optimizer)
 
@@ -486,9 +512,10 @@ class Trainer:
         for _, metric in self._metrics:
             metric.reset_state()
 
-    def _logs(self, library: Library, samples: int) -> dict[str, float]:
+    def _logs(self, library: Library, samples: int, totals: dict[str, float] | None = None) -> dict[str, float]:
         """The loss and the metrics over the samples so far."""
-        totals = library.totals()
+        if totals is None:
+            totals = library.totals()
         logs = {"loss": totals["loss"] / samples}
         if self._metrics:
             rows = samples * library.program.output_positions
@@ -687,6 +714,14 @@ class _Pace:
     def __init__(self, library: Library) -> None:
         self._rows = _FIRST / max(sum(matrix.numbers for matrix in library.program.matrices), 1)
 
+    def learn(self, rows: int, seconds: float) -> None:
+        """Takes into account how long some rows took."""
+        self._rows = min(self._rows * 4, rows * _PAUSE / max(seconds, 1e-6))
+
+    def epochs(self, rows: int) -> int:
+        """How many epochs of so many rows fit into a call."""
+        return int(self._rows / rows)
+
     def pieces(self, rows: int, batch: int, each: bool) -> Iterator[tuple[int, int]]:
         """Cuts an epoch into calls: (first row, number of rows), in whole batches; with ``each`` every batch is one."""
         first = 0
@@ -697,8 +732,7 @@ class _Pace:
             yield first, count
             first += count
             if not each:
-                spent = max(time.perf_counter() - begun, 1e-6)
-                self._rows = min(batches * batch * 4.0, count * _PAUSE / spent)
+                self.learn(count, time.perf_counter() - begun)
 
 
 def _count(where: str, name: str, value: Any) -> int:

@@ -408,7 +408,7 @@ def test_a_suspect_is_measured_again(monkeypatch):
     curve = next(c for c in curves.curves() if c.name == "depth")
     rounds_asked = []
 
-    def measure(cases, cpus, rounds, seconds, report=None):
+    def measure(cases, cpus, rounds, seconds, patience, report):
         rounds_asked.append((rounds, len(cases)))
         found = []
         for case in cases:
@@ -418,7 +418,7 @@ def test_a_suspect_is_measured_again(monkeypatch):
         return found
 
     monkeypatch.setattr(timing, "measure", measure)
-    found = curves.measure(curve, [0], ["nncompile", "NumPy"], 1, 0.1, lambda line: None)
+    found = curves.measure(curve, [0], ["nncompile", "NumPy"], 1, 0.1, 0, lambda line: None)
     assert (2, 5) in rounds_asked  # depth 8 and two sizes on either side
     assert curves.cliffs(found["sizes"], found["work"], found["seconds"]["nncompile"]) == []
     assert found["source_bytes"] == [7] * len(curve.points) and found["failures"] == []

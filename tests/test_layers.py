@@ -15,6 +15,7 @@ from oracle import keras
 from nncompile import activations, backend, config, initializers, layers, ops, random, registry, utils
 from nncompile.errors import FileFormatError, ModelError, UnsupportedError
 from nncompile.layers import Activation, Dense, Dropout, Flatten, Input, InputLayer, InputSpec, Layer
+from nncompile.models import Sequential
 from nncompile.variables import Variable
 
 
@@ -1168,6 +1169,45 @@ def test_no_call():
 
     with pytest.raises(NotImplementedError, match=r"Nothing must define call\(self, inputs\)"):
         Nothing()(rows(2, 2))
+
+
+@pytest.mark.parametrize("error", [TypeError("too few"), KeyError("axis"), RuntimeError("no"), ZeroDivisionError()])
+def test_a_call_that_fails_is_named(error):
+    class Broken(Layer):
+        def call(self, inputs):
+            raise error
+
+    class Around(Layer):
+        def __init__(self):
+            super().__init__()
+            self.inner = Broken(name="inside")
+
+        def call(self, inputs):
+            return self.inner(inputs)
+
+    where = rf"^broken \(Broken\): call\(\) failed for an input of shape \(2, 4\).*: {type(error).__name__}"
+    for make in (
+        lambda: Sequential([Input((4,)), Broken(name="broken")]),
+        lambda: Broken(name="broken").compute_output_shape((None, 4)),
+    ):
+        with pytest.raises(ModelError, match=where) as caught:
+            make()
+        assert caught.value.__cause__ is error
+    with pytest.raises(ModelError, match=r"^around.* \(Around\): call\(\) failed") as caught:
+        Sequential([Input((4,)), Around()])
+    assert caught.value.__cause__ is error
+    with pytest.raises(type(error)):  # where nothing is found out the user's own error is the message
+        Broken()(np.ones((2, 4)))
+
+
+def test_a_call_that_is_not_supported_is_named():
+    class Broken(Layer):
+        def call(self, inputs):
+            raise NotImplementedError("later")
+
+    with pytest.raises(UnsupportedError, match=r"broken.* \(Broken\): call\(\) failed .*later") as caught:
+        Sequential([Input((4,)), Broken()])
+    assert type(caught.value.__cause__) is NotImplementedError
 
 
 def test_what_is_not_supported():

@@ -119,7 +119,7 @@ def test_training_is_a_loop_over_batches(make: Callable[[], Any]) -> None:
         losses, errors = [], []
         for start in range(0, ROWS, 8):  # the last batch has 2 rows
             rows = slice(start, start + 8)
-            p = np.asarray(other(x[rows]))
+            p = np.asarray(other.call(x[rows]))
             losses += list(-np.log((p * y[rows]).sum(1)))
             errors += list(np.abs(p - y[rows]).mean(1))
             optimizer.apply(gradients(other, x[rows], y[rows]), other.trainable_weights)
@@ -140,7 +140,7 @@ def test_training_is_a_loop_over_batches(make: Callable[[], Any]) -> None:
 
 def test_single_batches() -> None:
     model, other = small(metrics=["accuracy"]), small()
-    p = np.asarray(other(X))
+    p = np.asarray(other.call(X))
     loss, accuracy = float(-np.log(p[np.arange(ROWS), LABELS]).mean()), float((p.argmax(1) == LABELS).mean())
     assert model.test_on_batch(X, LABELS) == pytest.approx([loss, accuracy], rel=1e-5)
     by_name = pytest.approx({"loss": loss, "accuracy": accuracy}, rel=1e-5)
@@ -262,6 +262,43 @@ def test_memory_mapped_files_are_read_in_place(
         assert used_y.ctypes.data == y.ctypes.data
 
 
+MEMORY = """
+import resource, sys, tracemalloc
+import numpy as np
+import nncompile as nn
+folder, kind = sys.argv[1:]
+rows, columns = 100_000, 500
+x = np.lib.format.open_memmap(f"{folder}/x.npy", "w+", "uint8", (rows, columns))
+y = np.lib.format.open_memmap(f"{folder}/y.npy", "w+", "uint8", (rows,))
+y[:] = np.arange(rows) % 3
+del x, y
+x = np.load(f"{folder}/x.npy", mmap_mode="r" if kind == "memmap" else None)
+y = np.load(f"{folder}/y.npy", mmap_mode="r" if kind == "memmap" else None)
+model = nn.Sequential([nn.Input((columns,)), nn.layers.Dense(3, activation="softmax")])
+model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+few = slice(0, 64)
+model.fit(x[few], y[few], verbose=0, validation_split=0.5)
+model.evaluate(x[few], y[few], verbose=0)
+model.predict(x[few], verbose=0)
+tracemalloc.start()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss if kind == "array" else 0)
+model.fit(x, y, batch_size=1000, epochs=2, verbose=0, validation_split=0.1)
+model.evaluate(x, y, verbose=0)
+model.test_on_batch(x[:9000], y[:9000])
+model.predict(x, verbose=0)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss if kind == "array" else 0)
+print(tracemalloc.get_traced_memory()[1])
+"""
+
+
+@pytest.mark.parametrize("kind", ["array", "memmap"])
+def test_data_are_never_copied_whole(kind: str, tmp_path: Path) -> None:
+    """50 MB of uint8 would be 200 MB of float32; orders, predictions and what work is done in take some MB."""
+    before, after, peak = map(int, child(MEMORY, str(tmp_path), kind).split())
+    assert peak < 10e6
+    assert (after - before) * 1024 < 20e6
+
+
 def test_data_are_not_changed(trained: Callable[..., bytes]) -> None:
     x, y = X.copy(), LABELS.copy()
     x.flags.writeable = y.flags.writeable = False
@@ -373,6 +410,52 @@ def test_a_seed_repeats_a_run() -> None:
     assert len(watched.logs) == 3 * 7
     assert watched.logs[-1] == {name: values[-1] for name, values in first[1].items()}
     assert child(REPEATED).strip() == hashlib.sha256(first[0]).hexdigest()
+
+
+@pytest.mark.parametrize("shuffle", [True, False, "batch"])
+@pytest.mark.parametrize("batch", [1, 7, 49, 100])
+def test_epochs_in_one_call_of_c_or_in_several(shuffle: Any, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody can tell that nobody listened: the same weights, history, number of updates and random numbers after it."""
+    together: list[int] = []
+    train_epochs = compiler.Library.train_epochs
+
+    def watched(library: Any, *arguments: Any) -> Any:
+        together.append(arguments[-1])
+        return train_epochs(library, *arguments)
+
+    monkeypatch.setattr(compiler.Library, "train_epochs", watched)
+
+    def run(callbacks: Any) -> Any:
+        nn.utils.set_random_seed(4)
+        model = with_dropout()
+        made = model.fit(X, LABELS, batch_size=batch, epochs=20, shuffle=shuffle, verbose=0, callbacks=callbacks)
+        return bits(model), made.history, made.epoch, int(model.optimizer.iterations), nn.random.uniform((2,)).tolist()
+
+    silent = run([nn.callbacks.History()])
+    assert bool(together) == (shuffle != "batch")
+    assert not together or sum(together) >= 10
+    assert silent == run(None)
+    together.clear()
+    assert silent == run([nn.callbacks.Callback()])
+    assert silent == run([EveryBatch()])
+    assert not together
+
+
+def test_epochs_are_told_one_by_one_if_someone_listens() -> None:
+    model, seen = small(), []
+    model.fit(X, LABELS, epochs=5, verbose=0)
+
+    class Stop(nn.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            seen.append((epoch, int(self.model.optimizer.iterations)))
+            self.model.stop_training = epoch == 2
+
+    model.fit(X, LABELS, batch_size=10, epochs=50, verbose=0, callbacks=[Stop()])
+    assert seen == [(0, 15), (1, 20), (2, 25)]
+    history = nn.callbacks.History()
+    history.on_epoch_begin = lambda epoch, logs=None: seen.append(epoch)  # type: ignore[method-assign]
+    model.fit(X, LABELS, epochs=3, verbose=0, callbacks=[history])
+    assert seen[3:] == [0, 1, 2]
 
 
 def test_epochs_in_one_fit_or_in_several() -> None:

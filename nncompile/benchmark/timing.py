@@ -293,8 +293,9 @@ def _add(result: Measured, found: Mapping[str, Any]) -> None:
 def _line(result: Measured) -> str:
     case = result.case
     what = f"{case.workload.name} {case.what} {case.peer} {case.precision} {case.threads} threads"
-    seconds = (result.seconds or result.starts or [float("nan")])[-1]
-    return f"{what}: {result.failure or f'{seconds:.6g} s'}{_remark(result)}"
+    times = result.seconds or result.starts
+    found = f"{times[-1]:.6g} s" if times else f"losses {', '.join(f'{loss:.7g}' for loss in result.losses)}"
+    return f"{what}: {result.failure or found}{_remark(result)}"
 
 
 def _remark(result: Measured) -> str:

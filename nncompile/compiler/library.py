@@ -26,6 +26,8 @@ _BINDING = threading.RLock()
 _CODES = {np.dtype(name): code for name, code in TYPE_CODES.items()}
 _SMALL = 1 << 16
 """Bytes of an input up to which it costs less to copy it than to tell C where it is."""
+_ALONE = 5e5
+"""Multiply-adds of a network up to which no step of it is shared out: the threads need not even be asked."""
 _SHAPES = 8
 """How many shapes of inputs a prediction is kept prepared for."""
 
@@ -117,7 +119,7 @@ class Samples:
     Attributes:
         rows: how many there are.
         data: a ``network_data``.
-        order: where C may write an order; None for samples in the order of the arrays.
+        order: where C may write an order; null for samples in the order of the arrays.
     """
 
     __slots__ = ("_kept", "data", "order", "rows")
@@ -128,7 +130,7 @@ class Samples:
         data.threads = targets.threads()
         places = [ffi.from_buffer(array) for array in (x, y, order) if array is not None]
         self._kept = places  # each keeps its array
-        self.order = None if order is None else ffi.cast("int64_t *", places[-1])
+        self.order = ffi.NULL if order is None else ffi.cast("int64_t *", places[-1])
         data.x, data.x_type = places[0], _CODES[x.dtype]
         if y is not None:
             data.y, data.y_type = places[1], _CODES[y.dtype]
@@ -154,6 +156,8 @@ class Direct:
         self._x: Array = np.zeros(shape, dtype)
         self._y: Array = np.zeros((shape[0], *output_shape), library.dtype)
         samples = library.samples(self._x)
+        if shape[0] * sum(matrix.numbers for matrix in library.program.matrices) < _ALONE:
+            samples.data.threads = 1
         self._data, self._kept = samples.data, (samples, library._memory)  # C has only the addresses
         self._workspace, self._y_place = library.workspace(shape[0], samples.data.threads), library.numbers(self._y)
         self._predict, self._state = library._lib.network_predict, library.state
@@ -323,6 +327,28 @@ class Library:
         """
         with self.lock:
             self._lib.network_train(self.state, self._workspace(batch, samples), samples.data, first, count, batch)
+
+    def train_epochs(self, samples: Samples, batch: int, seeds: Array | None, epochs: int) -> list[dict[str, float]]:
+        """Trains on all samples some times over, each time in the order of another seed if there are any.
+
+        Returns:
+            The totals of each time.
+        """
+        totals = np.empty((epochs, len(self._totals)))
+        words = self._ffi.NULL if seeds is None else self._ffi.from_buffer("uint64_t[]", seeds)
+        with self.lock:
+            self._lib.network_train_epochs(
+                self.state,
+                self._workspace(batch, samples),
+                samples.data,
+                samples.order,
+                samples.rows,
+                batch,
+                words,
+                epochs,
+                self._ffi.from_buffer("double[]", totals),
+            )
+        return [dict(zip(self.program.totals, row, strict=True)) for row in totals.tolist()]
 
     def begin(self, optimizer: Any) -> None:
         """Takes over the optimizer's numbers as they are now."""

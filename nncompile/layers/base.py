@@ -34,7 +34,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import backend, initializers, ops, registry
 from .. import config as settings
-from ..errors import FileFormatError, ModelError, UnsupportedError
+from ..errors import FileFormatError, ModelError, NncompileError, UnsupportedError
 from ..random import SeedGenerator
 from ..variables import Variable
 
@@ -750,6 +750,10 @@ class Layer:
         """Returns the shape of the output for one of the input, None for the number of rows.
 
         A layer that does not say is run on a few rows.
+
+        Raises:
+            ModelError: its ``call`` failed on those; what it raised is the cause.
+            UnsupportedError: likewise, with a NotImplementedError.
         """
         return self._infer_output_shape(standardize_shape(input_shape, self._where))
 
@@ -758,8 +762,18 @@ class Layer:
         results = []
         for rows in (2, 3):
             sample = np.full([rows if n is None else n for n in input_shape], 0.5, dtype=self.dtype)
-            with np.errstate(all="ignore"):
-                results.append(np.shape(function(sample) if function else self(sample, training=False)))
+            try:
+                with np.errstate(all="ignore"):
+                    results.append(np.shape(function(sample) if function else self(sample, training=False)))
+            except NncompileError:  # says itself which layer it is about
+                raise
+            except Exception as error:  # whatever a call() of the user's may raise
+                kind = UnsupportedError if isinstance(error, NotImplementedError) else ModelError
+                raise kind(
+                    f"{self._where}: call() failed for an input of shape {sample.shape}, with which the shape of its "
+                    f"output is found out: {type(error).__name__}: {error}. Make it take such an input, or define "
+                    "compute_output_shape()."
+                ) from error
         if len(results[0]) != len(results[1]):
             raise ModelError(f"{self._where}: its output has another number of axes for another number of rows.")
         return tuple(a if a == b else None for a, b in zip(*results, strict=True))

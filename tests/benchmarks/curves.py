@@ -101,6 +101,7 @@ def measure(
     peers: Sequence[str],
     rounds: int,
     seconds: float,
+    patience: int,
     report: Callable[[str], None],
 ) -> dict[str, Any]:
     """Measures a curve on one thread.
@@ -122,7 +123,7 @@ def measure(
     lines: dict[str, list[timing.Measured]] = {name: [] for name in able}
     for _, workload in curve.points:
         cases = [Case(name, workload, 1, what=curve.what, cold=curve.what == "compile") for name in able]
-        for result in timing.measure(cases, cpus, rounds, seconds, report=report):
+        for result in timing.measure(cases, cpus, rounds, seconds, patience=patience, report=report):
             lines[result.case.peer].append(result)
     first = lines[able[0]]
     if curve.what == "train":
@@ -132,7 +133,8 @@ def measure(
         again = sorted({n for s in suspects for n in range(max(s - 2, 0), min(s + 3, len(first)))})
         if again:
             cases = [first[n].case for n in again]
-            for n, result in zip(again, timing.measure(cases, cpus, 2 * rounds, seconds, report=report), strict=True):
+            repeated = timing.measure(cases, cpus, 2 * rounds, seconds, patience=patience, report=report)
+            for n, result in zip(again, repeated, strict=True):
                 first[n] = result
     found["seconds"] = {name: _medians(results) for name, results in lines.items()}
     found["source_bytes"] = [result.source_bytes for result in first]

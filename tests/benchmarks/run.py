@@ -51,7 +51,7 @@ class Run:
         self.rounds = given.rounds or (1 if given.quick else 3)
         self.seconds = 0.3 if given.quick else 1.0
         self.peers = given.peers.split(",") if given.peers else None
-        self.patience = 1 if given.quick else 4
+        self.patience = given.patience if given.patience is not None else 1 if given.quick else 4
         self.folder = Path(given.output)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.file = self.folder / "results.json"
@@ -137,7 +137,7 @@ class Run:
         if curve.what == "compile":
             peers = [p for p in peers if p != "PyTorch"]  # eager: nothing is compiled
         chosen = curve.thinned() if self.quick else curve
-        return curves.measure(chosen, self.cpus, peers, 1 if self.quick else 2, 0.3, say)
+        return curves.measure(chosen, self.cpus, peers, 1 if self.quick else 2, 0.3, self.patience, say)
 
     def _measure(self, cases: Sequence[Case], cache: Path | None = None) -> list[Measured]:
         return timing.measure(cases, self.cpus, self.rounds, self.seconds, cache, patience=self.patience, report=say)
@@ -234,6 +234,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", metavar="1,N", help="numbers of threads (default: 1 and all)")
     parser.add_argument("--cpus", metavar="0,1", help="processors to use (default: those of this process)")
     parser.add_argument("--rounds", metavar="N", type=int, help="processes per figure (default: 3)")
+    parser.add_argument(
+        "--patience", metavar="N", type=int, help="how often a process is repeated that others disturbed (default: 4)"
+    )
     parser.add_argument(
         "--readme", metavar="FILE", nargs="?", const=ROOT / "README.md", help="rewrite the part between its markers"
     )
