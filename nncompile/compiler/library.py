@@ -259,6 +259,18 @@ class Library:
                     wanted.scalar_variables[name].bind(self.place(name))
             self.hold.optimizer, self.hold.whole = wanted, True
 
+    def copy_in(self, optimizer: Any) -> None:
+        """Copies the weights, and the optimizer's variables, into the state; they stay where they are."""
+        assert self.program.rule is not None
+        for weight in self.program.weights:
+            self.place(weight.name).write(weight.variable.value)
+        for weight in self.trainable():
+            slots = zip(self.program.rule.slots, optimizer.slot_variables(weight.variable), strict=True)
+            for (slot, _), variable in slots:
+                self.place(weight.name, slot).write(variable.value)
+        for name, _ in self.program.rule.scalars:
+            self.place(name).write(optimizer.scalar_variables[name].value)
+
     def release(self) -> None:
         """Moves the weights out of the state again; others of this library stay where they are."""
         places = set(map(id, self._places.values()))
