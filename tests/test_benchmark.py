@@ -456,7 +456,7 @@ def results():
     return {
         "machine": {"cpu": "A processor", "vectors": ["avx2"], "processors": 2, "system": "Linux", "compiler": "cc 1.0"},
         "versions": {"nncompile": "0.1.0", "JAX": "0.10"},
-        "date": "2026-01-02",
+        "dates": {"T1": "2026-01-02", "start": "2026-01-01"},
         "settings": {"rounds": 3, "seconds": 1.0},
         "size": {"nncompile": 80e6, "JAX": 540e6, "PyTorch": 700e6},
         "work": {
@@ -504,7 +504,7 @@ def test_summary_compares_with_the_fastest(results):
 
 def test_everything_is_written(results):
     text = "\n".join(tables.complete(results))
-    for said in ("A processor (avx2; 2 processors used)", "nncompile 0.1.0, JAX 0.10", "2026-01-02", "failed: it broke",
+    for said in ("A processor (avx2; processors used: 2)", "nncompile 0.1.0, JAX 0.10", "2026-01-01 to 2026-01-02", "failed: it broke",
                  "| T1 | apart | float32 | 0.001 |", "32 costs 2.00 times", "| 64 | 16.0 s | – | 2 KB |"):  # fmt: skip
         assert said in text
     assert tables.apart(results["losses"]["T1"]) == pytest.approx(0.001)
@@ -545,10 +545,18 @@ def test_script_measures_and_rewrites(tmp_path, monkeypatch, capsys):
     assert run.main(["--only", "T2", "--output", str(tmp_path / "out"), "--quick"]) == 0
     kept = json.loads((tmp_path / "out" / "results.json").read_text())
     assert list(kept["work"]) == ["T1", "T2"] and kept["work"]["T1"][0]["seconds"] == 0.1  # the rest is kept
+    assert set(kept["dates"]) == {"T1", "T2", "size"}
     for wrong in (["--only", "T9"], ["--peers", "Theano"]):
         with pytest.raises(SystemExit):
             run.main([*wrong, "--output", str(tmp_path / "out")])
-    assert "expected sections of" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        run.main(["--only", "", "--output", str(tmp_path / "none")])
+    said = capsys.readouterr().err
+    assert "expected sections of" in said and "there are no results" in said
+    kept["machine"]["cpu"] = "Another one"
+    (tmp_path / "out" / "results.json").write_text(json.dumps(kept))
+    with pytest.raises(SystemExit, match="expected results of this machine"):
+        run.main(["--only", "T2", "--output", str(tmp_path / "out")])
 
 
 def test_installed_size():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -202,21 +203,24 @@ def draw(results: Mapping[str, Any], made: Mapping[str, Curve], folder: Path, ca
     from matplotlib import pyplot
 
     groups = {
-        "cost.png": (("width", "depth", "batch", "rows"), (2, 2)),
-        "compile.png": (("build-width", "build-depth"), (1, 2)),
+        "cost.png": ("width", "depth", "batch", "rows"),
+        "compile.png": ("build-width", "build-depth"),
     }
     written = []
-    for file, (names, (high, wide)) in groups.items():
+    for file, names in groups.items():
         known = [name for name in names if name in results]
         if not known:
             continue
-        figure, grid = pyplot.subplots(high, wide, figsize=(5.2 * wide, 3.9 * high), squeeze=False)
-        for axes, name in zip(grid.flat, names, strict=True):
-            axes.set_visible(name in results)
-            if name in results:
-                _panel(axes, made[name], results[name])
-        figure.text(0.01, 0.005, caption, fontsize=6, color="0.35")
-        figure.tight_layout(rect=(0, 0.025, 1, 1))
+        wide = min(2, len(known))
+        high = math.ceil(len(known) / wide)
+        figure, grid = pyplot.subplots(high, wide, figsize=(5.2 * wide, 3.9 * high + 0.3), squeeze=False)
+        for axes in list(grid.flat)[len(known) :]:
+            axes.set_visible(False)
+        for axes, name in zip(grid.flat, known, strict=False):
+            _panel(axes, made[name], results[name])
+        text = textwrap.fill(caption, 95 * wide)
+        figure.text(0.01, 0.005, text, fontsize=6, color="0.35", va="bottom")
+        figure.tight_layout(rect=(0, 0.03 * (1 + text.count("\n")) / high, 1, 1))
         figure.savefig(folder / file, dpi=110)
         pyplot.close(figure)
         written.append(folder / file)
@@ -237,12 +241,28 @@ def _panel(axes: Any, curve: Curve, found: Mapping[str, Any]) -> None:
     axes.set_ylabel("seconds per epoch" if curve.what == "train" else "seconds to compile")
     axes.title.set_fontsize(9)
     axes.grid(which="both", alpha=0.25, linewidth=0.5)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}" if value < 1e5 else f"{value:.0e}")
+    axes.xaxis.set_major_formatter(_plain)
+    axes.yaxis.set_major_formatter(_plain)
+    _whole_decades(axes, [t for seconds in found["seconds"].values() for t in seconds if t])
     if curve.what == "compile" and any(found["source_bytes"]):
         beside = axes.twinx()
         beside.plot(sizes, [b / 1000 for b in found["source_bytes"]], "k--", linewidth=1, label="size of the C")
         beside.set(yscale="log", ylabel="KB of C")
+        beside.yaxis.set_major_formatter(_plain)
+        _whole_decades(beside, [b / 1000 for b in found["source_bytes"] if b])
         lines = [*axes.get_lines(), *beside.get_lines()]
         axes.legend(lines, [line.get_label() for line in lines], fontsize=7)
     else:
         axes.legend(fontsize=7)
+
+
+def _plain(value: float, _: int) -> str:
+    """A number as people write it."""
+    return f"{value:g}" if value < 1e5 else f"{value:,.0f}"
+
+
+def _whole_decades(axes: Any, values: Sequence[float]) -> None:
+    """Shows whole powers of ten, so that what hardly changes looks so."""
+    if values:
+        low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+        axes.set_ylim(10.0**low, 10.0 ** max(high, low + 1))

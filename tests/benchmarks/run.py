@@ -55,9 +55,16 @@ class Run:
         self.folder = Path(given.output)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.file = self.folder / "results.json"
-        self.results: dict[str, Any] = {"work": {}, "curves": {}, "losses": {}}
+        self.machine = machine(len(self.cpus))
+        self.results: dict[str, Any] = {"work": {}, "curves": {}, "losses": {}, "dates": {}}
         if self.file.is_file():
             self.results.update(json.loads(self.file.read_text(encoding="utf-8")))
+        known = self.results.get("machine", self.machine)["cpu"]
+        if known != self.machine["cpu"]:
+            raise SystemExit(
+                f"{self.file}: expected results of this machine ({self.machine['cpu']}), found some of {known}. "
+                "Give another --output."
+            )
 
     # ---------------------------------------------------------------- sections
 
@@ -70,6 +77,8 @@ class Run:
             self.results["curves"][name] = self._curve(CURVES[name])
         else:
             self.results[name] = getattr(self, f"_{name}")()
+        self.results["dates"][name] = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+        self.results["settings"] = {"rounds": self.rounds, "seconds": self.seconds}
 
     def _work(self, name: str) -> list[dict[str, Any]]:
         workload = workloads.WORKLOADS[name]
@@ -146,12 +155,7 @@ class Run:
 
     def save(self) -> None:
         """Writes ``results.json`` and ``results.md``."""
-        self.results.update(
-            machine=machine(len(self.cpus)),
-            versions=versions(self.peers),
-            date=datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
-            settings={"rounds": self.rounds, "seconds": self.seconds},
-        )
+        self.results.update(machine=self.machine, versions=versions())
         for section, order in (("work", list(workloads.WORKLOADS)), ("curves", list(CURVES))):
             known = self.results[section]
             self.results[section] = {name: known[name] for name in order if name in known}
@@ -213,11 +217,11 @@ def machine(processors: int) -> dict[str, Any]:
     }
 
 
-def versions(names: Sequence[str] | None = None) -> dict[str, str]:
+def versions() -> dict[str, str]:
     """The versions of nncompile and of the peers."""
     known = {}
     for peer in PEERS.values():
-        if peer.available() and not peer.on_request and (names is None or peer.name in names):
+        if peer.available() and not peer.on_request:
             known["Keras" if peer.name == "Keras on JAX" else peer.name] = peer.version()
     return known
 
@@ -248,10 +252,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wrong = sorted(set((given.peers or "nncompile").split(",")) - set(PEERS))
     if wrong:
         parser.error(f"--peers: expected names of {', '.join(PEERS)}, received {', '.join(wrong)}")
+    if given.readme is not None:  # what is wrong with it is told before hours of measuring
+        tables.rewrite(Path(given.readme).read_text(encoding="utf-8"), [])
     run = Run(given)
     for name in filter(None, chosen):
         run.section(name)
         run.save()
+    if not run.results["dates"]:
+        parser.error(f"--only: there are no results in {run.folder} yet; name at least one section")
     run.save()
     pictures = run.draw()
     if given.readme is not None:

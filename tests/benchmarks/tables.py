@@ -100,32 +100,25 @@ def _mark(line: Mapping[str, Any]) -> str:
 
 
 def _few(results: Mapping[str, Any]) -> list[list[str]]:
-    """Rows of what is measured once: predict, start, memory, size."""
-    rows = []
+    """Rows of what is measured once: predict, start, memory, size; NumPy by hand is no framework to compare with."""
+    rows: list[list[str]] = []
+
+    def timed(what: str, ours: Mapping[str, Any], other: Mapping[str, Any], key: str) -> None:
+        times = [duration(line[key]) + _mark(line) for line in (ours, other)]
+        row = [what, "float32", str(ours["threads"]), times[0], other["peer"], times[1]]
+        rows.append([*row, ratio(ours[key], other[key])])
+
     lines = {line["peer"]: line for line in _good(results.get("predict", ()))}
     if "nncompile predict" in lines and "Keras on JAX" in lines:
-        ours, other = (lines[name]["seconds"] for name in ("nncompile predict", "Keras on JAX"))
         what = "`predict` of one row, 784-500-500-10"
-        rows.append([what, "float32", "1", duration(ours), "Keras on JAX", duration(other), ratio(ours, other)])
+        timed(what, lines["nncompile predict"], lines["Keras on JAX"], "seconds")
     starts = _good(results.get("start", ()), "start")
     for cold in (True, False):
-        known = {line["peer"]: line["start"] for line in starts if line["cold"] == cold}
-        others = {name: start for name, start in known.items() if name not in (OURS, "NumPy")}
-        if OURS in known and others:
-            best = min(others, key=lambda name: others[name])
+        known = {line["peer"]: line for line in starts if line["cold"] == cold}
+        frameworks = [line for name, line in known.items() if name not in (OURS, "NumPy")]
+        if OURS in known and frameworks:
             what = f"start of Python to the first epoch of T1 done, {'nothing compiled before' if cold else 'again'}"
-            threads = str(starts[0]["threads"])
-            rows.append(
-                [
-                    what,
-                    "float32",
-                    threads,
-                    duration(known[OURS]),
-                    best,
-                    duration(others[best]),
-                    ratio(known[OURS], others[best]),
-                ]
-            )
+            timed(what, known[OURS], min(frameworks, key=lambda line: line["start"]), "start")
     for name in ("T1", "T3"):
         peaks = {
             line["peer"]: line["peak_bytes"]
@@ -150,11 +143,12 @@ def _few(results: Mapping[str, Any]) -> list[list[str]]:
 
 def where_and_when(results: Mapping[str, Any]) -> str:
     """One line: machine, versions and date."""
-    machine = results["machine"]
+    machine, dates = results["machine"], sorted(set(results["dates"].values()))
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     return (
-        f"{machine['cpu']} ({', '.join(machine['vectors']) or 'no vectors'}; {machine['processors']} processors used), "
-        f"{machine['system']}, {machine['compiler']}, {results['date']}. {versions}."
+        f"{machine['cpu']} ({', '.join(machine['vectors']) or 'no vectors'}; processors used: {machine['processors']}), "
+        f"{machine['system']}, {machine['compiler']}, {dates[0] if len(dates) == 1 else f'{dates[0]} to {dates[-1]}'}. "
+        f"{versions}."
     )
 
 
