@@ -23,11 +23,13 @@ from . import (
     backend,
     callbacks,
     config,
+    dtype_policies,
     errors,
     initializers,
     layers,
     losses,
     metrics,
+    mixed_precision,
     models,
     ops,
     optimizers,
@@ -35,6 +37,7 @@ from . import (
     utils,
 )
 from ._version import __version__
+from .dtype_policies import DTypePolicy
 from .initializers import Initializer
 from .layers import Input, InputLayer, Layer
 from .losses import Loss
@@ -59,7 +62,8 @@ def version() -> str:
 
 
 __all__ = [
-    "Initializer", "Input", "InputLayer", "Layer", "Loss", "Metric", "Model", "Optimizer", "Sequential", "Variable",
-    "__version__", "activations", "backend", "callbacks", "config", "errors", "initializers", "layers", "losses",
-    "metrics", "models", "ops", "optimizers", "random", "utils", "version",
+    "DTypePolicy", "Initializer", "Input", "InputLayer", "Layer", "Loss", "Metric", "Model", "Optimizer", "Sequential",
+    "Variable", "__version__", "activations", "backend", "callbacks", "config", "dtype_policies", "errors",
+    "initializers", "layers", "losses", "metrics", "mixed_precision", "models", "ops", "optimizers", "random", "utils",
+    "version",
 ]  # fmt: skip

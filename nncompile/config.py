@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from . import targets
 from .errors import ModelError, UnsupportedError
+
+if TYPE_CHECKING:
+    from .dtype_policies import DTypePolicy
 
 _FLOATS = ("float32", "float64")
 _floatx = "float32"
 _epsilon = 1e-7
+_policy: DTypePolicy | None = None
 
 
 def floatx() -> str:
@@ -35,8 +41,34 @@ def checked_float(value: object, where: str) -> str:
     if name in _FLOATS:
         return str(name)
     if name in ("float16", "bfloat16", "mixed_float16", "mixed_bfloat16", "int8"):
-        raise UnsupportedError(f"{where}: {name} is not supported; use float32 or float64.")
+        advice = " For bfloat16 products: set_dtype_policy('mixed_bfloat16')." if "bfloat16" in str(name) else ""
+        raise UnsupportedError(f"{where}: {name} is not supported; use float32 or float64.{advice}")
     raise ModelError(f"{where}: expected 'float32' or 'float64', received {value!r}.")
+
+
+def dtype_policy() -> DTypePolicy:
+    """Returns the policy of layers made from now on: the one that was set, else that of :func:`floatx`."""
+    from .dtype_policies import DTypePolicy
+
+    return DTypePolicy(_floatx) if _policy is None else _policy
+
+
+def set_dtype_policy(policy: Any) -> None:
+    """Sets the policy of layers made from now on.
+
+    Args:
+        policy: ``"float32"``, ``"float64"``, ``"mixed_bfloat16"`` (products of bfloat16
+            numbers summed in float32, weights in float32) or a ``DTypePolicy``; None for
+            that of :func:`floatx` again.
+
+    Raises:
+        UnsupportedError: a policy that Keras has and nncompile has not.
+        ModelError: anything else.
+    """
+    from . import dtype_policies
+
+    global _policy
+    _policy = None if policy is None else dtype_policies.get(policy, "set_dtype_policy")
 
 
 def epsilon() -> float:

@@ -248,7 +248,7 @@ class Sequential(Model):
             if other is not layer and other.name == layer.name:
                 raise ModelError(f"{self._where}: two layers are called {layer.name!r}. Give one of them another name.")
         if not self._layers and layer._batch_shape_argument is not None:
-            self._layers.append(InputLayer(batch_shape=layer._batch_shape_argument, dtype=layer.compute_dtype))
+            self._layers.append(InputLayer(batch_shape=layer._batch_shape_argument, dtype=layer.input_dtype))
         self._layers.append(layer)
         self._forget()
         if rebuild:
@@ -343,7 +343,7 @@ class Sequential(Model):
             row_shapes.append(after)
             before = after
         if given is None:
-            self._layers.insert(0, InputLayer(batch_shape=shape, dtype=self._layers[0].compute_dtype))
+            self._layers.insert(0, InputLayer(batch_shape=shape, dtype=self._layers[0].input_dtype))
         self._row_shapes = row_shapes
         self._shapes = (shape, before)
         self._build_shapes = {"input_shape": shape}
@@ -410,7 +410,7 @@ class Sequential(Model):
 
     def _computes_alike(self) -> bool:
         """Whether the compiled network does what :meth:`call` does: in one type, for an input whose size is known."""
-        types = {layer.compute_dtype for layer in self._layers}
+        types = {layer.dtype for layer in self._layers}
         return type(self).call is Sequential.call and types == {self.dtype} and None not in self.input_shape[1:]
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:

@@ -195,6 +195,17 @@ def _np_sigmoid(x: Any) -> Any:
 
 _np_erf = np.vectorize(math.erf, otypes=[float])
 
+
+def _np_bfloat16(x: Any) -> Any:
+    x = np.asarray(x)
+    if x.dtype != np.float32:  # 8 bits of 53
+        mantissa, exponent = np.frexp(x)
+        return np.ldexp(np.round(mantissa * 256) / 256, exponent)
+    bits = np.ascontiguousarray(x).view(np.uint32)
+    rounded = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) & np.uint32(0xFFFF0000)
+    return np.where(np.isnan(x), x + x, rounded.view(np.float32))
+
+
 # fmt: off
 PRIMITIVES: dict[str, Primitive] = {
     "add":           Primitive(np.add, lambda g, y, a, b: (g, g), "{} + {}"),
@@ -220,6 +231,7 @@ PRIMITIVES: dict[str, Primitive] = {
     "minimum":       Primitive(np.minimum, lambda g, y, a, b: (where(y < b, g, 0.0), where(y < b, 0.0, g)), "nn_min"),
     "where":         Primitive(np.where, lambda g, y, c, a, b: (None, where(c, g, 0.0), where(c, 0.0, g)), "nn_select"),
     "cast":          Primitive(lambda x: x * 1, None, "nn_from_mask"),
+    "bfloat16":      Primitive(_np_bfloat16, lambda g, y, x: (g,), "nn_bfloat16", 5),
     "stop_gradient": Primitive(lambda x: x, None, "{}", 0),
     "equal":         Primitive(np.equal, None, "nn_eq", 1, "mask"),
     "not_equal":     Primitive(np.not_equal, None, "nn_ne", 1, "mask"),
@@ -252,6 +264,21 @@ def set_owner(name: str) -> str:
     before = _owner.get()
     _owner.set(name)
     as_symbol.set(_lift if name else None)
+    return before
+
+
+_products: ContextVar[str] = ContextVar("type of the operands of products", default="")
+
+
+def products_in(dtype: str) -> str:
+    """Sets the type that operands of products are rounded to, ``"bfloat16"`` or any other for none.
+
+    Returns:
+        What was set before.
+    """
+    before = _products.get()
+    if dtype != before:
+        _products.set(dtype)
     return before
 
 
@@ -586,6 +613,18 @@ def cast(x: Any, dtype: Any) -> Any:
     return np.asarray(_number_or_array(x)).astype(dtype or config.floatx())
 
 
+def bfloat16(x: Any) -> Any:
+    """x rounded to 8 significant bits, to even if halfway: the nearest bfloat16, in the type that x has."""
+    if not _symbols(x):
+        return _np_bfloat16(_number_or_array(x))
+    x = _lift(x)
+    if x.op == "bfloat16":
+        return x
+    made = _symbolic("bfloat16", x)
+    made.owner = x.owner  # it belongs to the value, not to the layer that multiplies it
+    return made
+
+
 def stop_gradient(x: Any) -> Any:
     """x, taken as a constant by differentiation."""
     return _symbolic("stop_gradient", x) if _symbols(x) else x
@@ -723,14 +762,19 @@ def reshape(x: Any, newshape: Sequence[int | None]) -> Any:
 
 
 def matmul(x1: Any, x2: Any) -> Any:
-    """x1 · x2; in a formula x2 is a weight of two axes."""
+    """x1 · x2; in a formula x2 is a weight of two axes.
+
+    Within a layer of the policy ``mixed_bfloat16`` both are rounded to bfloat16 first.
+    """
+    low = _products.get() == "bfloat16"
     if not _symbols(x1, x2):
-        return np.matmul(_number_or_array(x1), _number_or_array(x2))
+        operands = (_number_or_array(x) for x in (x1, x2))
+        return np.matmul(*map(bfloat16, operands) if low else operands)
     if not (isinstance(x1, Expression) and x1.level == ELEMENT and isinstance(x2, Variable) and x2.ndim == 2):
         raise ModelError("ops.matmul: a formula multiplies values per row by a weight of two axes: matmul(x, weight).")
     if x1.shape[-1] != x2.shape[0]:
         raise ModelError(f"ops.matmul: {x1.shape} times {x2.path} of shape {x2.shape} does not fit.")
-    return node("matmul", (x1,), x2, level=ELEMENT, shape=(*x1.shape[:-1], x2.shape[1]))
+    return node("matmul", (bfloat16(x1) if low else x1,), x2, level=ELEMENT, shape=(*x1.shape[:-1], x2.shape[1]))
 
 
 def custom_gradient(function: Callable[..., tuple[Any, Callable[..., Any]]]) -> Callable[..., Any]:

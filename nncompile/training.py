@@ -42,6 +42,7 @@ class _Key(NamedTuple):
     labels: bool
     columns: int
     trainable: tuple[bool, ...]
+    products: tuple[str, ...]
 
 
 def _not_prepared(x: Any) -> Array | None:
@@ -226,17 +227,21 @@ class Trainer:
         for variable in getattr(self.optimizer, "variables", ()):
             variable.bind(None)
 
+    def _products(self) -> tuple[str, ...]:
+        """In which type each layer multiplies."""
+        return tuple(layer.compute_dtype for layer in self.layers)
+
     def _predictor(self) -> Library:
         """A library that predicts, with the weights in its state.
 
         Whatever can train can predict as well. The one that has the weights comes first, so that they stay there.
         """
-        target = targets.host()
-        usable = [library for key, library in list(self._libraries.items()) if key.target == target]
+        target, products = targets.host(), self._products()
+        usable = [lib for key, lib in list(self._libraries.items()) if (key.target, key.products) == (target, products)]
         for library in usable:
             if library.hold.whole:
                 return library
-        library = usable[0] if usable else self._compiled(_Key(target, "predict", False, 0, ()))
+        library = usable[0] if usable else self._compiled(_Key(target, "predict", False, 0, (), products))
         library.bind()
         return library
 
@@ -246,7 +251,8 @@ class Trainer:
             bool(self.trainable and layer.trainable and w.trainable) for layer in self.layers for w in layer.weights
         )
         columns = 0 if kind == "labels" else int(self.output_shape[-1])
-        library = self._compiled(_Key(targets.host(), "train", kind == "labels", columns, trainable), loss)
+        key = _Key(targets.host(), "train", kind == "labels", columns, trainable, self._products())
+        library = self._compiled(key, loss)
         library.bind(self.optimizer)
         return library
 

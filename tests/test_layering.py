@@ -14,7 +14,7 @@ ROOT = Path(nncompile.__file__).parent
 # is imported inside functions: see UPWARDS.
 LEVELS = [
     ["errors", "_version"],
-    ["config", "registry", "targets", "variables", "progress"],
+    ["config", "dtype_policies", "mixed_precision", "registry", "targets", "variables", "progress"],
     ["backend", "ops", "data"],
     ["random", "activations", "initializers", "regularizers", "constraints", "losses", "metrics", "optimizers"],
     ["callbacks", "utils", "layers"],

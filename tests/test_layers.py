@@ -216,8 +216,8 @@ def test_misspellings(make, message):
         ({"trainable": 1}, "expected trainable to be True or False, received 1"),
         ({"name": 3}, "expected name to be a string, received 3"),
         ({"name": 3}, "expected name to be a string"),
-        ({"dtype": "float"}, "expected 'float32' or 'float64', received 'float'"),
-        ({"dtype": 3}, "expected 'float32' or 'float64', received 3"),
+        ({"dtype": "float"}, "expected one of 'float32', 'float64', 'mixed_bfloat16', received 'float'"),
+        ({"dtype": 3}, "expected one of 'float32', 'float64', 'mixed_bfloat16', received 3"),
     ],
 )  # fmt: skip
 def test_bad_arguments_of_dense(arguments, message):
@@ -709,7 +709,7 @@ def test_input(arguments, shape):
             "expected either batch_size or batch_shape, received both",
         ),
         ({"batch_shape": ()}, "expected batch_shape to begin with the number of rows"),
-        ({"shape": (3,), "dtype": "foo"}, "expected 'float32' or 'float64', received 'foo'"),
+        ({"shape": (3,), "dtype": "foo"}, "expected one of 'float32', 'float64', 'mixed_bfloat16', received 'foo'"),
         ({"shape": (3,), "name": 3}, "expected name to be a string, received 3"),
     ],
 )

@@ -186,7 +186,8 @@ def _cut(
         if x not in known:
             leaves = _reached(x, known)
             used = [by_variable[id(n.value)].name for n in topological([x], known) if n.op == "weight"]
-            known[x] = names.new(layer_names.get(x.owner, identifier(x.owner or "output")))
+            wish = "rounded_input" if x.op == "bfloat16" and not x.owner else x.owner or "output"
+            known[x] = names.new(layer_names.get(x.owner, identifier(wish)))
             made = _node(known[x], "formula", tuple(known[n] for n in leaves), x, titles.get(x.owner, x.owner), used)
             nodes.append(made)
             known.setdefault(resolved(x), known[x])

@@ -42,6 +42,7 @@ class Kernel:
         whole: columns in whole panels.
         rest: width of the panel behind them, 0 if there is none.
         advance: numbers of a whole panel.
+        low: whether its numbers are rounded to bfloat16.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Kernel:
     whole: int
     rest: int
     advance: int
+    low: bool
 
 
 @dataclass(frozen=True)
@@ -192,6 +194,8 @@ class _Builder:
         exported = Names({prefix, *shared, *(f"{prefix}_{name}" for name in own)})
         self.graph, self.real = graph, real
         self.parts = _parts(graph)
+        products = [n for n in graph.nodes if n.op == "matmul"]
+        self.low = {n.weights[0] for n in products if resolved(n.expression.args[0]).op == "bfloat16"}
         self.stored: dict[str, Kernel | Vector] = {}
         for w in graph.weights:
             if w.shape:  # a single number is printed where it is used
@@ -200,15 +204,15 @@ class _Builder:
         self.reserved = {*_LOCAL, *exported.taken}
         self.functions: set[str] = set()
 
-    @staticmethod
-    def _stored(name: str, weight: Weight) -> Kernel | Vector:
+    def _stored(self, name: str, weight: Weight) -> Kernel | Vector:
         if len(weight.shape) == 1:
             return Vector(name, weight)
         if len(weight.shape) > 2:
             raise UnsupportedError(f"{weight.variable.path}: weights of shape {weight.shape} are not supported.")
         inputs, outputs = weight.shape
         rest = outputs % PANEL
-        return Kernel(name, weight, inputs, outputs, PANEL, outputs - rest, rest, PANEL * inputs)
+        low = weight.name in self.low
+        return Kernel(name, weight, inputs, outputs, PANEL, outputs - rest, rest, PANEL * inputs, low)
 
     def kernel(self, part: _Part) -> Kernel | None:
         found = self.stored[part.source.weights[0]] if part.source.op == "matmul" else None

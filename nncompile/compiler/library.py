@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -66,6 +67,7 @@ class _Place:
         rows: inputs of a kernel.
         columns: numbers of a vector, or outputs of a kernel; 0 for a single number.
         panels: how the columns of a kernel are cut.
+        written: called, with the lock held, after numbers were written.
     """
 
     def __init__(
@@ -76,8 +78,9 @@ class _Place:
         rows: int = 1,
         columns: int = 0,
         panels: Panels | None = None,
+        written: Callable[[], object] | None = None,
     ) -> None:
-        self._view, self._lock, self._hold = view, lock, hold
+        self._view, self._lock, self._hold, self._written = view, lock, hold, written
         self._columns = columns
         self._cut: list[tuple[NDArray[Any], int, int]] = []  # panels as [panel, row, column], their first and last
         if panels is not None:
@@ -108,6 +111,8 @@ class _Place:
                 self._view[: self._columns] = value
             else:
                 self._view[0] = value
+            if self._written is not None:
+                self._written()
 
     def leave(self) -> None:
         self._hold.whole = False
@@ -235,12 +240,17 @@ class Library:
             place = None
             for m in self.program.matrices:
                 if m.name == weight:
-                    place = _Place(self._view(name), self.lock, self.hold, m.inputs, m.outputs, m.panels)
+                    written = self._pack if m.low and not slot else None
+                    place = _Place(self._view(name), self.lock, self.hold, m.inputs, m.outputs, m.panels, written)
             for v in self.program.vectors:
                 if v.name == weight:
                     place = _Place(self._view(name), self.lock, self.hold, columns=v.length)
             self._places[name] = place or _Place(self._view(name), self.lock, self.hold)
         return self._places[name]
+
+    def _pack(self) -> None:
+        """Makes the copies of kernels in bfloat16 again."""
+        self._lib.network_pack(self.state)
 
     def bind(self, optimizer: Any = None) -> None:
         """Moves the weights, and the optimizer's variables, into the state."""

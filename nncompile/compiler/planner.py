@@ -129,6 +129,11 @@ class _Segment:
         """What is computed."""
         return resolved(self.node.expression)
 
+    @property
+    def low(self) -> bool:
+        """Whether the source is a product of numbers that are rounded to bfloat16."""
+        return self.source.op == "matmul" and resolved(self.leaf.args[0]).op == "bfloat16"
+
     def vectors(self) -> list[Expression]:
         """The weights of one number per feature that the formula uses."""
         inside = topological([self.root], [self.leaf])
@@ -195,6 +200,7 @@ class Planner:
         self.inference = _segments(inference_graph)
         self.training = _segments(training_graph or inference_graph)
         self.last = len(self.training) - 1
+        self.low = {s.source.weights[0] for s in (*self.inference, *self.training) if s.low}
         self.all_weights = (training_graph or inference_graph).weights
         self.weights = {w.name: w for w in self.all_weights}
         self.by_variable = {id(w.variable): w for w in self.all_weights}
@@ -261,7 +267,7 @@ class Planner:
     def matrix(self, name: str) -> Matrix:
         weight = self.weights[name]
         inputs, outputs = weight.shape
-        return Matrix(name, inputs, outputs, self.panels(outputs), weight.trainable)
+        return Matrix(name, inputs, outputs, self.panels(outputs), weight.trainable, name in self.low)
 
     def vector(self, name: str) -> Vector:
         (length,) = self.weights[name].shape
@@ -300,7 +306,7 @@ class Planner:
         for i, (t, n) in enumerate(zip(self.training, self.inference, strict=True)):
             source = t.source
             raw = self.buffer(source.name, source, _says(source))
-            plain = i == self.last or (t.root is t.leaf and n.root is n.leaf)
+            plain = i == self.last or (t.root is t.leaf and n.root is n.leaf) or (i == 0 and self.rounds_input())
             fused = not plain and _on_tiles(t) and _on_tiles(n)
             stored = raw if plain else self.buffer(t.node.name, t.node, _says(t.node))
             kept = self._keep(t, stored) if fused and i >= self.first_trained else {}
@@ -330,6 +336,13 @@ class Planner:
             self.saved.append(kept if fused else {t.leaf: Operand("buffer", raw)})
         return steps
 
+    def rounds_input(self) -> bool:
+        """Whether all that the first formula does is to round the input: that is done where samples are taken in."""
+        return self.last > 0 and all(
+            s[0].source.op == "input" and s[0].root.op == "bfloat16" and s[0].root.args[0] is s[0].leaf
+            for s in (self.training, self.inference)
+        )
+
     def _keep(self, segment: _Segment, name: str) -> dict[Expression, Operand]:
         """Decides what the backward pass of a formula on tiles loads.
 
@@ -342,11 +355,13 @@ class Planner:
         seed = ops.symbol("g", ELEMENT, segment.root.shape)
         gradients = differentiate(segment.value, seed, [segment.leaf, *segment.vectors()])
         met = _met_first([g for g in gradients if g is not None], set(inside))
-        met = [x for x in met if x is not segment.root]
+        kept = {segment.root: Operand("buffer", name)}
+        if segment.root.op == "bfloat16":  # what is rounded for the next product serves backward as well
+            kept[segment.root.args[0]] = kept[segment.root]
+        met = [x for x in met if x not in kept]
         if len(met) > 1:
             # later values of the topological order are nearer to the result: the last that serves
             met = [next(x for x in reversed(inside) if segment.leaf not in topological(met, [x]) or x is segment.leaf)]
-        kept = {segment.root: Operand("buffer", name)}
         for x in met:
             wish = f"{_stem(segment.source)}_{identifier(x.name) if x.name and x is not segment.leaf else 'kept'}"
             where = self.buffer(self.names.new(wish), segment.node, f"{segment.node.layer}: kept for backward")
@@ -400,9 +415,11 @@ class Planner:
         key = segment.source.name if x is segment.leaf else self.by_variable[id(x.value)].name
         gradient = gradient if gradient is not None else ops.constant(0.0)
         for name, known in stores:
-            if known is gradient:  # that of a bias is that of the product
+            if gradient is (known.args[0] if known.op == "bfloat16" else known):  # that of a bias is the product's
                 self.gradients[key] = name
                 return
+        if x is segment.leaf and segment.low:  # two products take it: those of the input's and of the kernel's gradient
+            gradient = ops.bfloat16(gradient)
         self.gradients[key] = self.buffer(self.d(key), segment.source, f"gradient of {key}")
         stores.append((self.gradients[key], gradient))
 
@@ -544,6 +561,7 @@ def _one_pass(forward: Sequence[Step], backward: Sequence[Step]) -> bool:
     return (
         bool(products)
         and len(products) == len(forward)
+        and not any(s.matrix.low for s in forward if isinstance(s, Forward))
         and sorted(products)
         == sorted(updates)
         == sorted(s.matrix.name for s in others if isinstance(s, Update) and s.matrix)
@@ -619,6 +637,7 @@ def build(
         profile=training is not None and training.profile,
         one_pass=_one_pass(forward, backward),
         input_buffer=source.name,
+        input_low=planner.rounds_input(),
         forward=tuple(forward),
         predict=predict,
         targets=targets,

@@ -91,17 +91,28 @@ class Panels:
 
 @dataclass(frozen=True)
 class Matrix:
-    """A weight of two axes, stored panel by panel, each as [inputs][columns of the panel]."""
+    """A weight of two axes, stored panel by panel, each as [inputs][columns of the panel].
+
+    Attributes:
+        low: whether products take it rounded to bfloat16: then there is a copy in which a
+            word holds two rows of a column, panel by panel as [pairs][columns of the panel].
+    """
 
     name: str
     inputs: int
     outputs: int
     panels: Panels
     trainable: bool
+    low: bool = False
 
     @property
     def numbers(self) -> int:
         return self.inputs * self.panels.padded
+
+    @property
+    def pairs(self) -> int:
+        """Pairs of rows, the last of an odd number of rows with 0."""
+        return -(-self.inputs // 2)
 
 
 @dataclass(frozen=True)
@@ -306,6 +317,7 @@ class Program:
     profile: bool
     one_pass: bool
     input_buffer: str
+    input_low: bool
     forward: tuple[Step, ...]
     predict: Rows
     targets: Targets | None

@@ -20,7 +20,7 @@ from ..errors import BuildError, InternalError, ModelError
 from ..ops import UNIFORM, Expression
 from . import cache, vocabulary
 from .expression import Names, Pass, RowWriter, Writer, scalar, topological
-from .program import Backward, Buffer, Copy, Formula, Forward, Operand, Program, Rows, Rule, Update
+from .program import Backward, Buffer, Copy, Formula, Forward, Matrix, Operand, Program, Rows, Rule, Update
 
 
 @dataclass(frozen=True)
@@ -439,8 +439,11 @@ def training(program: Program) -> Sources:
         updates = {f.step.matrix.name: f for f in backward if f.kind == "update"}
         forward = [replace(f, update=updates[f.step.matrix.name]) for f in forward]
     printer.functions |= {"nn_load", "nn_store", "nn_set"}  # of the kernel of products
-    if program.scratch_size:
+    if any(isinstance(s, Backward) for s in program.backward):
         printer.functions |= {"nn_iota", "nn_lt", "nn_select"}  # of dots()
+    low = tuple(m for m in program.matrices if m.low)
+    if low:
+        printer.functions |= {"nn_bfloat16", "nn_bits", "nn_from_bits"}
     context = {
         "program": program,
         "version": _version.__version__,
@@ -455,7 +458,13 @@ def training(program: Program) -> Sources:
         "tile_heights": tuple(dict.fromkeys((*program.target.tile_rows, 1))),
         "panel": printer.lanes * program.target.panel_vectors,
         "widths": _widths(program, printer.lanes),
-        "pairs": any(isinstance(s, Forward) and s.matrix.panels.full > 1 for s in program.forward),
+        "pairs": any(s.matrix.panels.full > 1 and not s.matrix.low for s in program.forward if isinstance(s, Forward)),
+        "low": low,
+        "side_by_side": _SIDE_BY_SIDE,
+        "low_widths": sorted({v for _, v in _row_times(low, printer.lanes)}, reverse=True),
+        "row_times": _row_times(low, printer.lanes),
+        "grain": max(program.target.tile_rows[2], 2),
+        "transposes": any(isinstance(s, Backward) for s in program.backward),
         "threads": program.target.form == "gnu",
         "strides": [(constant_name(b.name), b.stride) for b in program.buffers],
         "interleaved": _interleaved(printer.lanes),
@@ -470,6 +479,19 @@ def _widths(program: Program, lanes: int) -> list[int]:
     cut += [s.panels for s in program.backward if isinstance(s, Backward)]
     found = {c.width // lanes for c in cut if c.full} | {c.rest // lanes for c in cut if c.rest}
     return sorted(found, reverse=True)
+
+
+_SIDE_BY_SIDE = 4
+"""Panels that one row is multiplied by at a time, in bfloat16: as many sums as the latency of an addition asks for."""
+
+
+def _row_times(matrices: Iterable[Matrix], lanes: int) -> list[tuple[int, int]]:
+    """How many panels, and of how many vectors, one row is multiplied by at a time."""
+    found = set()
+    for cut in (m.panels for m in matrices):
+        found |= {(n + 1, cut.width // lanes) for n in range(min(cut.full, _SIDE_BY_SIDE))}
+        found |= {(1, cut.rest // lanes)} if cut.rest else set()
+    return sorted(found)
 
 
 def _interleaved(lanes: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
@@ -544,6 +566,9 @@ def _state(program: Program, rule: RuleText | None) -> list[Field]:
     for m in program.matrices:
         what = f"{m.inputs} x {m.outputs}: {m.panels}, each of {m.inputs} rows"
         fields.append(Field(program.real, m.name, m.numbers, what))
+        if m.low:
+            pairs = f"the same in bfloat16, {m.pairs} pairs of rows; the first of a pair in the lower half of a word"
+            fields.append(Field("uint32_t", f"{m.name}_pairs", m.pairs * m.panels.padded, pairs))
         if m.trainable:
             fields += [Field(program.real, f"{m.name}_{s}", m.numbers, f"{s} of the optimizer") for s in slots]
     for v in program.vectors:

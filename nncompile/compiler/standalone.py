@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _version
+from .. import _version, ops
 from .inference import PANEL, Inference, Kernel, Vector, widths
 from .plain import table
 from .render import Sources, Vocabulary, environment, fill
@@ -61,6 +61,8 @@ class _Tables:
 
     def weight(self, w: Kernel | Vector) -> Table:
         value, own = w.weight.variable.value, w.weight.variable.name
+        if isinstance(w, Kernel) and w.low:
+            value = ops.bfloat16(value)
         if isinstance(w, Vector):
             return self.add(w.name, value, f"{own} of {value.size}")
         panels = value[:, : w.whole].reshape(w.inputs, -1, w.panel).swapaxes(0, 1)

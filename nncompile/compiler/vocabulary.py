@@ -32,6 +32,7 @@ DEPENDENCIES: dict[str, tuple[str, ...]] = {
     "nn_min": ("nn_select",),
     "nn_infinity": (),
     "nn_abs": ("nn_bits", "nn_from_bits"),
+    "nn_bfloat16": ("nn_bits", "nn_from_bits", "nn_select"),
     "nn_with_sign": ("nn_bits", "nn_from_bits"),
     "nn_sign": ("nn_select", "nn_set", "nn_with_sign"),
     "nn_sqrt": (),

@@ -32,8 +32,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import backend, initializers, ops, registry
+from .. import backend, dtype_policies, initializers, ops, registry, targets
 from .. import config as settings
+from ..dtype_policies import DTypePolicy
 from ..errors import FileFormatError, ModelError, NncompileError, UnsupportedError
 from ..random import SeedGenerator
 from ..variables import Variable
@@ -82,26 +83,6 @@ def standardize_shape(shape: Any, where: str) -> Shape:
         else:
             raise ModelError(f"{where}: expected sizes of 0 or more, or None, received {size!r:.80} in {shape!r:.80}.")
     return tuple(sizes)
-
-
-def dtype_name(dtype: Any, where: str) -> str:
-    """Returns the element type that an argument or an entry of a configuration names.
-
-    Args:
-        dtype: a name, a NumPy type, a serialized ``DTypePolicy`` of Keras, an object
-            with a name, or None for ``config.floatx()``.
-        where: for the error.
-    """
-    if dtype is None:
-        return settings.floatx()
-    if isinstance(dtype, Mapping):
-        inner = dtype.get("config")
-        if dtype.get("class_name") != "DTypePolicy" or not isinstance(inner, Mapping):
-            raise UnsupportedError(f"{where}: dtype {dtype.get('class_name')!r} is not supported yet.")
-        dtype = inner.get("name")
-    elif isinstance(dtype, type):
-        dtype = np.dtype(dtype)
-    return settings.checked_float(dtype, f"{where}: dtype")
 
 
 def caller_level() -> int:
@@ -279,8 +260,9 @@ class Layer:
     Args:
         activity_regularizer: not supported yet; only None.
         trainable: whether the optimizer may change its weights.
-        dtype: ``"float32"`` or ``"float64"``; ``config.floatx()`` if None.
-        autocast: whether floating-point input is converted to ``dtype``.
+        dtype: ``"float32"``, ``"float64"``, ``"mixed_bfloat16"`` or a ``DTypePolicy``;
+            ``config.dtype_policy()`` if None.
+        autocast: whether floating-point input is converted to the type of the layer.
         name: any string without ``/``; made from the class if None.
         **kwargs: the spellings of Keras 1 and 2 (``input_shape``, ``input_dim``,
             ``batch_input_shape``, ``weights``), each with a DeprecationWarning.
@@ -300,7 +282,7 @@ class Layer:
     _non_trainable_variables: list[Variable]
     _auto_named: bool
     _trainable: bool
-    _dtype: str
+    _policy: DTypePolicy
     _building: bool = False
     _sealed: bool = False
     _path: str | None = None
@@ -364,7 +346,7 @@ class Layer:
         self.autocast = bool(autocast)
         self.activity_regularizer = None
         self._trainable = trainable
-        self._dtype = dtype_name(dtype, owner)
+        self._policy = dtype_policies.get(dtype, f"{owner}: dtype")
         self._take_legacy(kwargs)
 
     def _take_legacy(self, given: dict[str, Any]) -> None:
@@ -418,8 +400,8 @@ class Layer:
 
     @property
     def dtype(self) -> str:
-        """Element type of the weights."""
-        return self._dtype
+        """Element type of the weights, and of all that is computed but products."""
+        return self._policy.variable_dtype
 
     @property
     def variable_dtype(self) -> str:
@@ -427,10 +409,27 @@ class Layer:
 
     @property
     def compute_dtype(self) -> str:
-        return self.dtype
+        """Type of the operands of matrix products: ``"bfloat16"`` if mixed, else ``dtype``."""
+        return self._policy.compute_dtype
+
+    @property
+    def dtype_policy(self) -> DTypePolicy:
+        return self._policy
+
+    @dtype_policy.setter
+    def dtype_policy(self, value: Any) -> None:
+        policy = dtype_policies.get(value, f"{self._where}: dtype_policy")
+        if self.built and policy.variable_dtype != self.dtype:
+            raise ModelError(
+                f"{self._where}: dtype_policy: its weights are {self.dtype} already, received {policy.name}. "
+                "Set it before the layer is built."
+            )
+        self._policy = policy
+        targets.changed()  # a prepared prediction multiplies as before
 
     @property
     def input_dtype(self) -> str:
+        """Type of the arrays that it takes."""
         return self.dtype
 
     @property
@@ -536,7 +535,7 @@ class Layer:
             kind = np.dtype(dtype)
             if kind.kind in "biu":
                 return str(kind)
-        return dtype_name(dtype, self._where)
+        return settings.checked_float(dtype, f"{self._where}: dtype")
 
     def __setattr__(self, name: str, value: Any) -> None:
         if type(value) in _PLAIN:
@@ -797,7 +796,7 @@ class Layer:
         if array.dtype.kind not in "biuf":
             raise ModelError(f"{self._where}: expected numbers, received an array of {array.dtype}.")
         if self.autocast and (array.dtype.kind == "f" or not self._takes_integers):
-            array = array.astype(self.compute_dtype, copy=False)
+            array = array.astype(self.input_dtype, copy=False)
         return array
 
     def _check_input(self, shape: Shape, dtype: str) -> None:
@@ -832,6 +831,7 @@ class Layer:
         if training is not None and self._takes_training:
             kwargs["training"] = training
         owner = ops.set_owner(self.name) if symbolic else ""
+        products = ops.products_in(self.compute_dtype)
         token = _training.set(training)
         try:
             with _inside(self):
@@ -842,6 +842,7 @@ class Layer:
                 return self.call(x, *args, **kwargs)
         finally:
             _training.reset(token)
+            ops.products_in(products)
             if symbolic:
                 ops.set_owner(owner)
 
@@ -860,12 +861,7 @@ class Layer:
             UnsupportedError: one of those cannot be written to a file.
         """
         self._check_super_called()
-        dtype = {
-            "module": "keras",
-            "class_name": "DTypePolicy",
-            "config": {"name": self.dtype},
-            "registered_name": None,
-        }
+        dtype = dtype_policies.serialize(self._policy)
         config: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "dtype": dtype}
         if type(self).get_config is not Layer.get_config:
             return config
@@ -911,7 +907,7 @@ class Layer:
         """
         arguments = dict(config)
         if isinstance(arguments.get("dtype"), Mapping):
-            arguments["dtype"] = dtype_name(arguments["dtype"], cls.__name__)
+            arguments["dtype"] = dtype_policies.get(arguments["dtype"], f"{cls.__name__}: dtype").name
         shape = arguments.pop("batch_input_shape", None)  # Keras 2 had it in the first layer
         parameters = inspect.signature(cls.__init__).parameters
         later: dict[str, Any] = {}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import activations, initializers, ops, registry
+from .. import config as settings
 from ..errors import ModelError, UnsupportedError
 from ..registry import register
 from ..variables import Variable
@@ -58,7 +59,7 @@ class InputLayer(Layer):
             raise UnsupportedError(
                 f"Input: dtype={kind!r} is not supported yet. Leave it out: integer data is accepted anyway."
             )
-        super().__init__(dtype=dtype, name=name, **kwargs)
+        super().__init__(dtype=settings.floatx() if dtype is None else dtype, name=name, **kwargs)
         where = f"Input {self.name!r}"
         registry.refuse(where, sparse=sparse, ragged=ragged, input_tensor=input_tensor, optional=optional)
         if batch_shape is not None and (shape is not None or batch_size is not None):
@@ -115,6 +116,8 @@ class InputLayer(Layer):
         arguments = dict(config)
         if "batch_input_shape" in arguments:  # written by Keras 2
             arguments["batch_shape"] = arguments.pop("batch_input_shape")
+        if arguments.get("dtype") == "bfloat16":  # Keras writes the type in which the layer after it multiplies
+            arguments["dtype"] = "float32"
         return super().from_config(arguments)
 
 
