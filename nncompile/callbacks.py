@@ -8,19 +8,21 @@ the progress bar hears of them, through :meth:`CallbackList.progress`.
 
 from __future__ import annotations
 
-import csv
 import inspect
 import math
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import IO, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from . import registry
 from .errors import ModelError, UnsupportedError
 from .progress import Progbar, print_message
+
+if TYPE_CHECKING:
+    import csv
 
 __all__ = [
     "CSVLogger",
@@ -70,7 +72,11 @@ class _LaterError(UnsupportedError, AttributeError):
 def __getattr__(name: str) -> NoReturn:
     if name in _LATER:
         raise _LaterError(f"nncompile.callbacks: {name} is not supported yet. {_LATER[name]}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}.{registry.nearest(name, __all__)}")
+    asked = not name.startswith(
+        "__"
+    )  # by a person: Python asks for __path__ on import, where no hint is worth its time
+    hint = registry.nearest(name, __all__) if asked else ""
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}.{hint}")
 
 
 def _refuse_unknown(cls: type, unknown: Mapping[str, Any]) -> None:
@@ -937,6 +943,8 @@ class CSVLogger(Callback):
             if not any(key.startswith("val_") for key in self.keys):
                 self.keys += [f"val_{key}" for key in self.keys]
         if self.writer is None:
+            import csv
+
             self.writer = csv.DictWriter(self.csv_file, ["epoch", *self.keys], delimiter=self.sep)
             if self.append_header:
                 self.writer.writeheader()

@@ -12,7 +12,6 @@ import inspect
 import itertools
 import json
 import re
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -625,6 +624,8 @@ def _summary(
         length += 12
     if len(ends) != len(header):
         raise ModelError(f"summary: expected {len(header)} positions, received {len(ends)}.")
+    import shutil
+
     length = line_length or min(length, shutil.get_terminal_size().columns - 4)
     rows: list[list[str]] = []
     layers = _with_shapes(model)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
 import sys
 import time
 from collections.abc import Iterable
@@ -163,6 +162,8 @@ class Progbar:
         width = sum(len(text) for _, text in line)
         if self._terminal and not finalize:
             # A line that wraps cannot be drawn over: its metrics are cut until the end.
+            import shutil
+
             excess = width - (shutil.get_terminal_size().columns - 1)
             if excess > 0:
                 style, text = line[-1]

@@ -11,7 +11,6 @@ by the conformance suite, which tests everything that is registered.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
 import warnings
@@ -85,6 +84,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Returns `` Did you mean 'x'?`` for the names nearest to ``name``, or nothing."""
     known = list(dict.fromkeys(known))
     by_lower = {k.lower(): k for k in reversed(known)}
+    import difflib
+
     found = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)
     if not found:
         return ""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shlex
 import stat
 import subprocess
 import sys
 import sysconfig
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,24 @@ import pytest
 
 import nncompile as nn
 from nncompile import targets
-from nncompile.compiler import build
+from nncompile.compiler import build, render
 from nncompile.compiler.render import Sources
 from nncompile.errors import BuildError
 
 GOOD = Sources("int answer(void);\n", '#include "network.h"\nint answer(void) { return 42; }\n')
+IN_PARTS = Sources(
+    "int answer(void);\n",
+    """#include "network.h"
+int half(void);
+#if !defined(PART) || PART == 1
+int half(void) { return 21; }
+#endif
+#if !defined(PART) || PART == 2
+int answer(void) { return 2 * half(); }
+#endif
+""",
+    parts=2,
+)
 BAD = Sources("int answer(void);\n", '#include "network.h"\nint answer(void) { return undeclared_thing; }\n')
 
 
@@ -39,14 +54,14 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def commands(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
     """The commands that are run, questions for the version left out."""
     seen: list[Sequence[str]] = []
-    real = build._run
+    real = build._Processes.start
 
-    def noted(command: Sequence[str], *args: Any, **keywords: Any) -> Any:
+    def noted(self: Any, command: Sequence[str], *args: Any, **keywords: Any) -> Any:
         if "--version" not in command:
             seen.append(command)
-        return real(command, *args, **keywords)
+        return real(self, command, *args, **keywords)
 
-    monkeypatch.setattr(build, "_run", noted)
+    monkeypatch.setattr(build._Processes, "start", noted)
     return seen
 
 
@@ -64,6 +79,17 @@ def entries(cache: Path) -> list[Path]:
     return sorted(p for p in cache.iterdir() if p.name != "failed")
 
 
+def ended(reader: int) -> bool:
+    """Whether nobody has a pipe open for writing any more, within some seconds."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        try:
+            return os.read(reader, 1) == b""
+        except BlockingIOError:  # somebody has
+            time.sleep(0.02)
+    return False
+
+
 def script(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("#!/bin/sh\n" + text)
@@ -76,35 +102,82 @@ def script(path: Path, text: str) -> Path:
 
 def test_equal_sources_are_compiled_once(cache: Path, commands: list[Sequence[str]]) -> None:
     assert answer() == 42
-    assert len(commands) == 1
+    assert len(commands) == 3
     assert answer() == 42
     forget()
     assert answer() == 42
-    assert len(commands) == 1
+    assert len(commands) == 3
     (entry,) = entries(cache)
-    assert {p.name for p in entry.iterdir()} >= {"unit.c", "network.h", "binding.c", "command", "checksum"}
+    module = f"module{build._suffix()}"
+    assert {p.name for p in entry.iterdir()} == {"unit.c", "network.h", "binding.c", "command", "checksum", module}
     assert (entry / "unit.c").read_text() == GOOD.code
-    assert shlex.split((entry / "command").read_text()) == list(commands[0])
+    assert [shlex.split(line) for line in (entry / "command").read_text().splitlines()] == commands
     assert stat.S_IMODE(cache.stat().st_mode) == 0o700
     assert stat.S_IMODE(entry.stat().st_mode) == 0o700
 
 
 def test_whatever_counts_makes_another_entry(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compiler = build.find_compiler()
-    command = build.command_for(compiler, targets.host())
+    commands = build.commands_for(compiler, targets.host())
     others = [t for t in targets.TARGETS if t.flags != targets.host().flags]
     keys = {
-        build.key_of(GOOD, command, compiler),
-        build.key_of(BAD, command, compiler),
-        build.key_of(Sources(GOOD.declarations + " ", GOOD.code), command, compiler),
-        build.key_of(GOOD, [*command, "-DX"], compiler),
-        build.key_of(GOOD, command, build.Compiler(compiler.command, "another version")),
-        *(build.key_of(GOOD, build.command_for(compiler, t), compiler) for t in others),
+        build.key_of(GOOD, commands, compiler),
+        build.key_of(BAD, commands, compiler),
+        build.key_of(Sources(GOOD.declarations + " ", GOOD.code), commands, compiler),
+        build.key_of(GOOD, build.commands_for(compiler, targets.host(), 2), compiler),
+        build.key_of(GOOD, [*commands[:-1], [*commands[-1], "-DX"]], compiler),
+        build.key_of(GOOD, commands, build.Compiler(compiler.command, "another version")),
+        *(build.key_of(GOOD, build.commands_for(compiler, t), compiler) for t in others),
     }
-    assert len(keys) == 5 + len({t.flags for t in others})
-    assert build.key_of(GOOD, command, compiler) in keys
+    assert len(keys) == 6 + len({t.flags for t in others})
+    assert build.key_of(GOOD, commands, compiler) in keys
     monkeypatch.setattr(sys, "version", "4.0")
-    assert build.key_of(GOOD, command, compiler) not in keys
+    assert build.key_of(GOOD, commands, compiler) not in keys
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_each_part_is_compiled_by_a_command_of_its_own(parts: int) -> None:
+    compiler = build.find_compiler()
+    *compiling, link = build.commands_for(compiler, targets.host(), parts)
+    made = [command[command.index("-o") + 1] for command in compiling]
+    assert len(set(made)) == parts + 1 and made[-1] == "binding.o"
+    assert [word for word in link if word.endswith(".o")] == made and "-c" not in link
+    assert all("-c" in command and command[: len(compiler.command)] == [*compiler.command] for command in compiling)
+    chosen = [[word for word in command if word.startswith("-DPART")] for command in compiling]
+    assert chosen == [
+        *([f"-DPART={n}"] for n in range(1, parts + 1) if parts > 1),
+        *([] for _ in range(2 - min(parts, 2))),
+        [],
+    ]
+
+
+def test_a_unit_in_parts(cache: Path, commands: list[Sequence[str]]) -> None:
+    assert answer(IN_PARTS) == 42
+    assert len(commands) == 4
+
+
+@pytest.mark.parametrize("loss", [None, "mse"])
+def test_the_parts_of_a_network_are_the_whole(
+    loss: str | None, cache: Path, monkeypatch: pytest.MonkeyPatch, commands: list[Sequence[str]]
+) -> None:
+    """What is compiled in parts and what is compiled whole computes the same bits."""
+    results = []
+    real = render.training
+    for whole in (False, True):
+        if whole:
+            monkeypatch.setattr(render, "training", lambda program: dataclasses.replace(real(program), parts=1))
+        commands.clear()
+        model = nn.Sequential([nn.Input((5,)), nn.layers.Dense(40, "gelu"), nn.layers.Dense(3, "softmax")])
+        rng = np.random.default_rng(0)
+        model.set_weights([rng.normal(size=w.shape) for w in model.weights])
+        x = rng.normal(size=(30, 5)).astype("float32")
+        if loss:
+            model.compile("adam", loss)
+            model.fit(x, x[:, :3], batch_size=7, shuffle=False, verbose=0)
+            model.fit(x, x[:, :3], batch_size=1, shuffle=False, verbose=0)
+        results.append([model.predict(x, verbose=0), *model.get_weights()])
+        assert len(commands) == (3 if whole else 5 if loss else 4)
+    assert all(np.array_equal(a, b) for a, b in zip(*results, strict=True))
 
 
 def test_a_hit_imports_nothing_that_writes_c(cache: Path) -> None:
@@ -226,11 +299,11 @@ def test_a_damaged_entry_is_built_again(damage: Any, cache: Path, commands: list
     forget()
     with pytest.warns(RuntimeWarning, match=rf"{entry}: a damaged entry"):
         assert answer() == 42
-    assert len(commands) == 2
+    assert len(commands) == 6
     assert entries(cache) == [entry] and build._sound(entry)
     forget()
     assert answer() == 42
-    assert len(commands) == 2
+    assert len(commands) == 6
 
 
 def test_an_interrupted_build_leaves_nothing(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,7 +313,7 @@ def test_an_interrupted_build_leaves_nothing(cache: Path, monkeypatch: pytest.Mo
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(build, "_run", interrupted)
+        patched.setattr(build._Processes, "finish", interrupted)
         with pytest.raises(KeyboardInterrupt):
             answer()
     assert entries(cache) == []
@@ -265,6 +338,53 @@ def test_c_that_does_not_compile(cache: Path) -> None:
     assert again.returncode == 1 and "undeclared_thing" in again.stderr, "the command can be repeated where the C is"
     with pytest.raises(BuildError):  # what was kept does not get in the way
         answer(BAD)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_part_that_does_not_compile(number: int, cache: Path) -> None:
+    code = f"{IN_PARTS.code}#if PART == {number}\nint worse(void) {{ return undeclared_thing; }}\n#endif\n"
+    with pytest.raises(BuildError, match=f"status 1.*\n.*-DPART={number} unit.c") as caught:
+        answer(Sources(IN_PARTS.declarations, code, parts=2))
+    error = caught.value
+    assert error.source is not None and error.source.read_text() == code
+    assert f"-DPART={number}" in error.command and "undeclared_thing" in error.output
+    assert entries(cache) == []
+    again = subprocess.run(error.command, cwd=error.source.parent, capture_output=True, text=True, check=False)
+    assert again.returncode == 1 and "undeclared_thing" in again.stderr
+
+
+def test_parts_that_do_not_fit_together(cache: Path) -> None:
+    """The link fails, and its command can be repeated too."""
+    twice = Sources(GOOD.declarations, GOOD.code, parts=2)
+    with pytest.raises(BuildError, match="status 1.*\n.*unit1.o unit2.o") as caught:
+        answer(twice)
+    assert caught.value.source is not None and "answer" in caught.value.output
+    again = subprocess.run(caught.value.command, cwd=caught.value.source.parent, capture_output=True, check=False)
+    assert again.returncode == 1
+
+
+@pytest.mark.parametrize("stubborn", ["", "trap '' TERM; "])
+def test_what_still_runs_when_a_part_fails_is_ended(
+    stubborn: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also what the compiler itself has started, and though it may not care for a polite request."""
+    alive, begun = tmp_path / "alive", tmp_path / "begun"
+    os.mkfifo(alive)
+    reader = os.open(alive, os.O_RDONLY | os.O_NONBLOCK)
+    text = f"""case "$*" in
+    *--version*) echo fake 1.0;;
+    *-DPART=1*) while [ ! -e {begun} ]; do sleep 0.02; done; exit 3;;
+    *-DPART=2*) {stubborn}(touch {begun}; exec sleep 100) > {alive} & wait;;
+    *) exec cc "$@";;
+esac
+"""
+    monkeypatch.setenv("CC", str(script(tmp_path / "halting-cc", text)))
+    try:
+        with pytest.raises(BuildError, match="status 3"):
+            answer(IN_PARTS)
+        assert ended(reader)
+    finally:
+        os.close(reader)
 
 
 def test_a_compiler_that_fails(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -349,8 +469,9 @@ def test_a_compiler_with_spaces_in_its_path(
     monkeypatch.setenv("CC", form.format(compiler))
     assert answer() == 42
     (entry,) = entries(cache)
-    command = shlex.split((entry / "command").read_text())
-    assert command[0] == str(compiler) and ("-DONE=1" in command) == ("-DONE" in form)
+    for line in (entry / "command").read_text().splitlines():
+        command = shlex.split(line)
+        assert command[0] == str(compiler) and ("-DONE=1" in command) == ("-DONE" in form)
 
 
 @pytest.mark.parametrize("name", ["gcc", "clang"])
@@ -473,7 +594,7 @@ def test_training_prints_and_changes_nothing(cache: Path, capfd: pytest.CaptureF
 
 def test_what_debugging_shows(cache: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     shown = {1: ["render:", "build:", " ms"], 2: ["graph sequential", "program sequential"], 3: ["void network_predict("],
-             4: ["unit.c binding.c"]}  # fmt: skip
+             4: ["unit.c -o unit1.o", "binding.c -o binding.o", "unit1.o unit2.o binding.o -o"]}  # fmt: skip
     for level in range(5):
         monkeypatch.setenv("NNCOMPILE_DEBUG", str(level))
         model = nn.Sequential([nn.Input((2,)), nn.layers.Dense(1)], name="sequential")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -189,3 +191,25 @@ def test_nothing_runs_code_from_data() -> None:
                     if keyword.arg in ("shell", "allow_pickle") and unsafe:
                         wrong.append(f"{name}:{node.lineno}: {keyword.arg}=")
     assert not wrong
+
+
+SLOW = (
+    "_cffi_backend", "cffi", "csv", "difflib", "h5py", "jinja2", "nncompile.compiler", "nncompile.datasets",
+    "nncompile.export", "nncompile.saving", "platformdirs", "setuptools", "shutil", "subprocess", "sysconfig",
+)  # fmt: skip
+"""What takes long to import and is needed by no script, or only once something is compiled, saved or read."""
+
+
+def test_what_a_script_may_not_need_is_imported_late() -> None:
+    """Beside what NumPy imports itself, and what the start of Python does where packages are linked."""
+    code = "import sys, numpy, numpy.random; before = set(sys.modules); import nncompile; print(*set(sys.modules) - before)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found = set(done.stdout.split())
+    assert "nncompile.models" in found
+    assert not found & set(SLOW)
+
+
+def test_what_is_imported_late_is_there() -> None:
+    code = "import nncompile; print(*(getattr(nncompile, name).__name__ for name in nncompile._LATER))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [f"nncompile.{name}" for name in nncompile._LATER]

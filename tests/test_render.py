@@ -127,7 +127,7 @@ def test_what_a_text_never_has(seed: int, target: str) -> None:
         assert foreign not in text.replace("0x7f800000", "").replace("0x7ff0000000000000", ""), foreign
     assert not re.search(r"\b(19|20)\d\d-\d\d|\d\d:\d\d", text), "a date"
     assert not re.search(r"[ \t]+$", text, re.M), "blanks at the end of a line"
-    assert "\t" not in text and "\r" not in text and "\n\n\n" not in text and text.endswith("}\n")
+    assert "\t" not in text and "\r" not in text and "\n\n\n" not in text and text.endswith("}\n\n#endif\n")
     assert re.match(r"/\* .*printed by nncompile", made.code) and f"for {target}" in made.code.splitlines()[0]
     assert text.count("/*") == text.count("*/")
 

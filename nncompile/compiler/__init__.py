@@ -17,7 +17,7 @@ The export goes from the Graph to :mod:`.inference` and :mod:`.standalone` inste
 sample at a time, without padding, as two files of plain C99.
 
 ``NNCOMPILE_DEBUG=1`` prints the time of each stage, 2 the graph and the program as well,
-3 the C, 4 the command, all to the standard error.
+3 the C, 4 the commands, all to the standard error.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def compile_network(model: Any, target: Target, training: Training | None = None
     sources = staged("render", lambda: render.training(planned), 3)
     module = staged("build", lambda: build.build(sources, target), 5)
     if level() >= 4:
-        print(" ".join(build.command_for(build.find_compiler(), target)), file=sys.stderr)
+        for command in build.commands_for(build.find_compiler(), target, sources.parts):
+            print(" ".join(command), file=sys.stderr)
     return Library(module, planned, sources.code)
 
 

@@ -2,8 +2,9 @@
 
 ``FFI.compile`` would change the working directory and the environment of the user's
 process, read their setuptools configuration and let the compiler print to their
-terminal. So cffi only writes the binding here, and one command of ours, an argument
-list and never a shell, compiles and links it with the unit.
+terminal. So cffi only writes the binding here, and commands of ours, argument lists and
+never a shell, compile and link it with the unit. The parts of the unit and the binding
+are compiled at one time, by a process each.
 
 Builds are kept in a cache that is private to the user. Each entry is built in a folder
 of its own and moved into place at once: any number of processes may build the same
@@ -15,9 +16,11 @@ from __future__ import annotations
 import hashlib
 import importlib.machinery
 import importlib.util
+import itertools
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -27,7 +30,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, TracebackType
 
 from .. import _version
 from ..errors import BuildError
@@ -47,6 +50,10 @@ FLAGS = (
 
 NaN and infinity keep their meaning: nothing of -ffast-math that would take it away.
 """
+_BINDING_FLAGS = ("-O1",)
+"""Of the binding, behind all others: there is no loop in it. -O0 would make a small prediction a few percent slower."""
+_GRACE = 1.0
+"""Seconds that a compiler has to take its temporary files away once it is told to end."""
 
 
 @dataclass(frozen=True)
@@ -130,34 +137,85 @@ def _version_of(command: Sequence[str]) -> str:
     return done.stdout.strip()
 
 
+class _Processes:
+    """Processes that run at one time; leaving ends those that still do, with all that they have started."""
+
+    def __init__(self) -> None:
+        self._started: list[subprocess.Popen[str]] = []
+
+    def __enter__(self) -> _Processes:
+        return self
+
+    def start(self, command: Sequence[str], cwd: Path | None = None) -> subprocess.Popen[str]:
+        """Starts a command without input; what it says is kept for :meth:`finish`."""
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,  # a compiler is a process that starts others, which have to end with it
+        )
+        self._started.append(process)
+        return process
+
+    def finish(self, process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+        """Waits for the end of a process and returns its status and all that it said."""
+        said, _ = process.communicate()
+        return subprocess.CompletedProcess(process.args, process.returncode, said)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        running = [process for process in self._started if process.poll() is None]
+        for process in running:
+            _signal(process, signal.SIGTERM)
+        until = time.monotonic() + _GRACE
+        for process in running:
+            try:
+                process.wait(max(until - time.monotonic(), 0.0))
+            except subprocess.TimeoutExpired:
+                _signal(process, signal.SIGKILL)
+                process.wait()
+        for process in self._started:
+            if process.stdout is not None:
+                process.stdout.close()
+
+
+def _signal(process: subprocess.Popen[str], number: int) -> None:
+    """Sends a signal to a process that was not waited for, and to all of its group."""
+    try:
+        os.killpg(process.pid, number)
+    except PermissionError:  # macOS says so if all of them have ended by themselves
+        process.send_signal(number)
+
+
 def _run(command: Sequence[str], cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    with _Processes() as processes:
+        return processes.finish(processes.start(command, cwd))
 
 
-def command_for(compiler: Compiler, target: Target) -> list[str]:
-    """Returns the command that makes a module of ``binding.c`` and ``unit.c`` in its folder."""
-    shared = ["-bundle", "-undefined", "dynamic_lookup"] if sys.platform == "darwin" else ["-shared", "-fPIC"]
-    include = [f"-I{sysconfig.get_path(p)}" for p in ("include", "platinclude")]
+def commands_for(compiler: Compiler, target: Target, parts: int = 1) -> list[list[str]]:
+    """Returns the commands that make a module of ``unit.c`` and ``binding.c`` in their folder.
+
+    Each names what it makes behind ``-o``. The last one links what the others compile, the
+    binding last; those can run at one time.
+
+    Args:
+        compiler: the compiler.
+        target: the processor.
+        parts: of the unit, see :class:`.Sources`.
+    """
+    shared = ["-bundle", "-undefined", "dynamic_lookup"] if sys.platform == "darwin" else ["-shared"]
+    include = dict.fromkeys(f"-I{sysconfig.get_path(p)}" for p in ("include", "platinclude"))
+    compiling = [*compiler.command, *FLAGS, *target.flags, "-fPIC", "-pipe", "-c"]  # the assembler works meanwhile
+    units = [(f"unit{n}.o", [f"-DPART={n}"]) for n in range(1, parts + 1)] if parts > 1 else [("unit.o", [])]
     return [
-        *compiler.command,
-        *FLAGS,
-        *target.flags,
-        *shared,
-        *dict.fromkeys(include),
-        "unit.c",
-        "binding.c",
-        "-o",
-        "module" + _suffix(),
-        "-lm",
+        *([*compiling, *chosen, "unit.c", "-o", name] for name, chosen in units),
+        [*compiling, *_BINDING_FLAGS, *include, "binding.c", "-o", "binding.o"],
+        [*compiler.command, *shared, *(name for name, _ in units), "binding.o", "-o", "module" + _suffix(), "-lm"],
     ]
 
 
@@ -165,7 +223,7 @@ def _suffix() -> str:
     return str(sysconfig.get_config_var("EXT_SUFFIX") or ".so")
 
 
-def key_of(sources: Sources, command: Sequence[str], compiler: Compiler) -> str:
+def key_of(sources: Sources, commands: Sequence[Sequence[str]], compiler: Compiler) -> str:
     """SHA-256 of everything that the module depends on, in hexadecimal."""
     import _cffi_backend
 
@@ -173,7 +231,7 @@ def key_of(sources: Sources, command: Sequence[str], compiler: Compiler) -> str:
         _version.__version__,
         sources.declarations,
         sources.code,
-        *command,
+        *itertools.chain.from_iterable(commands),
         compiler.version,
         str(shutil.which(compiler.command[0])),
         _suffix(),
@@ -205,15 +263,15 @@ def build(sources: Sources, target: Target) -> ModuleType:
         BuildError: there is no compiler, or it failed; the C is kept and named.
     """
     compiler = find_compiler()
-    command = command_for(compiler, target)
-    key = key_of(sources, command, compiler)
+    commands = commands_for(compiler, target, sources.parts)
+    key = key_of(sources, commands, compiler)
     folder = cache_folder()
     entry = folder / key[:32]
     if entry.is_dir() and not _sound(entry):
         warnings.warn(f"{entry}: a damaged entry of the cache was built again.", RuntimeWarning, stacklevel=2)
         _discard(entry)
     if not entry.is_dir():
-        _make(entry, sources, command, f"_nncompile_{key[:16]}")
+        _make(entry, sources, commands, f"_nncompile_{key[:16]}")
     return _load(f"_nncompile_{key[:16]}", entry / f"module{_suffix()}")
 
 
@@ -229,28 +287,39 @@ def _discard(entry: Path) -> None:
         shutil.rmtree(away, ignore_errors=True)
 
 
-def _make(entry: Path, sources: Sources, command: Sequence[str], name: str) -> None:
+def _make(entry: Path, sources: Sources, commands: Sequence[Sequence[str]], name: str) -> None:
     _sweep(entry.parent)
     work = Path(tempfile.mkdtemp(prefix="new-", dir=entry.parent))
     try:
-        _write(work, sources, name)
+        (work / "network.h").write_text(sources.declarations)
+        (work / "unit.c").write_text(sources.code)
         if not Path(sysconfig.get_path("include"), "Python.h").exists():
             raise BuildError(
                 f"Python.h was not found in {sysconfig.get_path('include')}. Install the headers of this Python, "
                 f"for example: sudo apt-get install python{sys.version_info.major}.{sys.version_info.minor}-dev"
             )
-        done = _run(command, cwd=work)
-        module = work / f"module{_suffix()}"
-        if done.returncode or not module.exists():
+        *units, binding, link = commands
+        with _Processes() as processes:
+            started = [processes.start(command, work) for command in units]
+            _write_binding(work, sources, name)  # while the units are compiled
+            started.append(processes.start(binding, work))
+            failed = next((done for done in map(processes.finish, started) if not _succeeded(done, work)), None)
+            if failed is None:
+                done = processes.finish(processes.start(link, work))
+                failed = None if _succeeded(done, work) else done
+        if failed is not None:  # and nothing writes there any more
             kept = _keep(entry, work)
             raise BuildError(
-                f"The C compiler failed with status {done.returncode}. Command, in {kept}:\n"
-                f"  {shlex.join(command)}\nIt said:\n{_shorten(done.stdout)}",
-                command=command,
-                output=done.stdout,
+                f"The C compiler failed with status {failed.returncode}. Command, in {kept}:\n"
+                f"  {shlex.join(failed.args)}\nIt said:\n{_shorten(failed.stdout)}",
+                command=failed.args,
+                output=failed.stdout,
                 source=kept / "unit.c",
             )
-        (work / "command").write_text(shlex.join(command) + "\n")
+        (work / "command").write_text("".join(f"{shlex.join(command)}\n" for command in commands))
+        for command in (*units, binding):
+            (work / _made(command)).unlink()
+        module = work / f"module{_suffix()}"
         (work / "checksum").write_text(hashlib.sha256(module.read_bytes()).hexdigest() + "\n")
         try:
             os.replace(work, entry)
@@ -259,6 +328,16 @@ def _make(entry: Path, sources: Sources, command: Sequence[str], name: str) -> N
                 raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _made(command: Sequence[str]) -> str:
+    """What a command makes."""
+    return command[command.index("-o") + 1]
+
+
+def _succeeded(done: subprocess.CompletedProcess[str], work: Path) -> bool:
+    """Whether a command has made what it should."""
+    return not done.returncode and (work / _made(done.args)).exists()
 
 
 def _sweep(folder: Path) -> None:
@@ -272,15 +351,13 @@ def _sweep(folder: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _write(work: Path, sources: Sources, name: str) -> None:
+def _write_binding(work: Path, sources: Sources, name: str) -> None:
     # here: they take longer to import than a hit of the cache takes in all
     from cffi import FFI
     from cffi.recompiler import make_c_source
 
     ffi = FFI()
     ffi.cdef(sources.declarations)
-    (work / "network.h").write_text(sources.declarations)
-    (work / "unit.c").write_text(sources.code)
     # what FFI.emit_c_code calls, without its message to the standard output
     make_c_source(ffi, name, '#include <stdint.h>\n#include "network.h"\n', str(work / "binding.c"), verbose=False)
 

@@ -7,8 +7,6 @@ import shlex
 import stat
 from pathlib import Path
 
-import platformdirs
-
 from ..errors import BuildError
 
 
@@ -19,7 +17,12 @@ def cache_folder() -> Path:
         BuildError: it cannot be made or written, or others could write into it.
     """
     named = os.environ.get("NNCOMPILE_CACHE_DIR")
-    folder = Path(named) if named else Path(platformdirs.user_cache_dir("nncompile", appauthor=False))
+    if named:
+        folder = Path(named)
+    else:
+        import platformdirs
+
+        folder = Path(platformdirs.user_cache_dir("nncompile", appauthor=False))
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.lstat()

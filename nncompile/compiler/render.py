@@ -30,10 +30,13 @@ class Sources:
     Attributes:
         declarations: what Python or a C program may call; no preprocessor.
         code: the unit.
+        parts: how many parts of about the same size the unit can be compiled in, with -DPART=1 and so on;
+            compiled without that it is whole.
     """
 
     declarations: str
     code: str
+    parts: int = 1
 
     def __str__(self) -> str:
         return self.code
@@ -418,6 +421,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
         autoescape=False,
+        optimized=False,  # it would fold constants, of which there are none, for a tenth of a cold start's rendering
         bytecode_cache=_bytecode_cache(),
     )
     made.globals.clear()
@@ -470,7 +474,7 @@ def training(program: Program) -> Sources:
         "interleaved": _interleaved(printer.lanes),
         "sample": program.buffer(program.input_buffer),
     }
-    return Sources(fill("api.h.j2", context), fill("training.c.j2", context))
+    return Sources(fill("api.h.j2", context), fill("training.c.j2", context), parts=3 if rule else 2)
 
 
 def _widths(program: Program, lanes: int) -> list[int]:
