@@ -12,7 +12,7 @@ import inspect
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -323,6 +323,11 @@ class CallbackList(Callback):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self._epoch("on_epoch_end", epoch, logs)
 
+    def on_epochs_end(self, first: int, logs: Sequence[Mapping[str, float]]) -> None:
+        """Tells of several epochs at once, from number ``first``, where :attr:`only_history` is all that listens."""
+        for callback in self.callbacks:
+            callback._extend(first, logs)
+
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._begin("on_train_begin", logs)
 
@@ -407,6 +412,14 @@ class History(Callback):
         self.epoch.append(epoch)
         for key, value in (logs or {}).items():
             self.history.setdefault(key, []).append(value)
+        if self.model is not None:
+            self.model.history = self
+
+    def _extend(self, first: int, logs: Sequence[Mapping[str, float]]) -> None:
+        """Keeps the logs of several epochs, which have the same names."""
+        self.epoch.extend(range(first, first + len(logs)))
+        for key in sorted(logs[0]):
+            self.history.setdefault(key, []).extend([each[key] for each in logs])
         if self.model is not None:
             self.model.history = self
 

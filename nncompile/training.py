@@ -469,9 +469,10 @@ class Trainer:
         while True:
             together = min(pace.epochs(rows), epochs - epoch) if unheard else 1
             if together > 1:
-                for logs in self._epochs(library, samples, bool(shuffle), batch, pace, together):
-                    called.on_epoch_end(epoch, logs)
-                    epoch += 1
+                made = self._epochs(library, samples, bool(shuffle), batch, pace, together)
+                called.on_epochs_end(epoch, made)
+                logs = made[-1]
+                epoch += together
             else:
                 called.on_epoch_begin(epoch)
                 if order is not None and shuffle == "batch":

@@ -365,11 +365,17 @@ _MATH = {"power": "pow", "sqrt": "sqrt", "exp": "exp", "log": "log", "tanh": "ta
 """Functions of <math.h> for what is computed once per step."""
 
 
-def scalar(x: Expression, real: str, known: Mapping[Expression, str]) -> str:
+def scalar(x: Expression, real: str, known: Mapping[Expression, str], step: Expression | None = None) -> str:
     """The text of a value that depends on no row, over plain C and <math.h>.
 
     Python numbers are computed in double; what meets the step or the learning rate in
     the element type: NumPy's and JAX's weak typing, which Keras' update rules rely on.
+
+    Args:
+        x: the value.
+        real: ``float`` or ``double``.
+        known: the text of each leaf.
+        step: the number of the step, if powers of it are to be computed by ``nn_power_of_step``.
     """
     x = resolved(x)
     if x in known:
@@ -381,11 +387,13 @@ def scalar(x: Expression, real: str, known: Mapping[Expression, str]) -> str:
     kind = real if x.level == UNIFORM else "double"
 
     def operand(a: Expression) -> str:
-        text = literal(a.value, kind) if a.op == "constant" else scalar(a, real, known)
+        text = literal(a.value, kind) if a.op == "constant" else scalar(a, real, known, step)
         cast = kind == "float" and a.level == NUMBER and a.op != "constant"
         return f"(float){text}" if cast else text
 
     arguments = [operand(a) for a in x.args]
+    if x.op == "power" and step is not None and resolved(x.args[1]) is step:
+        return f"({kind})nn_power_of_step({arguments[0]}, state->step)"
     if x.op in _MATH:
         return f"({kind}){_MATH[x.op]}({', '.join(arguments)})"
     if x.op in _INFIX:
@@ -479,7 +487,7 @@ class RowWriter:
         numbers: Mapping[Expression, str],
         reserved: Iterable[str] = (),
     ) -> None:
-        self.real, self.width, self.lanes = real, width, lanes
+        self.real, self.width, self.partial = real, width, width % lanes != 0
         self.loads, self.rows, self.numbers = loads, rows, numbers
         self.names = Names({"c", "r", "column", "inside", *reserved})
         self.scalars: dict[Expression, str] = {}
@@ -587,8 +595,7 @@ class RowWriter:
         leaves = {x: text for x, text in self.loads.items()}
         for x, where in storage.items():
             if x not in keep:
-                leaves[x] = f"nn_load({where} + c)"
-                self.functions.add("nn_load")
+                leaves[x] = self._kept_value(where)
         roots = [resolved(x.args[0]) for x in reductions] + [resolved(x) for _, x in stores] + list(keep)
         order = topological(roots, stop=leaves)
         ahead = Writer(self.real, row_names, self.names, self.scalars, assigned=self.assigned)
@@ -598,7 +605,6 @@ class RowWriter:
                     if a.level == ROW and a.args and a not in row_names:
                         row_names[a] = ahead.define(a)
         writer = Writer(self.real, row_names, self.names, self.scalars, assigned=self.assigned)
-        partial = self.width % self.lanes != 0
         columns = False
         for x in order:
             if x in leaves and x not in writer.known:
@@ -611,41 +617,15 @@ class RowWriter:
                 writer.known[x] = "column"
                 columns = True
         writer.shared(roots)
-        before, after = ahead.lines, []
+        before, after = ahead.lines, list[str]()
         for x in keep:
-            writer.lines.append(f"{writer.call('nn_store')}({storage[x]} + c, {writer.define(x)});")
+            writer.lines.append(self._keep(writer, storage[x], writer.define(x)))
         for x in reductions:
-            operand = writer.value(x.args[0])
-            if partial:
-                identity = literal(_IDENTITY[x.op], self.real)
-                operand = f"{writer.call('nn_select')}(inside, {operand}, {writer.call('nn_set')}({identity}))"
-            name = self.names.new(x.name or x.op)
-            so_far = self.names.new(f"{name}_lanes")
-            start = f"{writer.call('nn_set')}({literal(_IDENTITY[x.op], self.real)})"
-            before.append(f"vec {so_far} = {start};")
-            if x.op == "argmax":
-                columns = True
-                at, new, better = (self.names.new(f"{name}_{s}") for s in ("at", "new", "better"))
-                before.append(f"vec {at} = {writer.call('nn_set')}({literal(0, self.real)});")
-                writer.lines += [
-                    f"const vec {new} = {operand};",
-                    f"const mask {better} = {writer.call('nn_gt')}({new}, {so_far});",
-                    f"{so_far} = {writer.call('nn_select')}({better}, {new}, {so_far});",
-                    f"{at} = {writer.call('nn_select')}({better}, column, {at});",
-                ]
-                after.append(
-                    f"const vec {name} = {writer.call('nn_set')}({writer.call('nn_argmax_lanes')}({so_far}, {at}));"
-                )
-            else:
-                term = f"({operand})" if " " in operand else operand  # what is summed is rounded as one number
-                step = f"{so_far} + {term}" if x.op == "sum" else f"{writer.call('nn_' + x.op)}({so_far}, {operand})"
-                writer.lines.append(f"{so_far} = {step};")
-                lanes = writer.call(f"nn_{x.op}_lanes")
-                after.append(f"const vec {name} = {writer.call('nn_set')}({lanes}({so_far}));")
-            row_names[x] = name
+            columns = columns or x.op == "argmax"
+            row_names[x] = self._reduction(writer, x, before, after)
         for text, x in stores:
             value = writer.value(x)
-            if partial and text.startswith("nn_store("):  # what lies behind the last column stays zero
+            if self.partial and text.startswith("nn_store("):  # what lies behind the last column stays zero
                 value = f"{writer.call('nn_select')}(inside, {value}, {writer.call('nn_set')}({literal(0, self.real)}))"
             writer.lines.append(text.format(value))
         self.functions |= writer.functions | ahead.functions
@@ -653,3 +633,84 @@ class RowWriter:
         if masked or columns:
             self.functions |= {"nn_iota", "nn_set"} | ({"nn_lt"} if masked else set())
         return Pass(tuple(before), tuple(writer.lines), tuple(after), masked, columns or masked)
+
+    def _kept_value(self, where: str) -> str:
+        """The text of a vector that an earlier pass kept."""
+        self.functions.add("nn_load")
+        return f"nn_load({where} + c)"
+
+    def _keep(self, writer: Writer, where: str, value: str) -> str:
+        """The statement that keeps a vector for later passes."""
+        return f"{writer.call('nn_store')}({where} + c, {value});"
+
+    def _reduction(self, writer: Writer, x: Expression, before: list[str], after: list[str]) -> str:
+        """Prints a reduction: its beginning, its part of the body and its result, whose name is returned."""
+        operand = writer.value(x.args[0])
+        identity = f"{writer.call('nn_set')}({literal(_IDENTITY[x.op], self.real)})"
+        if self.partial:
+            operand = f"{writer.call('nn_select')}(inside, {operand}, {identity})"
+        name = self.names.new(x.name or x.op)
+        so_far = self.names.new(f"{name}_lanes")
+        before.append(f"vec {so_far} = {identity};")
+        if x.op == "argmax":
+            at = self._track(writer, name, so_far, operand, before)
+            result = f"{writer.call('nn_argmax_lanes')}({so_far}, {at})"
+        else:
+            writer.lines.append(self._term(writer, x.op, so_far, operand))
+            result = f"{writer.call(f'nn_{x.op}_lanes')}({so_far})"
+        after.append(f"const vec {name} = {writer.call('nn_set')}({result});")
+        return name
+
+    def _term(self, writer: Writer, op: str, so_far: str, operand: str) -> str:
+        """The statement that takes a vector into a sum or an extreme."""
+        if op != "sum":
+            return f"{so_far} = {writer.call(f'nn_{op}')}({so_far}, {operand});"
+        term = f"({operand})" if " " in operand else operand  # what is summed is rounded as one number
+        return f"{so_far} = {so_far} + {term};"
+
+    def _track(self, writer: Writer, name: str, largest: str, operand: str, before: list[str]) -> str:
+        """Prints how the column of the largest so far is kept, the first of equals; returns its name."""
+        at, new, better = (self.names.new(f"{name}_{s}") for s in ("at", "new", "better"))
+        before.append(f"vec {at} = {writer.call('nn_set')}({literal(0, self.real)});")
+        writer.lines += [
+            f"const vec {new} = {operand};",
+            f"const mask {better} = {writer.call('nn_gt')}({new}, {largest});",
+            f"{largest} = {writer.call('nn_select')}({better}, {new}, {largest});",
+            f"{at} = {writer.call('nn_select')}({better}, column, {at});",
+        ]
+        return at
+
+
+class ColumnWriter(RowWriter):
+    """Prints a formula over narrow rows with a row in each lane: a vector holds one column of as many rows.
+
+    The passes are those of :class:`RowWriter`, over single columns. A reduction is complete in every lane when its
+    pass is, and no lane is padding.
+    """
+
+    def __init__(
+        self,
+        real: str,
+        width: int,
+        loads: Mapping[Expression, str],
+        rows: Mapping[Expression, str],
+        numbers: Mapping[Expression, str],
+        reserved: Iterable[str] = (),
+    ) -> None:
+        super().__init__(real, width, 1, loads, rows, numbers, reserved)
+
+    def _kept_value(self, where: str) -> str:
+        return f"{where}[c]"
+
+    def _keep(self, writer: Writer, where: str, value: str) -> str:
+        return f"{where}[c] = {value};"
+
+    def _reduction(self, writer: Writer, x: Expression, before: list[str], after: list[str]) -> str:
+        operand = writer.value(x.args[0])
+        name = self.names.new(x.name or x.op)
+        so_far = self.names.new(f"{name}_largest") if x.op == "argmax" else name
+        before.append(f"vec {so_far} = {writer.call('nn_set')}({literal(_IDENTITY[x.op], self.real)});")
+        if x.op == "argmax":
+            return self._track(writer, name, so_far, operand, before)
+        writer.lines.append(self._term(writer, x.op, so_far, operand))
+        return name

@@ -17,9 +17,9 @@ import jinja2
 
 from .. import _version
 from ..errors import BuildError, InternalError, ModelError
-from ..ops import UNIFORM, Expression
+from ..ops import PRIMITIVES, UNIFORM, Expression
 from . import cache, vocabulary
-from .expression import Names, Pass, RowWriter, Writer, scalar, topological
+from .expression import ColumnWriter, Names, Pass, RowWriter, Writer, scalar, topological
 from .program import Backward, Buffer, Copy, Formula, Forward, Matrix, Operand, Program, Rows, Rule, Update
 
 
@@ -61,7 +61,7 @@ class Text:
         scratch: arrays of one row.
         final: statements behind the passes of a row.
         width: columns of a row.
-        partial: whether the last vector of a row is not full.
+        narrow: whether a vector holds a column of some rows; else it holds some columns of a row.
     """
 
     comment: str
@@ -73,6 +73,7 @@ class Text:
     scratch: tuple[str, ...] = ()
     final: tuple[str, ...] = ()
     width: int = 0
+    narrow: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,7 @@ class RuleText:
         rates: (name, C text) of the numbers computed once per step.
         scalars: (name, C text) of the shared numbers that each step changes.
         lines: statements for a vector of weights.
+        powers: whether something is raised to the power of the step.
     """
 
     name: str
@@ -153,6 +155,7 @@ class RuleText:
     rates: tuple[tuple[str, str], ...]
     scalars: tuple[tuple[str, str], ...]
     lines: tuple[str, ...]
+    powers: bool
 
 
 @dataclass(frozen=True)
@@ -246,6 +249,93 @@ class _Printer:
 
     def rows(self, formula: Formula, width: int) -> Text:
         """A formula over whole rows."""
+        return self._narrow(formula, width) if self._is_narrow(formula, width) else self._wide(formula, width)
+
+    def _is_narrow(self, formula: Formula, width: int) -> bool:
+        """Whether it takes fewer vectors to hold a column of several rows each than columns of one row."""
+        if self.lanes == 1:
+            return False
+        values = topological([x for _, x in (*formula.stores, *formula.results)])
+        reduced = any(x.op in PRIMITIVES and PRIMITIVES[x.op].kind == "reduce" for x in values)
+        return width < self.lanes or (reduced and width <= self.lanes + self.lanes // 4)
+
+    def _narrow(self, formula: Formula, width: int) -> Text:
+        """A formula over narrow rows, LANES rows at a time."""
+        loads: dict[Expression, str] = {}
+        row_values: dict[Expression, str] = {}
+        begin: dict[str, list[str]] = {}
+        keys: list[str] = []
+        end: list[str] = []
+        reserved = {"state", "b", "rows", "y", "w", "unit", "thread", "first", "last", "end", "count"}
+        reserved |= {b.name for b in self.program.buffers} | {"target"} | {n for n, _ in formula.results}
+        for x, operand in formula.leaves:
+            name = operand.name
+            if operand.kind == "labels":
+                row_values[x] = f"{self._call('nn_load')}(b->target + r)"  # behind the last row is other memory of ours
+            elif operand.kind == "buffer":
+                array = f"{name}_columns"
+                call = f"{self._call('nn_load_columns')}(b->{name} + (ptrdiff_t)r * {constant_name(name)}{{}}, "
+                call += f"{constant_name(name)}, count, {array}{{}});"
+                begin[array] = [f"vec {array}[{self._whole(width)}];", *self._blocks(call, width)]
+                loads[x] = f"{array}[c]"
+            elif operand.kind == "vector":
+                loads[x] = f"{self._call('nn_set')}(state->{name}[c])"
+            elif operand.kind == "noise":
+                array = f"noise_{name}_columns"
+                text, key = self._load(operand, "c", True, width)
+                keys += key
+                lines = [f"vec {array}[{self._whole(width)}];", f"for (int c = 0; c < {width}; c += LANES) {{"]
+                lines.append("    UNROLL for (int i = 0; i < LANES; i++)")
+                lines.append(f"        {array}[c + i] = {text};")
+                begin[array] = [*lines, f"    {self._call('nn_transpose')}({array} + c);", "}"]
+                loads[x] = f"{array}[c]"
+        stores = []
+        for where, x in formula.stores:
+            array = f"new_{where}"
+            begin[array] = [f"vec {array}[{width if where == 'y' else self._whole(width)}];"]
+            stores.append((f"{array}[c] = {{}};", x))
+            if where == "y":  # the user's memory has no padding
+                end += ["for (int i = 0; i < count; i++)", f"    for (int c = 0; c < {width}; c++)"]
+                end.append(f"        y[(ptrdiff_t)(r + i) * OUTPUTS + c] = {self._call('nn_lane')}({array}[c], i);")
+                continue
+            stride, padded = constant_name(where), self.program.buffer(where).padded
+            if width < self._whole(width):
+                end.append(f"UNROLL for (int c = {width}; c < {self._whole(width)}; c++)")
+                end.append(f"    {array}[c] = {self._call('nn_set')}(0);")
+            call = f"{self._call('nn_store_columns')}(b->{where} + (ptrdiff_t)r * {stride}{{}}, {stride}, count, "
+            end += self._blocks(call + f"{array}{{}});", width)
+            if self._whole(width) < padded:
+                fill = f"{self._call('nn_store')}(b->{where} + (ptrdiff_t)(r + i) * {stride} + c, nn_set(0));"
+                end.append("for (int i = 0; i < count; i++)")
+                end.append(f"    for (int c = {self._whole(width)}; c < {padded}; c += LANES)")
+                end.append(f"        {fill}")
+        reserved |= set(begin)
+        writer = ColumnWriter(self.real, width, loads, row_values, self._numbers(formula.leaves), reserved)
+        results = [(f"{name} += {self._call('nn_sum_first')}({{}}, count);", x) for name, x in formula.results]
+        code = writer.write(stores, results)
+        self.functions |= code.functions
+        return Text(
+            comment=_comment(formula),
+            scalars=tuple(f"const real {n} = {t};" for n, t in code.scalars),
+            keys=tuple(keys),
+            pointers=tuple(line for lines in begin.values() for line in lines),
+            passes=code.passes,
+            scratch=code.scratch,
+            final=(*code.final, *end),
+            width=width,
+            narrow=True,
+        )
+
+    def _whole(self, width: int) -> int:
+        """The columns of whole vectors."""
+        return -(-width // self.lanes) * self.lanes
+
+    def _blocks(self, call: str, width: int) -> list[str]:
+        """A call for every LANES columns, which stand where it has ``{}``."""
+        return [call.format(*[f" + {c}" if c else ""] * 2) for c in range(0, width, self.lanes)]
+
+    def _wide(self, formula: Formula, width: int) -> Text:
+        """A formula over rows of at least about as many columns as a vector has lanes."""
         loads: dict[Expression, str] = {}
         row_values: dict[Expression, str] = {}
         pointers: dict[str, str] = {}
@@ -334,15 +424,16 @@ class _Printer:
         for x, name in [*scalars.items()]:
             if x in after:
                 scalars[x] = name
-        texts = []
-        for x, name in scalars.items():
-            texts.append((name, scalar(x, self.real, {**numbers, **after})))
+        step = next((x for x, n in leaves.items() if n == "step"), None) if self.real == "float" else None
+        rates = tuple((name, scalar(x, self.real, {**numbers, **after}, step)) for x, name in scalars.items())
+        shared = tuple((n, scalar(x, self.real, numbers, step)) for n, x in rule.scalar_updates)
         return RuleText(
             name=rule.name,
             slots=tuple(n for n, _ in rule.slots),
-            rates=tuple(texts),
-            scalars=tuple((n, scalar(x, self.real, numbers)) for n, x in rule.scalar_updates),
+            rates=rates,
+            scalars=shared,
             lines=tuple(writer.lines),
+            powers=any("nn_power_of_step(" in text for _, text in (*rates, *shared)),
         )
 
     def _call(self, name: str) -> str:
@@ -544,8 +635,17 @@ def _step(printer: _Printer, step: Any) -> Any:
     raise InternalError(f"no text for {step!r}")
 
 
-_OF_ROWS = ("nn_first", "nn_argmax_lanes", "nn_store_some")
-"""What templates/kernels/rows.c.j2 adds to the vocabulary."""
+_OF_ROWS = {
+    "nn_first": (),
+    "nn_argmax_lanes": ("nn_max_lanes", "nn_min_lanes", "nn_select", "nn_eq", "nn_set"),
+    "nn_store_some": ("nn_store",),
+    "nn_transpose": (),
+    "nn_load_columns": ("nn_transpose", "nn_load", "nn_set"),
+    "nn_store_columns": ("nn_transpose", "nn_store"),
+    "nn_lane": (),
+    "nn_sum_first": (),
+}
+"""What templates/kernels/rows.c.j2 adds to the vocabulary, and what that calls."""
 
 
 def _vocabulary(program: Program, functions: Iterable[str]) -> Vocabulary:
@@ -553,10 +653,9 @@ def _vocabulary(program: Program, functions: Iterable[str]) -> Vocabulary:
     target = program.target
     width = target.vector_bytes or size
     names = set(functions)
-    if "nn_argmax_lanes" in names:
-        names |= {"nn_max_lanes", "nn_min_lanes", "nn_select", "nn_eq", "nn_set"}
-    if "nn_store_some" in names:
-        names.add("nn_store")
+    names |= {called for name, calls in _OF_ROWS.items() if name in names for called in calls}
+    if program.scratch_size:
+        names.add("nn_transpose")
     used = vocabulary.closure(sorted(names - set(_OF_ROWS)), target.form)
     return Vocabulary(
         target.form, program.real, size * 8, width // size, width, (*used, *(n for n in _OF_ROWS if n in names))
