@@ -453,10 +453,14 @@ def test_values_are_called_what_the_author_called_them() -> None:
         distance = largest - weighted
         return ops.exp(-distance)
 
-    text = printed(formula)
-    for line in ("const vec weighted = ", "largest_lanes = nn_max(largest_lanes, ", "const vec distance = largest - weighted;",
-                 "nn_exp(-distance)"):  # fmt: skip
-        assert line in text, line
+    common = ("const vec weighted = ", "const vec distance = largest - weighted;", "nn_exp(-distance)")
+    for width, more in (
+        (40, "largest_lanes = nn_max(largest_lanes, "),
+        (3, "largest = nn_max(largest, "),
+    ):
+        text = printed(formula, width)
+        for line in (*common, more):
+            assert line in text, line
 
 
 def test_names_of_the_author_cannot_meet_those_of_c() -> None:
