@@ -62,6 +62,7 @@ class Text:
         final: statements behind the passes of a row.
         width: columns of a row.
         narrow: whether a vector holds a column of some rows; else it holds some columns of a row.
+        unrolled: whether so few columns are written out one by one, to stay in registers: it takes time to compile.
     """
 
     comment: str
@@ -74,6 +75,7 @@ class Text:
     final: tuple[str, ...] = ()
     width: int = 0
     narrow: bool = False
+    unrolled: bool = False
 
 
 @dataclass(frozen=True)
@@ -324,6 +326,7 @@ class _Printer:
             final=(*code.final, *end),
             width=width,
             narrow=True,
+            unrolled=width <= 4,
         )
 
     def _whole(self, width: int) -> int:
