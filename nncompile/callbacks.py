@@ -72,10 +72,8 @@ class _LaterError(UnsupportedError, AttributeError):
 def __getattr__(name: str) -> NoReturn:
     if name in _LATER:
         raise _LaterError(f"nncompile.callbacks: {name} is not supported yet. {_LATER[name]}")
-    asked = not name.startswith(
-        "__"
-    )  # by a person: Python asks for __path__ on import, where no hint is worth its time
-    hint = registry.nearest(name, __all__) if asked else ""
+    # Python itself asks for __path__ on import, where no hint is worth its time
+    hint = "" if name.startswith("__") else registry.nearest(name, __all__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}.{hint}")
 
 

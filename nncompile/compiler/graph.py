@@ -186,9 +186,11 @@ def _cut(
         if x not in known:
             leaves = _reached(x, known)
             used = [by_variable[id(n.value)].name for n in topological([x], known) if n.op == "weight"]
-            wish = "rounded_input" if x.op == "bfloat16" and not x.owner else x.owner or "output"
+            wish, title = x.owner or "output", titles.get(x.owner, x.owner)
+            if x.op == "bfloat16" and not x.owner:  # what the first product makes of the input
+                wish, title = "rounded_input", f"{title} in bfloat16"
             known[x] = names.new(layer_names.get(x.owner, identifier(wish)))
-            made = _node(known[x], "formula", tuple(known[n] for n in leaves), x, titles.get(x.owner, x.owner), used)
+            made = _node(known[x], "formula", tuple(known[n] for n in leaves), x, title, used)
             nodes.append(made)
             known.setdefault(resolved(x), known[x])
         return known[x]
