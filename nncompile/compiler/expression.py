@@ -34,13 +34,14 @@ def trace(formula: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
     The names make the printed C read like the formula. They are taken from the frames
     of the formula and of the formulas that it calls as these return.
     """
-    ours = (ops.__name__, __name__, weakref.__name__)
+    ours = (__name__, weakref.__name__)
     readable = ("softmax", "log_softmax", "logsumexp")  # of the module ops, those that are formulas themselves
 
     def note(frame: FrameType, event: str, _: Any) -> None:
         if event != "return":
             return
-        if frame.f_globals.get("__name__") in ours and frame.f_code.co_name not in readable:
+        module = str(frame.f_globals.get("__name__"))
+        if (module in ours or module.startswith(f"{ops.__name__}.")) and frame.f_code.co_name not in readable:
             return
         for name, value in frame.f_locals.items():
             if isinstance(value, Expression) and value.args and name.isascii() and name not in _VAGUE:

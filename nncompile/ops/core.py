@@ -1,17 +1,6 @@
-"""Operations of formulas, with the names of ``keras.ops``.
+"""Expressions, the table of primitives, and the operations over one row.
 
-Given arrays an operation computes with NumPy; given an :class:`Expression` it builds
-one. A formula written with these names is therefore its own NumPy reference and the
-source of its C and of its gradient.
-
-A formula works on one row at a time: an expression is a number, a value per row
-(*row*), or a value per row and column (*element*). Reductions are over the last axis.
-As in NumPy, a reduction drops that axis unless ``keepdims=True``, and only with it can
-the result meet elements again.
-
-Python numbers and hyper-parameters are typed weakly, as in NumPy 2 and JAX: among
-themselves they are computed in double precision, and they take the element type when
-they meet a tensor or the step.
+Equal expressions are one object; :mod:`nncompile.ops` says what they mean.
 """
 
 from __future__ import annotations
@@ -28,9 +17,9 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from . import config
-from .errors import ModelError, UnsupportedError
-from .variables import Variable, as_symbol
+from .. import config
+from ..errors import ModelError, UnsupportedError
+from ..variables import Variable, as_symbol
 
 Array = NDArray[Any]
 
