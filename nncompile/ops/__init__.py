@@ -16,6 +16,7 @@ they meet a tensor or the step.
 
 from __future__ import annotations
 
+from . import symbolic
 from .core import (
     ELEMENT,
     NUMBER,
@@ -94,6 +95,7 @@ from .core import (
     where,
     zeros_like,
 )
+from .symbolic import KerasTensor
 
 __all__ = [
     "ELEMENT",
@@ -105,6 +107,7 @@ __all__ = [
     "Binary",
     "Expression",
     "Gradients",
+    "KerasTensor",
     "Noise",
     "Primitive",
     "Symbol",
@@ -173,3 +176,5 @@ __all__ = [
     "where",
     "zeros_like",
 ]
+
+symbolic.overload(globals(), __all__)
