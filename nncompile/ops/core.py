@@ -213,6 +213,7 @@ PRIMITIVES: dict[str, Primitive] = {
     "log":           Primitive(np.log, lambda g, y, x: (g / x,), "nn_log", 18),
     "log1p":         Primitive(np.log1p, lambda g, y, x: (g / (x + 1.0),), "nn_log1p", 22),
     "tanh":          Primitive(np.tanh, lambda g, y, x: (g * (1.0 - y * y),), "nn_tanh", 24),
+    "cos":           Primitive(np.cos, None, "nn_cos", 30),
     "sigmoid":       Primitive(_np_sigmoid, lambda g, y, x: (g * (y * (1.0 - y)),), "nn_sigmoid", 24),
     "erf":           Primitive(_np_erf, lambda g, y, x: (g * exp(-x * x) * 1.1283791670955126,), "nn_erf", 30),
     "power":         Primitive(np.power, lambda g, y, a, b: (g * b * power(a, b - 1.0), g * y * log(a)), "nn_pow", 40),
@@ -405,7 +406,12 @@ def _symbolic(op: str, *operands: Any) -> Expression:
             "keep the axis of the reduction: ops.sum(x, axis=-1, keepdims=True)."
         )
     shape = _broadcast([a.shape for a in args])
-    if level == ELEMENT and 1 in {a.shape[-1] for a in args if a.level == ELEMENT and a.shape} and shape[-1] != 1:
+    if (
+        None in shape
+        and level == ELEMENT
+        and 1 in {a.shape[-1] for a in args if a.level == ELEMENT and a.shape}
+        and shape[-1] != 1
+    ):
         raise UnsupportedError(
             f"ops.{op}: shapes {' and '.join(str(a.shape) for a in args)}: one column cannot meet several yet. "
             "Make a weight of shape (1,) one of shape ()."
@@ -495,6 +501,8 @@ def _reduce(op: str, x: Any, axis: int | None, keepdims: bool) -> Any:
         if op == "argmax":
             return np.argmax(array, axis=axis, keepdims=keepdims)
         return PRIMITIVES[op].numpy(array, axis=axis, keepdims=keepdims)
+    if weights.is_weight(x):
+        return weights.reduce(op, _as_number(x), axis, keepdims)
     if axis != -1 and axis != len(x.shape) - 1:
         raise ModelError(f"ops.{op}: a formula reduces over the last axis: axis=-1 expected, {axis} received.")
     x = _as_number(x)
@@ -555,6 +563,7 @@ expm1: Unary = _unary("expm1", "e^x - 1, exact near 0.")
 log: Unary = _unary("log", "Natural logarithm.")
 log1p: Unary = _unary("log1p", "log(1 + x), exact near 0.")
 tanh: Unary = _unary("tanh", "Hyperbolic tangent.")
+cos: Unary = _unary("cos", "Cosine.")
 sigmoid: Unary = _unary("sigmoid", "1 / (1 + e^-x)")
 erf: Unary = _unary("erf", "The error function.")
 
@@ -644,6 +653,8 @@ def mean(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     x = _traced(x)
     if not isinstance(x, Expression):
         return np.mean(_number_or_array(x), axis=axis, keepdims=keepdims)
+    if weights.is_weight(x):
+        return sum(x, axis, keepdims) / weights.count("mean", x, axis)
     if x.shape and x.shape[-1] is None:
         raise ModelError("ops.mean: the number of columns is not known here.")
     return sum(x, axis, keepdims) / float(x.shape[-1] or 1)
@@ -702,6 +713,9 @@ def squeeze(x: Any, axis: int | None = None) -> Any:
     """x without an axis of size 1; in a formula the last one."""
     if not isinstance(x, Expression):
         return np.squeeze(np.asarray(x), axis=axis)
+    if weights.is_weight(x):
+        axes = [i for i, n in enumerate(x.shape) if n == 1] if axis is None else [axis % len(x.shape)]
+        return weights.view(x, tuple(n for i, n in enumerate(x.shape) if i not in axes))
     if x.level == ROW:
         return _strip(x)
     return x if x.level < ROW else sum(x, axis=-1)
@@ -711,6 +725,9 @@ def expand_dims(x: Any, axis: int) -> Any:
     """x with a new axis of size 1; in a formula the last one."""
     if not isinstance(x, Expression):
         return np.expand_dims(np.asarray(x), axis)
+    if weights.is_weight(x):
+        place = axis % (len(x.shape) + 1)
+        return weights.view(x, (*x.shape[:place], 1, *x.shape[place:]))
     return _expand(x)
 
 
@@ -740,6 +757,8 @@ def reshape(x: Any, newshape: Sequence[int | None]) -> Any:
     """x in another shape; in a formula the rows of a batch stay apart: newshape[0] is -1 or None."""
     if not isinstance(x, Expression):
         return np.reshape(x, tuple(-1 if n is None else n for n in newshape))
+    if weights.is_weight(x):
+        return weights.view(x, np.empty(x.shape, bool).reshape(tuple(newshape)).shape)
     first, *rest = newshape
     old = x.shape[1:]
     if first not in (-1, None) or x.level != ELEMENT or any(n is None or n < 1 for n in rest):
@@ -759,11 +778,41 @@ def matmul(x1: Any, x2: Any) -> Any:
     if not _symbols(x1, x2):
         operands = (_number_or_array(x) for x in (x1, x2))
         return np.matmul(*map(bfloat16, operands) if low else operands)
+    if weights.is_weight(x1) or weights.is_weight(x2):
+        return weights.matmul(x1, x2)
     if not (isinstance(x1, Expression) and x1.level == ELEMENT and isinstance(x2, Variable) and x2.ndim == 2):
         raise ModelError("ops.matmul: a formula multiplies values per row by a weight of two axes: matmul(x, weight).")
     if x1.shape[-1] != x2.shape[0]:
         raise ModelError(f"ops.matmul: {x1.shape} times {x2.path} of shape {x2.shape} does not fit.")
     return node("matmul", (bfloat16(x1) if low else x1,), x2, level=ELEMENT, shape=(*x1.shape[:-1], x2.shape[1]))
+
+
+def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
+    """x with its axes in another order, the opposite one if none is given; in a formula of a weight's matrix."""
+    if not isinstance(x, Expression):
+        return np.transpose(_number_or_array(x), axes)
+    if not weights.is_weight(x):
+        raise UnsupportedError("ops.transpose: a formula transposes weights only, not values per row.")
+    turned = axes is None or [a % len(x.shape) for a in axes] == [*range(len(x.shape))][::-1]
+    return weights.transpose(x) if turned else x
+
+
+def norm(x: Any, ord: int | str | None = None, axis: Any = None, keepdims: bool = False) -> Any:
+    """Length of vectors: sqrt(sum(x^2)); the sum of |x| for ord=1, the largest |x| for ord=inf.
+
+    Args:
+        x: an array, of any shape without ``axis``.
+        ord: None, 2, ``"fro"``, 1 or infinity; those of single axes alone.
+        axis: along which; all if None.
+        keepdims: whether axes stay, with size 1.
+    """
+    if ord not in (None, 2, "fro", 1, float("inf")) or (ord not in (None, "fro") and not isinstance(axis, int)):
+        raise UnsupportedError(f"ops.norm: ord={ord!r} along axis={axis!r} is not supported.")
+    if ord == 1:
+        return sum(abs(x), axis, keepdims)
+    if ord == float("inf"):
+        return max(abs(x), axis, keepdims)
+    return sqrt(sum(square(x), axis, keepdims))
 
 
 def custom_gradient(function: Callable[..., tuple[Any, Callable[..., Any]]]) -> Callable[..., Any]:
@@ -784,3 +833,6 @@ def custom_gradient(function: Callable[..., tuple[Any, Callable[..., Any]]]) -> 
 
     operation.__name__, operation.__doc__ = function.__name__, function.__doc__
     return operation
+
+
+from . import weights  # noqa: E402  it builds on the above
