@@ -45,11 +45,11 @@ def reduce(op: str, x: Expression, axis: int | Sequence[int] | None, keepdims: b
     axes = _axes(op, sizes, axis)
     kept = tuple(1 if i in axes else n for i, n in enumerate(sizes))
     shape = kept if keepdims else tuple(n for i, n in enumerate(sizes) if i not in axes)
-    if x.level <= UNIFORM or all(sizes[i] == 1 for i in axes):
+    if x.level <= UNIFORM or not axes:
         return view(x, shape)
     if all(n == 1 for n in kept):
         return node("over", (x,), f"{op} all", level=UNIFORM, shape=shape)
-    (which,) = (i for i in axes if sizes[i] != 1)
+    (which,) = axes  # of two
     return view(node("over", (x,), f"{op} {which}", level=ELEMENT, shape=kept), shape)
 
 
