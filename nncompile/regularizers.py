@@ -251,7 +251,9 @@ def penalty(regularizer: Any, x: Any, where: str) -> Any:
         raise UnsupportedError(f"{where}: regularizer {name}: {error}") from error
     if not isinstance(value, ops.Expression):
         if len(ops.shape(value)) != 0:
-            raise ModelError(f"{where}: expected a regularizer to return one number, received shape {ops.shape(value)}.")
+            raise ModelError(
+                f"{where}: expected a regularizer to return one number, received shape {ops.shape(value)}."
+            )
         return value
     if value.level > ops.UNIFORM:
         raise ModelError(f"{where}: expected a regularizer to return one number, received shape {value.shape}.")

@@ -42,7 +42,9 @@ def evaluate(root: Expression, values: Mapping[Expression, Any]) -> Any:
             return args[0]
         if x.op == "over":
             op, axis = str(x.value).split()
-            return PRIMITIVES[op].numpy(args[0], axis=None if axis == "all" else int(axis), keepdims=True).reshape(x.shape)
+            return (
+                PRIMITIVES[op].numpy(args[0], axis=None if axis == "all" else int(axis), keepdims=True).reshape(x.shape)
+            )
         if x.op == "view":
             return np.reshape(args[0], x.shape)
         if x.op in ("identity", "ones"):

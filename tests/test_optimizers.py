@@ -468,7 +468,9 @@ def test_optimizers_that_are_refused() -> None:
             optimizers.Adam(**arguments)  # type: ignore[arg-type]
     with pytest.raises(ModelError, match="Ftrl: learning_rate_power: expected a number of 0 or below, received 0.5"):
         optimizers.Ftrl(learning_rate_power=0.5)
-    with pytest.raises(ModelError, match="Ftrl: beta|Ftrl: l1_regularization_strength: expected a number of 0 or above"):
+    with pytest.raises(
+        ModelError, match="Ftrl: beta|Ftrl: l1_regularization_strength: expected a number of 0 or above"
+    ):
         optimizers.Ftrl(l1_regularization_strength=-1.0)
 
 
