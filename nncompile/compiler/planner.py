@@ -17,8 +17,9 @@ from typing import Any
 
 from .. import ops
 from ..errors import ModelError, UnsupportedError
-from ..ops import ELEMENT, NUMBER, ROW, UNIFORM, Expression
+from ..ops import ELEMENT, ROW, UNIFORM, Expression
 from ..targets import Target
+from . import sweeps, updates
 from .expression import Names, depends, differentiate, identifier, resolved, topological, trace
 from .graph import RESERVED, Graph, Node, Weight
 from .program import (
@@ -29,10 +30,10 @@ from .program import (
     Forward,
     Matrix,
     Operand,
+    Optimization,
     Panels,
     Program,
     Rows,
-    Rule,
     Step,
     Targets,
     Training,
@@ -223,12 +224,6 @@ class Planner:
 
     def _check_trainable(self, weight: Weight) -> None:
         """Refuses a weight whose gradient would be wrong, as it is a sum that is not taken yet."""
-        uses = sum(self._weights_of(s).count(weight.name) for s in self.training)
-        if uses > 1:
-            raise UnsupportedError(
-                f"{weight.variable.path}: is used {uses} times; a layer that is used more than once cannot be "
-                "trained yet. Set its trainable to False, or make a layer for each use."
-            )
         if weight.shape == ():
             raise UnsupportedError(
                 f"{weight.variable.path}: a weight of shape () cannot be trained yet. "
@@ -501,51 +496,6 @@ def _met_first(roots: Iterable[Expression], inside: set[Expression]) -> list[Exp
     return list(met)
 
 
-# ------------------------------------------------------------------ the optimizer
-
-
-def rule_of(optimizer: Any, names: Names) -> Rule:
-    """Traces an optimizer's update with symbols for its numbers.
-
-    Args:
-        optimizer: the optimizer.
-        names: those that the C has already.
-
-    Raises:
-        ModelError: it does not return the weight and all slots.
-    """
-    hyper = {name: ops.symbol(name, NUMBER) for name in optimizer.hyperparameters}
-    hyper["learning_rate"] = ops.symbol("learning_rate", UNIFORM)
-    formulas = optimizer.with_values(**hyper)
-    step = ops.symbol("step", UNIFORM)
-    shape = (None, None)
-    w, g = (ops.symbol(n, ELEMENT, shape) for n in ("w", "g"))
-    slots = {n: ops.symbol(n, ELEMENT, shape) for n in optimizer.slots}
-    scalars = {n: ops.symbol(n, UNIFORM) for n in optimizer.scalars}
-    new_scalars: dict[str, Expression] = {}
-    if scalars:
-        made = trace(formulas.update_scalars, step, *scalars.values())
-        new_scalars = dict(zip(scalars, made if isinstance(made, tuple) else (made,), strict=True))
-    results = trace(formulas.step, w, g, *slots.values(), step=step, **new_scalars)
-    results = results if isinstance(results, tuple) else (results,)
-    name = type(optimizer).__name__
-    if len(results) != 1 + len(slots) or not all(isinstance(r, Expression) for r in results):
-        raise ModelError(
-            f"{name}.update: expected the new weight and {len(slots)} slots ({', '.join(slots) or 'none'}), "
-            f"received {len(results)} values: {', '.join(type(r).__name__ for r in results)}."
-        )
-    leaves = {x: name for name, x in hyper.items()} | {step: "step", w: "w", g: "g"}
-    return Rule(
-        name=names.new(name),
-        slots=tuple(optimizer.slots.items()),
-        scalars=tuple(optimizer.scalars.items()),
-        hyper=tuple(optimizer.hyperparameters),
-        updates=tuple(zip(("w", *slots), map(resolved, results), strict=True)),
-        scalar_updates=tuple(new_scalars.items()),
-        leaves=tuple((leaves | {x: n for n, x in (slots | scalars).items()}).items()),
-    )
-
-
 # ------------------------------------------------------------------ the stage
 
 
@@ -601,15 +551,19 @@ def build(
     forward = planner.forward()
     predict = planner.predict()
     end = planner.training[-1].node
-    targets, loss_step, backward, rule = None, None, list[Step](), None
+    targets, loss_step, backward = None, None, list[Step]()
+    optimizer: Optimization | None = None
     if training is not None:
         columns = 1 if training.labels else training.columns
         stride = 1 if training.labels else -(-columns // planner.lanes) * planner.lanes
         targets = Targets(training.labels, end.positions, columns, stride)
         loss_step = planner.loss(training.loss, training.metrics, training.labels)
         if training.optimizer is not None:
-            rule = rule_of(training.optimizer, planner.names)
-            backward = planner.backward()
+            rows = target.tile_rows[0]
+            cut = sweeps.Cut(planner.panels, planner.stride, rows * 16, planner.lanes, rows)
+            backward, optimizer = updates.build(
+                planner.backward(), training.optimizer, planner.all_weights, planner.names, cut
+            )
     source = planner.training[0].source
     steps: list[Step] = [*forward, *([loss_step] if loss_step else []), predict, *backward]
     sizes = {n: p * planner.stride(c) for n, (p, c, _) in planner.buffers.items()}
@@ -635,7 +589,7 @@ def build(
         scratch_size=max((s.matrix.outputs * planner.panel for s in backward if isinstance(s, Backward)), default=0),
         laps=_laps(forward, backward) if training is not None and training.profile else (),
         profile=training is not None and training.profile,
-        one_pass=_one_pass(forward, backward),
+        one_pass=_one_pass(forward, backward) and not (optimizer and optimizer.penalties),
         input_buffer=source.name,
         input_low=planner.rounds_input(),
         forward=tuple(forward),
@@ -643,7 +597,7 @@ def build(
         targets=targets,
         loss=loss_step,
         backward=tuple(backward),
-        rule=rule,
+        optimizer=optimizer,
         totals=("loss", *(name for name, _ in training.metrics)) if training is not None else (),
         mean=training is None or str(getattr(training.loss, "reduction", "")) != "sum",
         noises=tuple(source.seed for source in planner.noises),

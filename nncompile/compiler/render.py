@@ -17,10 +17,26 @@ import jinja2
 
 from .. import _version
 from ..errors import BuildError, InternalError, ModelError
-from ..ops import PRIMITIVES, UNIFORM, Expression
+from ..ops import PRIMITIVES, Expression
 from . import cache, vocabulary
 from .expression import ColumnWriter, Names, Pass, RowWriter, Writer, scalar, topological
-from .program import Backward, Buffer, Copy, Formula, Forward, Matrix, Operand, Program, Rows, Rule, Update
+from .program import (
+    Apply,
+    Backward,
+    Buffer,
+    Copy,
+    Formula,
+    Forward,
+    Matrix,
+    Operand,
+    Product,
+    Program,
+    Rows,
+    Scatter,
+    Update,
+)
+from .updates import KEPT
+from .updates_text import ApplyText, RuleText, UpdatesPrinter
 
 
 @dataclass(frozen=True)
@@ -133,8 +149,8 @@ class UpdateText:
     x_stride: str
     dy: str
     dy_stride: str
-    slots: tuple[str, ...]
-    vectors: tuple[tuple[Any, str, str], ...]
+    rule: RuleText | None
+    vectors: tuple[tuple[Any, str, str, str, RuleText], ...]
     rows: str
     units: str
     cost: float
@@ -142,22 +158,24 @@ class UpdateText:
 
 
 @dataclass(frozen=True)
-class RuleText:
-    """The optimizer, printed.
+class ScatterText:
+    """A gradient of a table.
 
     Attributes:
-        rates: (name, C text) of the numbers computed once per step.
-        scalars: (name, C text) of the shared numbers that each step changes.
-        lines: statements for a vector of weights.
-        powers: whether something is raised to the power of the step.
+        indices, indices_stride, dy, dy_stride: the buffers.
+        gradient: member of the state.
     """
 
-    name: str
-    slots: tuple[str, ...]
-    rates: tuple[tuple[str, str], ...]
-    scalars: tuple[tuple[str, str], ...]
-    lines: tuple[str, ...]
-    powers: bool
+    step: Scatter
+    indices: str
+    indices_stride: str
+    dy: str
+    dy_stride: str
+    gradient: str
+    rows: str
+    units: str
+    cost: float
+    kind: str = "scatter"
 
 
 @dataclass(frozen=True)
@@ -197,6 +215,9 @@ class _Printer:
         self.real = program.real
         self.lanes = max(program.target.vector_bytes // (8 if self.real == "double" else 4), 1)
         self.functions: set[str] = set()
+        optimizer = program.optimizer
+        self.updates = UpdatesPrinter(optimizer, self.real, self.lanes, self.functions) if optimizer else None
+        self.rules: dict[str, RuleText] = {}
 
     def tile(self, formula: Formula, rates: str = "") -> Text:
         """A formula on the vector at column ``c`` of row ``i`` of a tile."""
@@ -409,36 +430,6 @@ class _Printer:
         base = "y" if name == "y" else f"b->{name}"
         return f"{'const ' if const else ''}real *{name}_row = {base} + (ptrdiff_t)r * {stride};"
 
-    def rule(self, rule: Rule) -> RuleText:
-        names = Names({"rates", "state", *(n for n, _ in rule.slots), "w", "g"})
-        leaves = dict(rule.leaves)
-        known = {x: n for x, n in leaves.items() if x.level > UNIFORM}
-        scalars: dict[Expression, str] = {}
-        writer = Writer(self.real, known, names, scalars, prefix="rates->")
-        writer.shared([x for _, x in rule.updates])
-        for name, x in rule.updates:
-            writer.lines.append(f"{writer.call('nn_store')}({name}_at, {writer.value(x)});")
-        self.functions |= writer.functions | {"nn_load"}
-        numbers = {x: f"state->{n}" for x, n in leaves.items() if x.level <= UNIFORM}
-        for x, n in leaves.items():
-            if n == "step":
-                numbers[x] = f"({self.real})state->step"
-        after = {x: f"state->{n}" for n, x in rule.scalar_updates}
-        for x, name in [*scalars.items()]:
-            if x in after:
-                scalars[x] = name
-        step = next((x for x, n in leaves.items() if n == "step"), None) if self.real == "float" else None
-        rates = tuple((name, scalar(x, self.real, {**numbers, **after}, step)) for x, name in scalars.items())
-        shared = tuple((n, scalar(x, self.real, numbers, step)) for n, x in rule.scalar_updates)
-        return RuleText(
-            name=rule.name,
-            slots=tuple(n for n, _ in rule.slots),
-            rates=rates,
-            scalars=shared,
-            lines=tuple(writer.lines),
-            powers=any("nn_power_of_step(" in text for _, text in (*rates, *shared)),
-        )
-
     def _call(self, name: str) -> str:
         self.functions.add(name)
         return name
@@ -531,8 +522,15 @@ def training(program: Program) -> Sources:
         forward.append(_step(printer, step))
     predict = _step(printer, program.predict)
     loss = _step(printer, program.loss) if program.loss else None
+    updates, rule, penalties = printer.updates, None, list[ApplyText]()
+    uses = [s.use.rule for s in program.backward if isinstance(s, Update) and s.use]
+    kernels = list(dict.fromkeys(uses))
+    if updates is not None:
+        printer.rules = updates.rules(kernels)
     backward = [_step(printer, s) for s in program.backward]
-    rule = printer.rule(program.rule) if program.rule else None
+    if updates is not None:
+        penalties = [updates.apply(a) for a in updates.optimization.penalties]
+        rule = updates.optimizer(printer.rules, kernels)
     if program.one_pass:
         updates = {f.step.matrix.name: f for f in backward if f.kind == "update"}
         forward = [replace(f, update=updates[f.step.matrix.name]) for f in forward]
@@ -546,12 +544,14 @@ def training(program: Program) -> Sources:
         "program": program,
         "version": _version.__version__,
         "v": _vocabulary(program, printer.functions),
-        "state": _state(program, rule),
+        "state": _state(program),
         "forward": forward,
         "predict": predict,
         "loss": loss,
         "backward": backward,
         "rule": rule,
+        "penalties": penalties,
+        "applies": [f for f in (*backward, *penalties) if f.kind == "apply"],
         "heights": program.target.tile_rows,
         "tile_heights": tuple(dict.fromkeys((*program.target.tile_rows, 1))),
         "panel": printer.lanes * program.target.panel_vectors,
@@ -575,6 +575,9 @@ def _widths(program: Program, lanes: int) -> list[int]:
     """The widths of panels that products have, in vectors, the widest first."""
     cut = [m.panels for m in program.matrices]
     cut += [s.panels for s in program.backward if isinstance(s, Backward)]
+    applies = [s for s in program.backward if isinstance(s, Apply)]
+    applies += program.optimizer.penalties if program.optimizer else ()
+    cut += [p.panels for a in applies for p in a.steps if isinstance(p, Product)]
     found = {c.width // lanes for c in cut if c.full} | {c.rest // lanes for c in cut if c.rest}
     return sorted(found, reverse=True)
 
@@ -620,8 +623,11 @@ def _step(printer: _Printer, step: Any) -> Any:
         cost = 2.0 * step.matrix.numbers
         return BackwardText(step, step.dy, dy_stride, stride, printer.tile(step.formula), rows, cost)
     if isinstance(step, Update):
-        slots = tuple(n for n, _ in printer.program.rule.slots) if printer.program.rule else ()
-        vectors = tuple((v, d, constant_name(d)) for v, d in step.vectors)
+        vectors = tuple(
+            (v, d, constant_name(d), use.at, printer.rules[use.rule])
+            for (v, d), use in zip(step.vectors, step.vector_uses, strict=True)
+        )
+        rule = printer.rules[step.use.rule] if step.use else None
         if step.matrix:
             units = f"{step.matrix.panels.count} * pieces({step.matrix.inputs}, UPDATE_ROWS)"
             cost = 2.0 * step.matrix.numbers
@@ -629,8 +635,16 @@ def _step(printer: _Printer, step: Any) -> Any:
             units = f"pieces({vectors[0][0].padded}, PANEL)"
             cost = 2.0 * vectors[0][0].padded
         return UpdateText(
-            step, step.x, constant_name(step.x), step.dy, constant_name(step.dy), slots, vectors, rows, units, cost
+            step, step.x, constant_name(step.x), step.dy, constant_name(step.dy), rule, vectors, rows, units, cost
         )
+    if isinstance(step, Scatter):
+        stride, dy_stride = constant_name(step.indices), constant_name(step.dy)
+        gradient, units = f"{step.matrix.name}_{KEPT}", str(step.matrix.panels.count)
+        cost = 2.0 * step.matrix.panels.padded
+        return ScatterText(step, step.indices, stride, step.dy, dy_stride, gradient, rows, units, cost)
+    if isinstance(step, Apply):
+        assert printer.updates is not None
+        return printer.updates.apply(step, printer.program.matrices)
     if isinstance(step, Copy):
         source, to = (printer.program.buffer(n) for n in (step.source, step.target))
         size = source.positions * source.columns
@@ -665,31 +679,43 @@ def _vocabulary(program: Program, functions: Iterable[str]) -> Vocabulary:
     )
 
 
-def _state(program: Program, rule: RuleText | None) -> list[Field]:
+def _kept(program: Program, weight: str, shape: tuple[int, ...], numbers: int) -> list[Field]:
+    """What is kept beside a weight, and its gradient if that goes to memory."""
+    optimizer = program.optimizer
+    if optimizer is None:
+        return []
+    lanes = max(program.target.vector_bytes // (8 if program.real == "double" else 4), 1)
+    fields = [
+        Field(program.real, f"{weight}_{name}", numbers if of == shape else -(-max(of) // lanes) * lanes, what)
+        for name, of in optimizer.slots(weight)
+        for what in [f"{name} of the optimizer"]
+    ]
+    if weight in optimizer.gradients:
+        fields.append(Field(program.real, f"{weight}_{KEPT}", numbers, "its gradient"))
+    return fields
+
+
+def _state(program: Program) -> list[Field]:
     """The members of the state, weights first so that they are aligned."""
     fields: list[Field] = []
-    slots = rule.slots if rule else ()
+    optimizer = program.optimizer
     for m in program.matrices:
         what = f"{m.inputs} x {m.outputs}: {m.panels}, each of {m.inputs} rows"
         fields.append(Field(program.real, m.name, m.numbers, what))
         if m.low:
             pairs = f"the same in bfloat16, {m.pairs} pairs of rows; the first of a pair in the lower half of a word"
             fields.append(Field("uint32_t", f"{m.name}_pairs", m.pairs * m.panels.padded, pairs))
-        if m.trainable:
-            fields += [Field(program.real, f"{m.name}_{s}", m.numbers, f"{s} of the optimizer") for s in slots]
+        fields += _kept(program, m.name, (m.inputs, m.outputs), m.numbers)
     for v in program.vectors:
         fields.append(Field(program.real, v.name, v.padded, f"{v.length}"))
-        if v.trainable:
-            fields += [Field(program.real, f"{v.name}_{s}", v.padded, f"{s} of the optimizer") for s in slots]
+        fields += _kept(program, v.name, (v.length,), v.padded)
     for w in program.weights:
         if w.shape == ():
             fields.append(Field(program.real, w.name, 0, "a single weight"))
-    if program.rule:
-        fields += [Field("double", n, 0, "of the optimizer") for n in program.rule.hyper]
+    if optimizer:
+        fields += [Field("double", n, 0, f"of the {whose}") for n, whose, _ in optimizer.numbers]
         fields.append(Field(program.real, "learning_rate", 0, "of the optimizer"))
-        fields += [
-            Field(program.real, n, 0, "of the optimizer, shared by all weights") for n, _ in program.rule.scalars
-        ]
+        fields += [Field(program.real, n, 0, "of the optimizer, shared by all weights") for n, _ in optimizer.scalars]
     fields.append(Field("int64_t", "step", 0, "updates done"))
     fields.append(Field("int32_t", "turn", 0, "whether the next prediction does the units of a step backwards"))
     fields += [Field("uint64_t", f"noise_{i}_seed", 0, "of random numbers") for i in range(len(program.noises))]

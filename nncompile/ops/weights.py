@@ -89,10 +89,9 @@ def transpose(x: Expression) -> Expression:
     """An array with its axes in the opposite order."""
     if x.level <= UNIFORM or len(x.shape) < 2:
         return x
-    turned = _sizes(x)[::-1]
-    if 1 in turned:
-        return view(x, turned)
-    return x.args[0] if x.op == "transposed" else node("transposed", (x,), level=ELEMENT, shape=turned)
+    if x.op == "transposed":
+        return x.args[0]
+    return node("transposed", (x,), level=ELEMENT, shape=_sizes(x)[::-1])
 
 
 def matmul(a: Any, b: Any) -> Expression:
