@@ -128,7 +128,7 @@ def differentiate(root: Expression, seed: Expression, wanted: Sequence[Expressio
             if part is None or operand not in active:
                 continue
             part = _strip(part)
-            if weights.is_weight(x):
+            if x.op not in _OF_WEIGHTS and weights.is_weight(x):
                 part = weights.summed_to(part, operand, x.shape)
             if operand.level == ROW and x.level == ELEMENT:  # it counts in every column
                 summed = part.level == ELEMENT

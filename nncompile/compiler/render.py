@@ -609,6 +609,9 @@ def fill(name: str, context: Mapping[str, Any]) -> str:
 
 
 def _step(printer: _Printer, step: Any) -> Any:
+    if isinstance(step, Apply):
+        assert printer.updates is not None
+        return printer.updates.apply(step, printer.program.matrices)
     rows = "w->samples" if isinstance(step, Copy) or step.positions == 1 else f"w->samples * {step.positions}"
     if isinstance(step, Forward):
         train, infer = printer.tile(step.training), printer.tile(step.inference)
@@ -642,9 +645,6 @@ def _step(printer: _Printer, step: Any) -> Any:
         gradient, units = f"{step.matrix.name}_{KEPT}", str(step.matrix.panels.count)
         cost = 2.0 * step.matrix.panels.padded
         return ScatterText(step, step.indices, stride, step.dy, dy_stride, gradient, rows, units, cost)
-    if isinstance(step, Apply):
-        assert printer.updates is not None
-        return printer.updates.apply(step, printer.program.matrices)
     if isinstance(step, Copy):
         source, to = (printer.program.buffer(n) for n in (step.source, step.target))
         size = source.positions * source.columns

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import InternalError, UnsupportedError
@@ -119,7 +119,9 @@ class Lowering:
         return (1, math.prod(sizes)) if self.is_vector(x) else (sizes[0], sizes[1])
 
     def _is_own(self, x: Expression) -> bool:
-        return x.shape == self.shape and x.op != "over"
+        if x.shape != self.shape or x.op == "over":
+            return False
+        return not (x.op == "view" and self.is_vector(resolved(x.args[0])))
 
     def is_vector(self, x: Expression) -> bool:
         """Whether a value is a vector, not of the weight's own shape."""
@@ -243,7 +245,7 @@ class Lowering:
         for x in self.ends(root, True, {}):
             if x.level <= UNIFORM:
                 numbers.append((x, self.number(x)))
-            elif x.op == "over":
+            elif x.op in ("over", "product", "transposed"):
                 leaves.append((x, self.vector(x)))
             elif x in self.leaves and self.is_vector(x):
                 leaves.append((x, self.leaves[x]))
@@ -265,6 +267,8 @@ class Lowering:
                 return self.vector(x.args[0])
             if x.op == "over":
                 self.reduction(x)
+            elif x.op in ("product", "transposed"):
+                self.vectors[x] = self._as_row(self.matrix(x), self.stage(x) - 1)
             else:
                 columns = (self.domain(x) or (1, 1))[1]
                 to = Array("", 1, columns, offset=self.take(self.cut.panels(columns).padded))
@@ -272,15 +276,27 @@ class Lowering:
                 self.vectors[x] = to
         return self.vectors[x]
 
+    def _as_row(self, array: Array, stage: int) -> Array:
+        """A matrix of one row or one column, which lies row after row, as numbers side by side."""
+        if array.rows == 1:
+            return Array("", 1, array.columns, offset=array.offset)
+        to = self.plain(1, array.rows, self.cut.stride(array.rows))
+        self.at(stage).after.append(Turn(f"{self.name}_turned_{self.step()}", array, to))
+        return Array("", 1, array.rows, offset=to.offset)
+
     def matrix(self, x: Expression) -> Array:
         """Where a matrix is that a product takes, row after row."""
         x = resolved(x)
         if x in self.matrices:
             return self.matrices[x]
-        rows, columns = self.domain(x) or (1, 1)
+        rows, columns = (n or 1 for n in x.shape)
         stride = self.cut.stride(columns)
         stage = self.stage(x)
-        if x.op == "transposed":
+        if self.is_vector(x) and columns == 1 and x.op not in ("product", "transposed"):
+            source = replace(self.vector(x), stride=rows)
+            to = self.plain(rows, 1, stride)
+            self.at(stage).after.append(Turn(f"{self.name}_turned_{self.step()}", source, to))
+        elif x.op == "transposed":
             source = self.matrix(x.args[0])
             to = self.plain(rows, columns, stride)
             self.at(stage - 1).after.append(Turn(f"{self.name}_turned_{self.step()}", source, to))
@@ -307,10 +323,10 @@ class Lowering:
         for end in self.ends(x, False, {}):
             if end.level <= UNIFORM:
                 self.number(end)
-            elif end.op in ("product", "transposed"):
-                self.matrix(end)
             elif self.is_vector(end) and end.op not in ("identity", "ones"):
                 self.vector(end)
+            elif end.op in ("product", "transposed"):
+                self.matrix(end)
 
     # ---------------------------------------------------------------- all of it
 
@@ -410,12 +426,12 @@ class Lowering:
                     leaves[end] = stored[end]
                 elif end in self.leaves:
                     leaves[end] = self.leaves[end]
-                elif end.op in ("product", "transposed"):
-                    leaves[end] = self.matrices[end]
                 elif end.op in ("identity", "ones"):
                     leaves[end] = Array("", *domain)
                 elif self.is_vector(end):
                     leaves[end] = self.vector(end)
+                elif end.op in ("product", "transposed"):
+                    leaves[end] = self.matrices[end]
                 else:
                     raise InternalError(f"{name}: nothing computes {end!r:.100}")
         rows, columns = domain

@@ -225,7 +225,10 @@ class Updates:
 
     def _named(self, name: str) -> Expression:
         """The single number of a name, one symbol for all."""
-        return next((x for x, known in self.leaves.items() if known == name), None) or self.symbol(name, UNIFORM)
+        for x, known in self.leaves.items():
+            if known == name:
+                return x
+        return self.symbol(name, UNIFORM)
 
     def _symbolic(self, weight: Weight, what: str) -> Any:
         """A regularizer or constraint with symbols for its numbers, shared by those of one configuration."""

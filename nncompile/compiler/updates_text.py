@@ -289,8 +289,9 @@ class UpdatesPrinter:
         if (array.rows, array.columns) == (sweep.rows, sweep.columns):
             return f"{self._call('nn_load')}({self._address(array, sweep)})", False
         base = self._base(array)
-        if len(x.shape) == 2 and x.shape[1] == 1:
-            return f"{self._call('nn_set')}({f'({base})' if ' ' in base else base}[k])", True
+        if x.shape[-1] == 1:  # one number per row, or one alone
+            place = "k" if len(x.shape) == 2 and x.shape[0] != 1 else "0"
+            return f"{self._call('nn_set')}({f'({base})' if ' ' in base else base}[{place}])", True
         return f"{self._call('nn_load')}({base} + column + c)", False
 
     # ---------------------------------------------------------------- between sweeps
@@ -344,7 +345,10 @@ class UpdatesPrinter:
         body, after = [], []
         for x, array in loop.leaves:
             known[x] = names.new(x.name or array.name or x.op)
-            body.append(f"const vec {known[x]} = {self._call('nn_load')}({self._base(array)} + c);")
+            base = self._base(array)
+            alone = array.columns == 1 != loop.columns
+            text = f"{self._call('nn_set')}(({base})[0])" if alone else f"{self._call('nn_load')}({base} + c)"
+            body.append(f"const vec {known[x]} = {text};")
         writer = self._writer(known, names)
         values = [*(x for _, x in loop.stores), *(_operand(x) for x, _ in loop.reductions)]
         writer.shared(values)
