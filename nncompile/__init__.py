@@ -65,8 +65,8 @@ def version() -> str:
 
 
 __all__ = [
-    "DTypePolicy", "Initializer", "Input", "InputLayer", "Layer", "Loss", "Metric", "Model", "Optimizer", "Regularizer", "Sequential",
-    "Variable", "__version__", "activations", "backend", "callbacks", "config", "constraints", "dtype_policies", "errors",
-    "initializers", "layers", "losses", "metrics", "mixed_precision", "models", "ops", "optimizers", "random", "regularizers", "utils",
-    "version",
+    "DTypePolicy", "Initializer", "Input", "InputLayer", "Layer", "Loss", "Metric", "Model", "Optimizer",
+    "Regularizer", "Sequential", "Variable", "__version__", "activations", "backend", "callbacks", "config",
+    "constraints", "dtype_policies", "errors", "initializers", "layers", "losses", "metrics", "mixed_precision",
+    "models", "ops", "optimizers", "random", "regularizers", "utils", "version",
 ]  # fmt: skip
