@@ -58,9 +58,8 @@ def traced(what: str, formula: Callable[..., Any], *args: Any, **keywords: Any) 
         frame = theirs[-1]
         line = linecache.getline(frame.filename, frame.lineno or 0).strip()
         kind: Any = type(error) if isinstance(error, NncompileError) else ModelError
-        raise kind(
-            f"{what}: cannot become C because of {os.path.basename(frame.filename)}, line {frame.lineno}: {line}\n{error}"
-        ) from error
+        where = f"{os.path.basename(frame.filename)}, line {frame.lineno}: {line}"
+        raise kind(f"{what}: cannot become C because of {where}\n{error}") from error
 
 
 @dataclass(frozen=True)
