@@ -364,6 +364,7 @@ class Updates:
         sources: dict[str, int] = {}
         for step in steps:
             for name in _weights_of(step):
+                # the rows of a scatter are no tile: that alone is reason enough to keep the gradient
                 sources[name] = sources.get(name, 0) + (2 if isinstance(step, Scatter) else 1)
         plans = {name: self.plan(self.weights[name]) for name in self.weights if name in sources}
         kept = {name: plan for name, plan in plans.items() if plan.wholly or sources[name] > 1}
@@ -417,7 +418,7 @@ class Updates:
         for step in steps:
             if isinstance(step, Update):
                 matrix = use(step.matrix.name) if step.matrix else None
-                vectors = tuple(use(vector.name) for vector, _ in step.vectors)
+                vectors = tuple(use(vector.name) for vector, *_ in step.vectors)
                 final.append(replace(step, use=matrix, vector_uses=vectors))
             elif isinstance(step, Scatter):
                 final.append(replace(step, first=step.matrix.name not in met))
@@ -430,7 +431,7 @@ class Updates:
 def _weights_of(step: Step) -> list[str]:
     """The weights that a step has the gradients of."""
     if isinstance(step, Update):
-        return [*([step.matrix.name] if step.matrix else []), *(vector.name for vector, _ in step.vectors)]
+        return [*([step.matrix.name] if step.matrix else []), *(vector.name for vector, *_ in step.vectors)]
     return [step.matrix.name] if isinstance(step, Scatter) else []
 
 

@@ -55,6 +55,7 @@ class OptimizerText:
         scalars: (name, C text) of the shared numbers that each update changes.
         schedule: C text of the learning rate; empty if it is set from outside.
         applies: C text of whether the step updates weights; empty if each does.
+        scaled: whether the loss is multiplied by ``loss_scale_factor``.
         powers: whether something is raised to the power of the step.
         rules: all of them.
         kernels: those that matrices have.
@@ -64,6 +65,7 @@ class OptimizerText:
     scalars: tuple[tuple[str, str], ...]
     schedule: str
     applies: str
+    scaled: bool
     powers: bool
     rules: tuple[RuleText, ...]
     kernels: tuple[RuleText, ...]
@@ -402,6 +404,7 @@ class UpdatesPrinter:
             scalars=shared,
             schedule=schedule,
             applies=f"state->step % {o.accumulated} == 0" if o.accumulated > 1 else "",
+            scaled=any(name == "loss_scale_factor" for name, *_ in o.numbers),
             powers=self.powers,
             rules=tuple(rules.values()),
             kernels=tuple(rules[name] for name in kernels),
