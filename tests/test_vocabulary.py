@@ -23,8 +23,8 @@ from nncompile.compiler.vocabulary import DEPENDENCIES, closure
 from nncompile.errors import InternalError
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
-ELEMENTWISE = "abs sign sqrt rsqrt round floor exp expm1 log log1p tanh sigmoid erf".split()
-PAIRS = "max min pow".split()
+ELEMENTWISE = "abs sign sqrt rsqrt round floor exp exp2 expm1 log log2 log1p tanh sigmoid erf erfc erfinv sin cos atan".split()
+PAIRS = "max min pow copysign fmod".split()
 COMPARISONS = {"lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal}
 COMPARISONS |= {"eq": np.equal, "ne": np.not_equal}
 POINTS = 2**17  # of a sample; a multiple of any number of lanes
@@ -63,7 +63,7 @@ def unit(form: str, real: str, size: int) -> str:
         loop(name, f"nn_{name}({a}, {b})")
     for name in COMPARISONS:
         loop(name, f"nn_from_mask(nn_{name}({a}, {b}))")
-    for name in ("sum", "max", "min"):
+    for name in ("sum", "prod", "max", "min"):
         loop(f"{name}_lanes", f"nn_{name}_lanes({a})", "*z++ = {};")
     loop("fma", f"nn_fma({a}, {b}, nn_set(3))")
     loop("iota", "nn_iota()")
@@ -193,11 +193,18 @@ REFERENCES: dict[str, Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]] = 
     "tanh": np.tanh,
     "sigmoid": sigmoid,
     "erf": erf,
+    "exp2": np.exp2,
+    "log2": np.log2,
+    "sin": np.sin,
+    "cos": np.cos,
+    "atan": np.arctan,
     "rsqrt": lambda x: 1 / np.sqrt(x),
 }
 BOUNDS = {"exp": 0.9, "expm1": 1.2, "log": 1.0, "log1p": 1.0, "tanh": 2.0, "sigmoid": 2.0, "erf": 2.0, "rsqrt": 1.5}
+BOUNDS |= {"exp2": 1.2, "log2": 2.0, "sin": 1.0, "cos": 1.0, "atan": 2.0}
 """In ULP; the comments of the functions say the same, and 3 for erf of a double."""
 RANGES = {"exp": 110, "expm1": 100, "log": 5, "log1p": 5, "tanh": 12, "sigmoid": 100, "erf": 5, "rsqrt": 5}
+RANGES |= {"exp2": 1.2, "log2": 5, "sin": 20, "cos": 20, "atan": 8}
 """Where values are sampled evenly, besides a sample of all bit patterns; wider for a double."""
 
 
@@ -450,7 +457,7 @@ def test_dependencies(form: str, real: str) -> None:
     names = tuple(n for n in DEPENDENCIES if n != "nn_swap" or form == "gnu")
     text = vocabulary(form, real, 32 if form == "gnu" else (4 if real == "float" else 8), names)
     code = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
-    parts = re.split(r"(?:static inline [\w ]+?|\} )(nn_\w+)(?=\(| =)", code)
+    parts = re.split(r"(?:static (?:inline )?[\w ]+?|\} )(nn_\w+)(?=\(| =)", code)
     defined = dict(zip(parts[1::2], parts[2::2], strict=True))
     assert list(defined) == list(names)
     for name, body in defined.items():

@@ -362,7 +362,8 @@ def _default_name(x: Expression) -> str:
 
 _MATH = {"power": "pow", "sqrt": "sqrt", "exp": "exp", "log": "log", "tanh": "tanh", "expm1": "expm1",
          "log1p": "log1p", "erf": "erf", "abs": "fabs", "floor": "floor", "maximum": "fmax", "minimum": "fmin",
-         "round": "rint"}  # fmt: skip
+         "round": "rint", "sin": "sin", "cos": "cos", "arctan": "atan", "exp2": "exp2", "log2": "log2", "erfc": "erfc",
+         "copysign": "copysign", "fmod": "fmod"}  # fmt: skip
 """Functions of <math.h> for what is computed once per step."""
 
 
@@ -459,7 +460,8 @@ class RowCode:
     functions: frozenset[str]
 
 
-_IDENTITY = {"sum": 0.0, "max": -float("inf"), "min": float("inf"), "argmax": -float("inf")}
+_IDENTITY = {"sum": 0.0, "prod": 1.0, "max": -float("inf"), "min": float("inf"), "argmax": -float("inf")}
+_JOINED_BY = {"sum": "+", "prod": "*"}
 _KEEP_COST = 8
 """A value that costs more instructions than this is kept for a later pass, not computed again."""
 
@@ -663,11 +665,11 @@ class RowWriter:
         return name
 
     def _term(self, writer: Writer, op: str, so_far: str, operand: str) -> str:
-        """The statement that takes a vector into a sum or an extreme."""
-        if op != "sum":
+        """The statement that takes a vector into a sum, a product or an extreme."""
+        if op not in _JOINED_BY:
             return f"{so_far} = {writer.call(f'nn_{op}')}({so_far}, {operand});"
         term = f"({operand})" if " " in operand else operand  # what is summed is rounded as one number
-        return f"{so_far} = {so_far} + {term};"
+        return f"{so_far} = {so_far} {_JOINED_BY[op]} {term};"
 
     def _track(self, writer: Writer, name: str, largest: str, operand: str, before: list[str]) -> str:
         """Prints how the column of the largest so far is kept, the first of equals; returns its name."""

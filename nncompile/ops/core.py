@@ -182,7 +182,30 @@ def _np_sigmoid(x: Any) -> Any:
     return np.where(x >= 0, 1 / (1 + e), e / (1 + e)).astype(e.dtype)
 
 
+def _product_of_others(g: Any, y: Any, x: Any) -> Any:
+    """The gradient of a product: that of the others, zero if there is a zero among them."""
+    hit = equal(x, 0.0)
+    zeros = sum(cast(hit, None), axis=-1, keepdims=True)
+    others = prod(where(hit, 1.0, x), axis=-1, keepdims=True)
+    return g * where(hit, where(equal(zeros, 1.0), others, 0.0), where(equal(zeros, 0.0), y / x, 0.0))
+
+
 _np_erf = np.vectorize(math.erf, otypes=[float])
+_np_erfc = np.vectorize(math.erfc, otypes=[float])
+
+
+def _np_erfinv(x: Any) -> Any:
+    """Winitzki's approximation, and two steps of Halley's method from it."""
+    x = np.asarray(x, dtype=float)
+    size = np.abs(x)
+    rest = 1 - size
+    w = -np.log(rest * (1 + size))
+    a = 2 / (math.pi * 0.147) - w / 2
+    y = np.sqrt(np.sqrt(a * a + w / 0.147) - a)
+    for _ in range(2):
+        wrong = np.where(size < 0.5, _np_erf(y) - size, rest - _np_erfc(y)) * (math.sqrt(math.pi) / 2) * np.exp(y * y)
+        y = y - wrong / (1 + wrong * y)
+    return np.copysign(np.where(size < 1, y, np.where(size == 1, np.inf, np.nan)), x)
 
 
 def _np_bfloat16(x: Any) -> Any:
@@ -204,18 +227,27 @@ PRIMITIVES: dict[str, Primitive] = {
     "negative":      Primitive(np.negative, lambda g, y, x: (-g,), "-{}"),
     "abs":           Primitive(np.abs, lambda g, y, x: (g * sign(x),), "nn_abs"),
     "sign":          Primitive(np.sign, None, "nn_sign", 3),
+    "copysign":      Primitive(np.copysign, lambda g, y, a, b: (where(equal(y, a), g, -g), None), "nn_copysign"),
     "floor":         Primitive(np.floor, None, "nn_floor", 2),
     "round":         Primitive(np.round, None, "nn_round", 2),
     "sqrt":          Primitive(np.sqrt, lambda g, y, x: (g * 0.5 / y,), "nn_sqrt", 10),
     "rsqrt":         Primitive(lambda x: 1 / np.sqrt(x), lambda g, y, x: (g * -0.5 * y / x,), "nn_rsqrt", 18),
     "exp":           Primitive(np.exp, lambda g, y, x: (g * y,), "nn_exp", 14),
+    "exp2":          Primitive(np.exp2, lambda g, y, x: (g * y * 0.6931471805599453,), "nn_exp2", 14),
     "expm1":         Primitive(np.expm1, lambda g, y, x: (g * (y + 1.0),), "nn_expm1", 20),
     "log":           Primitive(np.log, lambda g, y, x: (g / x,), "nn_log", 18),
+    "log2":          Primitive(np.log2, lambda g, y, x: (g / x * 1.4426950408889634,), "nn_log2", 20),
     "log1p":         Primitive(np.log1p, lambda g, y, x: (g / (x + 1.0),), "nn_log1p", 22),
+    "sin":           Primitive(np.sin, lambda g, y, x: (g * cos(x),), "nn_sin", 36),
+    "cos":           Primitive(np.cos, lambda g, y, x: (g * -sin(x),), "nn_cos", 36),
+    "arctan":        Primitive(np.arctan, lambda g, y, x: (g / (x * x + 1.0),), "nn_atan", 30),
     "tanh":          Primitive(np.tanh, lambda g, y, x: (g * (1.0 - y * y),), "nn_tanh", 24),
     "sigmoid":       Primitive(_np_sigmoid, lambda g, y, x: (g * (y * (1.0 - y)),), "nn_sigmoid", 24),
     "erf":           Primitive(_np_erf, lambda g, y, x: (g * exp(-x * x) * 1.1283791670955126,), "nn_erf", 30),
+    "erfc":          Primitive(_np_erfc, lambda g, y, x: (g * exp(-x * x) * -1.1283791670955126,), "nn_erfc", 55),
+    "erfinv":        Primitive(_np_erfinv, lambda g, y, x: (g * exp(y * y) * 0.886226925452758,), "nn_erfinv", 70),
     "power":         Primitive(np.power, lambda g, y, a, b: (g * b * power(a, b - 1.0), g * y * log(a)), "nn_pow", 40),
+    "fmod":          Primitive(np.fmod, lambda g, y, a, b: (g, -g * round((a - y) / b)), "nn_fmod", 60),
     "maximum":       Primitive(np.maximum, lambda g, y, a, b: (where(y > b, g, 0.0), where(y > b, 0.0, g)), "nn_max"),
     "minimum":       Primitive(np.minimum, lambda g, y, a, b: (where(y < b, g, 0.0), where(y < b, 0.0, g)), "nn_min"),
     "where":         Primitive(np.where, lambda g, y, c, a, b: (None, where(c, g, 0.0), where(c, 0.0, g)), "nn_select"),
@@ -232,6 +264,7 @@ PRIMITIVES: dict[str, Primitive] = {
     "logical_or":    Primitive(np.logical_or, None, "nn_or", 1, "mask"),
     "logical_not":   Primitive(np.logical_not, None, "nn_not", 1, "mask"),
     "sum":           Primitive(np.sum, lambda g, y, x: (g,), "sum", 1, "reduce"),
+    "prod":          Primitive(np.prod, lambda g, y, x: (_product_of_others(g, y, x),), "prod", 1, "reduce"),
     "max":           Primitive(np.max, lambda g, y, x: (_share_of_maximum(g, y, x),), "max", 1, "reduce"),
     "min":           Primitive(np.min, lambda g, y, x: (_share_of_maximum(g, y, x),), "min", 1, "reduce"),
     "argmax":        Primitive(np.argmax, None, "argmax", 2, "reduce"),
@@ -481,11 +514,19 @@ def _traced(x: Any) -> Any:
 def _apply(op: str, *args: Any) -> Any:
     if _symbols(*args):
         return _symbolic(op, *args)
+    return _computed(PRIMITIVES[op].numpy, *args)
+
+
+def _computed(function: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
+    """What a NumPy function makes of arrays and numbers, with Keras' rule of types: no float64 that was not given."""
     numbers = [_number_or_array(a) for a in args]
     with np.errstate(all="ignore"):
-        result = PRIMITIVES[op].numpy(*numbers)
-    wanted = [n.dtype for n in numbers if isinstance(n, (np.ndarray, np.generic)) and n.dtype.kind == "f"]
-    return result.astype(wanted[0]) if op == "erf" and wanted else result
+        result = function(*numbers, **keywords)
+    types = [n.dtype for n in numbers if isinstance(n, (np.ndarray, np.generic))]
+    if types and np.float64 not in types and getattr(result, "dtype", None) == np.float64:
+        floats = [t for t in types if t.kind == "f"]
+        result = result.astype(np.result_type(*floats) if floats else config.floatx())
+    return result
 
 
 def _reduce(op: str, x: Any, axis: int | None, keepdims: bool) -> Any:
@@ -557,6 +598,15 @@ log1p: Unary = _unary("log1p", "log(1 + x), exact near 0.")
 tanh: Unary = _unary("tanh", "Hyperbolic tangent.")
 sigmoid: Unary = _unary("sigmoid", "1 / (1 + e^-x)")
 erf: Unary = _unary("erf", "The error function.")
+erfc: Unary = _unary("erfc", "1 - erf(x), exact where erf(x) is nearly 1.")
+erfinv: Unary = _unary("erfinv", "The y with erf(y) = x; infinite at 1 and -1, NaN beyond.")
+exp2: Unary = _unary("exp2", "2^x, exact for a whole x.")
+log2: Unary = _unary("log2", "Logarithm to base 2, exact for a power of 2.")
+sin: Unary = _unary("sin", "Sine of an angle in radians.")
+cos: Unary = _unary("cos", "Cosine of an angle in radians.")
+arctan: Unary = _unary("arctan", "The angle between -pi/2 and pi/2 whose tangent is x.")
+copysign: Binary = _binary("copysign", "The size of x1 with the sign of x2, also of a zero; not an operation of Keras.")
+fmod: Binary = _binary("fmod", "What whole multiples of x2 leave of x1, with the sign of x1; exact.")
 
 
 def _truth(x: Expression) -> Any:
@@ -647,6 +697,12 @@ def mean(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     if x.shape and x.shape[-1] is None:
         raise ModelError("ops.mean: the number of columns is not known here.")
     return sum(x, axis, keepdims) / float(x.shape[-1] or 1)
+
+
+def prod(x: Any, axis: int | None = None, keepdims: bool = False, dtype: Any = None) -> Any:
+    """Product over an axis; in a formula the last one. Its gradient is right where there are zeros."""
+    result = _reduce("prod", x, axis, keepdims)
+    return result if dtype is None else cast(result, dtype)
 
 
 def max(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
