@@ -6,6 +6,7 @@ Equal expressions are one object; :mod:`nncompile.ops` says what they mean.
 from __future__ import annotations
 
 import builtins
+import functools
 import math
 import threading
 import weakref
@@ -556,7 +557,10 @@ def _computed(function: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
     numbers = [_number_or_array(a) for a in args]
     with np.errstate(all="ignore"):
         result = function(*numbers, **keywords)
-    types = [n.dtype for n in numbers if isinstance(n, (np.ndarray, np.generic))]
+    # whole numbers alone are Python's, typed weakly, as is the step of an optimizer
+    types = [
+        n.dtype for n in numbers if isinstance(n, np.ndarray) or (isinstance(n, np.generic) and n.dtype.kind == "f")
+    ]
     if types and np.float64 not in types and getattr(result, "dtype", None) == np.float64:
         floats = [t for t in types if t.kind == "f"]
         result = result.astype(np.result_type(*floats) if floats else config.floatx())
@@ -678,8 +682,12 @@ def logical_not(x: Any) -> Any:
     return _logical("logical_not", x)
 
 
-def where(condition: Any, x1: Any, x2: Any) -> Any:
-    """x1 where the condition holds, else x2."""
+def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
+    """x1 where the condition holds, else x2; without both, of arrays, the places where it holds."""
+    if x1 is None and x2 is None and not _symbols(condition):
+        return tuple(at.astype(np.int32) for at in np.nonzero(condition))
+    if x1 is None or x2 is None:
+        raise ModelError("ops.where: expected both x1 and x2. Where a condition holds is not known before it runs.")
     if not _symbols(condition, x1, x2):
         x1, x2 = _number_or_array(x1), _number_or_array(x2)
         arrays = [a for a in (x1, x2) if isinstance(a, (np.ndarray, np.generic))]
@@ -710,9 +718,9 @@ def bfloat16(x: Any) -> Any:
     return made
 
 
-def stop_gradient(x: Any) -> Any:
-    """x, taken as a constant by differentiation."""
-    return _symbolic("stop_gradient", x) if _symbols(x) else x
+def stop_gradient(variable: Any) -> Any:
+    """The same, taken as a constant by differentiation."""
+    return _symbolic("stop_gradient", variable) if _symbols(variable) else variable
 
 
 def square(x: Any) -> Any:
@@ -739,7 +747,7 @@ def mean(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     """Mean over an axis; in a formula the last one."""
     x = _traced(x)
     if not isinstance(x, Expression):
-        return np.mean(_number_or_array(x), axis=axis, keepdims=keepdims)
+        return _computed(np.mean, x, axis=axis, keepdims=keepdims)
     if axis != -1 and axis != len(x.shape) - 1:
         return _other_axes(mean, x, axis, keepdims)
     if x.shape and x.shape[-1] is None:
@@ -753,14 +761,16 @@ def prod(x: Any, axis: int | None = None, keepdims: bool = False, dtype: Any = N
     return result if dtype is None else cast(result, dtype)
 
 
-def max(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
-    """Largest value over an axis; in a formula the last one."""
-    return _reduce("max", x, axis, keepdims)
+def max(x: Any, axis: int | None = None, keepdims: bool = False, initial: Any = None) -> Any:
+    """Largest value over an axis; in a formula the last one. ``initial`` is one more."""
+    result = _reduce("max", x, axis, keepdims)
+    return result if initial is None else maximum(result, initial)
 
 
-def min(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
-    """Smallest value over an axis; in a formula the last one."""
-    return _reduce("min", x, axis, keepdims)
+def min(x: Any, axis: int | None = None, keepdims: bool = False, initial: Any = None) -> Any:
+    """Smallest value over an axis; in a formula the last one. ``initial`` is one more."""
+    result = _reduce("min", x, axis, keepdims)
+    return result if initial is None else minimum(result, initial)
 
 
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
@@ -792,11 +802,21 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
     return shifted - log(s)
 
 
-def one_hot(x: Any, num_classes: int, axis: int = -1) -> Any:
-    """1 in the column that a label names, 0 elsewhere."""
+def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> Any:
+    """1 in the column that a label names, 0 elsewhere.
+
+    Args:
+        x: labels, whole numbers.
+        num_classes: number of columns.
+        axis: where the columns are; in a formula the last axis.
+        dtype: type of an array; that of the layers if None.
+        sparse: not supported; only False.
+    """
+    if sparse:
+        raise UnsupportedError("ops.one_hot: sparse=True is not supported.")
     if not isinstance(x, Expression):
-        labels = np.asarray(x)
-        return (labels[..., None] == np.arange(num_classes)).astype(config.floatx())
+        hot = np.asarray(x)[..., None] == np.arange(num_classes)
+        return np.moveaxis(hot, -1, axis).astype(dtype or config.floatx())
     label = node("expand", (_strip(x),), level=ROW, shape=(*_strip(x).shape, 1)) if x.level == ROW else x
     hot = _symbolic("equal", column(), label)
     return node("cast", (hot,), level=ELEMENT, shape=(*_strip(x).shape, num_classes))
@@ -835,21 +855,23 @@ def shape(x: Any) -> tuple[int | None, ...]:
     return tuple(x.shape) if isinstance(x, (Expression, Variable)) else np.shape(x)
 
 
-def convert_to_tensor(x: Any, dtype: Any = None) -> Any:
-    """x as an array; expressions stay what they are."""
+def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None, ragged: bool | None = None) -> Any:
+    """x as an array; expressions stay what they are. Arrays are neither ``sparse`` nor ``ragged``."""
+    if sparse or ragged:
+        raise UnsupportedError("ops.convert_to_tensor: sparse and ragged arrays are not supported.")
     return x if isinstance(x, Expression) else np.asarray(_number_or_array(x), dtype=dtype)
 
 
-def zeros_like(x: Any) -> Any:
+def zeros_like(x: Any, dtype: Any = None) -> Any:
     """0 in the shape of x."""
     if not isinstance(x, Expression):
-        return np.zeros_like(_number_or_array(x))
+        return np.zeros_like(_number_or_array(x), dtype=dtype)
     return where(equal(x, x), 0.0, 0.0)  # not x * 0, which is NaN for an infinite x
 
 
-def ones_like(x: Any) -> Any:
+def ones_like(x: Any, dtype: Any = None) -> Any:
     """1 in the shape of x."""
-    return where(equal(x, x), 1.0, 1.0) if isinstance(x, Expression) else np.ones_like(_number_or_array(x))
+    return where(equal(x, x), 1.0, 1.0) if isinstance(x, Expression) else np.ones_like(_number_or_array(x), dtype=dtype)
 
 
 def reshape(x: Any, newshape: Sequence[int | None]) -> Any:
@@ -894,21 +916,21 @@ def matmul(x1: Any, x2: Any) -> Any:
     return node("matmul", (bfloat16(x1) if low else x1,), x2, level=ELEMENT, shape=(*x1.shape[:-1], x2.shape[1]))
 
 
-def custom_gradient(function: Callable[..., tuple[Any, Callable[..., Any]]]) -> Callable[..., Any]:
+def custom_gradient(f: Callable[..., tuple[Any, Callable[..., Any]]]) -> Callable[..., Any]:
     """Gives a formula a gradient of its author's.
 
     Args:
-        function: ``function(*args)`` returns the value and a function that takes the
+        f: ``f(*args)`` returns the value and a function that takes the
             gradient of the value and returns one for each argument.
     """
 
+    @functools.wraps(f)
     def operation(*args: Any) -> Any:
-        value, gradient = function(*args)
+        value, gradient = f(*args)
         if not isinstance(value, Expression):
             return value
         operands = tuple(_strip(_lift(a)) for a in args)
         made = node("custom", (_strip(value), *operands), gradient, level=value.level, shape=_strip(value).shape)
         return _expand(made) if _kept(value) else made
 
-    operation.__name__, operation.__doc__ = function.__name__, function.__doc__
     return operation
