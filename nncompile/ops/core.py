@@ -205,14 +205,14 @@ _np_erfc = np.vectorize(math.erfc, otypes=[float])
 
 
 def _np_erfinv(x: Any) -> Any:
-    """Winitzki's approximation, and two steps of Halley's method from it."""
+    """Winitzki's approximation, and three steps of Halley's method from it."""
     x = np.asarray(x, dtype=float)
     size = np.abs(x)
     rest = 1 - size
     w = -np.log(rest * (1 + size))
     a = 2 / (math.pi * 0.147) - w / 2
     y = np.sqrt(np.sqrt(a * a + w / 0.147) - a)
-    for _ in range(2):
+    for _ in range(3):
         wrong = np.where(size < 0.5, _np_erf(y) - size, rest - _np_erfc(y)) * (math.sqrt(math.pi) / 2) * np.exp(y * y)
         y = y - wrong / (1 + wrong * y)
     return np.copysign(np.where(size < 1, y, np.where(size == 1, np.inf, np.nan)), x)
@@ -238,7 +238,7 @@ PRIMITIVES: dict[str, Primitive] = {
     "abs":           Primitive(np.abs, lambda g, y, x: (g * sign(x),), "nn_abs"),
     "sign":          Primitive(np.sign, None, "nn_sign", 3),
     "copysign":      Primitive(np.copysign, lambda g, y, a, b: (where(equal(y, a), g, -g), None), "nn_copysign"),
-    "floor":         Primitive(np.floor, None, "nn_floor", 2),
+    "floor":         Primitive(lambda x: np.floor(x * 1.0), None, "nn_floor", 2),
     "round":         Primitive(np.round, None, "nn_round", 2),
     "sqrt":          Primitive(np.sqrt, lambda g, y, x: (g * 0.5 / y,), "nn_sqrt", 10),
     "rsqrt":         Primitive(lambda x: 1 / np.sqrt(x), lambda g, y, x: (g * -0.5 * y / x,), "nn_rsqrt", 18),
@@ -554,7 +554,7 @@ def _apply(op: str, *args: Any) -> Any:
 
 def _computed(function: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
     """What a NumPy function makes of arrays and numbers, with Keras' rule of types: no float64 that was not given."""
-    numbers = [_number_or_array(a) for a in args]
+    numbers = [a if a is None else _number_or_array(a) for a in args]
     with np.errstate(all="ignore"):
         result = function(*numbers, **keywords)
     # whole numbers alone are Python's, typed weakly, as is the step of an optimizer
@@ -782,7 +782,7 @@ def logsumexp(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     """log(sum(e^x)), without overflow."""
     m = stop_gradient(max(x, axis=axis, keepdims=True))
     e = exp(x - m)
-    result = log(sum(e, axis=axis, keepdims=True)) + m
+    result = add(log(sum(e, axis=axis, keepdims=True)), m)
     return result if keepdims else squeeze(result, axis)
 
 
@@ -859,7 +859,12 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None, rag
     """x as an array; expressions stay what they are. Arrays are neither ``sparse`` nor ``ragged``."""
     if sparse or ragged:
         raise UnsupportedError("ops.convert_to_tensor: sparse and ragged arrays are not supported.")
-    return x if isinstance(x, Expression) else np.asarray(_number_or_array(x), dtype=dtype)
+    if isinstance(x, Expression):
+        return x
+    if dtype is None and isinstance(x, (int, list, tuple)):
+        array = np.asarray(x)
+        return array.astype(np.int32) if array.dtype == np.int64 else np.asarray(_number_or_array(x))
+    return np.asarray(_number_or_array(x), dtype=dtype)
 
 
 def zeros_like(x: Any, dtype: Any = None) -> Any:

@@ -39,7 +39,6 @@ from .core import (
     floor,
     fmod,
     greater,
-    greater_equal,
     less,
     less_equal,
     log,
@@ -281,7 +280,7 @@ def ldexp(x1: Any, x2: Any) -> Any:
 # ------------------------------------------------------------------ whole numbers and remainders
 
 
-@_formula(np.ceil)
+@_formula(lambda x: np.ceil(x * 1.0))
 def ceil(x: Any) -> Any:
     """The smallest integer that is not smaller; no gradient."""
     return -floor(-x)
@@ -302,15 +301,20 @@ def round(x: Any, decimals: int = 0) -> Any:
     return _nearest(x * scale) / scale if decimals > 0 else _nearest(x / scale) * scale
 
 
+def _remainder(x1: Any, x2: Any) -> tuple[Any, Any]:
+    """What is left by division towards 0, and whether that is on the other side of 0 than x2."""
+    rest = fmod(x1, x2)
+    return rest, logical_and(not_equal(rest, 0.0), not_equal(less(rest, 0.0), less(x2, 0.0)))
+
+
 @_formula(np.mod)
 def mod(x1: Any, x2: Any) -> Any:
     """What whole multiples of x2 leave of x1, with the sign of x2; exact up to one rounding.
 
     NaN for an infinite x1 and for ``x2 = 0``. Its gradients are 1 and ``-floor(x1 / x2)``.
     """
-    rest = fmod(x1, x2)
-    other_side = not_equal(less(rest, 0.0), less(x2, 0.0))
-    inside = where(logical_and(not_equal(rest, 0.0), other_side), rest + x2, rest)
+    rest, beyond = _remainder(x1, x2)
+    inside = where(beyond, rest + x2, rest)
     return where(equal(rest, 0.0), copysign(inside, x2), inside)
 
 
@@ -318,10 +322,12 @@ def mod(x1: Any, x2: Any) -> Any:
 def floor_divide(x1: Any, x2: Any) -> Any:
     """The whole number below ``x1 / x2``, the quotient as it is before it is rounded; no gradient.
 
-    It is ``(x1 - mod(x1, x2)) / x2``; ``x1 / x2`` for ``x2 = 0``.
+    It is ``(x1 - fmod(x1, x2)) / x2``, 1 less where the quotient has a fraction and is negative; ``x1 / x2`` for
+    ``x2 = 0``.
     """
     ratio = x1 / x2
-    quotient = (x1 - mod(x1, x2)) / x2
+    rest, beyond = _remainder(x1, x2)
+    quotient = (x1 - rest) / x2 - where(beyond, 1.0, 0.0)
     down = floor(quotient)
     down = where(greater(quotient - down, 0.5), down + 1.0, down)
     down = where(equal(quotient, 0.0), copysign(0.0, ratio), down)
@@ -473,27 +479,27 @@ def digitize(x: Any, bins: Any) -> Any:
     """How many of the increasing numbers ``bins`` are not larger than x: the number of its bin."""
     if not _symbols(x):
         return np.digitize(convert_to_tensor(x), np.asarray(bins)).astype(np.int32)
-    return _counted(greater_equal, _traced(x), bins)
+    return _counted(less, _traced(x), bins)
 
 
 def searchsorted(sorted_sequence: Any, values: Any, side: str = "left") -> Any:
     """Where values have to stand in an increasing sequence: before ("left") or behind ("right") their equals."""
     if not _symbols(sorted_sequence, values):
         return np.searchsorted(np.asarray(sorted_sequence), convert_to_tensor(values), side).astype(np.int32)  # type: ignore[call-overload]
-    return _counted(greater if side == "left" else greater_equal, _traced(values), sorted_sequence)
+    return _counted(less_equal if side == "left" else less, _traced(values), sorted_sequence)
 
 
-def _counted(compare: Callable[[Any, Any], Any], x: Any, limits: Any) -> Any:
-    """For how many of some numbers a comparison holds; their number is how long the formula gets."""
+def _counted(before: Callable[[Any, Any], Any], x: Any, limits: Any) -> Any:
+    """How many of some numbers x is not before, all of them for NaN; their number is how long the formula gets."""
     numbers = np.asarray(limits, dtype=float).ravel().tolist()
-    terms = [cast(compare(x, limit), None) for limit in numbers]
+    terms = [cast(logical_not(before(x, limit)), None) for limit in numbers]
     return functools.reduce(add, terms) if terms else zeros_like(x)
 
 
 def isin(x1: Any, x2: Any, assume_unique: bool = False, invert: bool = False) -> Any:
     """Whether x1 is one of the numbers x2."""
     if not _symbols(x1):
-        return np.isin(convert_to_tensor(x1), convert_to_tensor(x2), assume_unique=assume_unique, invert=invert)
+        return np.isin(convert_to_tensor(x1), np.asarray(x2), assume_unique=assume_unique, invert=invert)
     x = _traced(x1)
     found = functools.reduce(logical_or, (equal(x, float(n)) for n in np.asarray(x2).ravel()))
     return logical_not(found) if invert else found

@@ -343,7 +343,8 @@ def _of_arrays(reason: str) -> Callable[[F], F]:
             given = [part for a in bound.args for part in (a if isinstance(a, (list, tuple)) else (a,))]
             if _symbols(*given):
                 raise UnsupportedError(f"ops.{function.__name__}: {reason}")
-            return _computed(function, *bound.args)
+            arrays = [bound.arguments.pop(n) for n in ("x", "x1", "x2", "indices") if n in bound.arguments]
+            return _computed(functools.partial(function, **bound.arguments), *arrays)
 
         return operation  # type: ignore[return-value]
 
