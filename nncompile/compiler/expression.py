@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..errors import InternalError, ModelError
+from ..errors import InternalError, ModelError, NncompileError, line_of_user
 from ..ops import ELEMENT, NUMBER, PRIMITIVES, ROW, UNIFORM, Expression
 
 _BOUNDARY = ("matmul", "reshape")
@@ -33,6 +33,10 @@ def trace(formula: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
 
     The names make the printed C read like the formula. They are taken from the frames
     of the formula and of the formulas that it calls as these return.
+
+    Raises:
+        ModelError: it does what no formula can; the message ends with the user's line that is the cause. So it is
+            for errors of Python which come from a symbol being no array.
     """
     ours = (__name__, weakref.__name__)
     readable = ("softmax", "log_softmax", "logsumexp")  # of the module ops, those that are formulas themselves
@@ -53,12 +57,31 @@ def trace(formula: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
     sys.setprofile(note)
     try:
         return formula(*args, **keywords)
+    except NncompileError as error:
+        line = _line(error)
+        if line and line not in str(error):
+            error.args = (f"{error}{line}", *error.args[1:])
+        raise
+    except (AttributeError, IndexError, TypeError) as error:
+        line = _line(error)
+        if not line:
+            raise
+        raise ModelError(
+            f"A formula is called with symbols, once: they have axes, but no numbers and no number of rows, which is "
+            f"None. {type(error).__name__}: {str(error).removesuffix(line)}{line}"
+        ) from error
     finally:
         enable = getattr(before, "enable", None)
         if enable is not None:  # cProfile's, which setprofile does not take back
             enable()
         else:
             sys.setprofile(before)
+
+
+def _line(error: Exception) -> str:
+    """The user's line within the formula that is traced; nothing if the formula is one of ours."""
+    inside = error.__traceback__ and error.__traceback__.tb_next
+    return line_of_user(inside) if inside is not None else ""
 
 
 def resolved(x: Expression) -> Expression:

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from ..registry import nearest
 from .base import InputSpec, Layer, deserialize, serialize
-from .core import Activation, Dense, Flatten, Input, InputLayer
+from .core import Activation, Dense, Flatten, Input, InputLayer, Lambda
 from .regularization import Dropout
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Input",
     "InputLayer",
     "InputSpec",
+    "Lambda",
     "Layer",
     "deserialize",
     "serialize",
@@ -25,7 +26,7 @@ __all__ = [
 _OF_KERAS = (
     "ActivityRegularization Add AlphaDropout Attention AveragePooling2D BatchNormalization Bidirectional Concatenate "
     "Conv1D Conv2D Conv3D Dot ELU Embedding GaussianDropout GaussianNoise GlobalAveragePooling2D GlobalMaxPooling2D "
-    "GRU GroupNormalization Identity Lambda LayerNormalization LeakyReLU LSTM Masking MaxPooling2D MultiHeadAttention "
+    "GRU GroupNormalization Identity LayerNormalization LeakyReLU LSTM Masking MaxPooling2D MultiHeadAttention "
     "Multiply Normalization Permute PReLU RepeatVector Rescaling Reshape ReLU RMSNormalization SimpleRNN Softmax "
     "SpatialDropout1D Subtract TextVectorization TimeDistributed UnitNormalization UpSampling2D ZeroPadding2D"
 ).split()

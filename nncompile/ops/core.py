@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import config
-from ..errors import ModelError, UnsupportedError
+from ..errors import ModelError, UnsupportedError, line_of_user
 from ..variables import Variable, as_symbol
 
 Array = NDArray[Any]
@@ -111,8 +111,34 @@ class Expression:
 
         return arrays.taken(self, key)
 
-    def __iter__(self) -> NoReturn:
-        raise ModelError("A formula works on all rows at once: it cannot be looped over or unpacked.")
+    def __floordiv__(self, other: Any) -> Any:
+        return _late("floor_divide")(self, other)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return _late("floor_divide")(other, self)
+
+    def __mod__(self, other: Any) -> Any:
+        return _late("mod")(self, other)
+
+    def __rmod__(self, other: Any) -> Any:
+        return _late("mod")(other, self)
+
+    def __and__(self, other: Any) -> Any:
+        return logical_and(self, other)
+
+    def __or__(self, other: Any) -> Any:
+        return logical_or(self, other)
+
+    def __xor__(self, other: Any) -> Any:
+        return _late("logical_xor")(self, other)
+
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
+
+    def __invert__(self) -> Any:
+        return logical_not(self)
+
+    def __round__(self, decimals: int | None = None) -> Any:
+        return _late("round")(self, decimals or 0)
 
     def __lt__(self, other: Any) -> Any:
         return less(self, other)
@@ -128,34 +154,84 @@ class Expression:
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, (int, float, np.number, np.ndarray)):
-            raise ModelError("A formula compares with functions, as == tells its parts apart: use ops.equal(a, b).")
+            raise _misuse("A formula compares with functions, as == tells its parts apart: use ops.equal(a, b).")
         return self is other
 
     __hash__ = object.__hash__
 
     def __bool__(self) -> NoReturn:
-        raise ModelError(
-            "A formula cannot branch on a value that is only known when it runs: use ops.where(condition, a, b)."
+        raise _misuse(
+            "A formula cannot branch on a value that is only known when it runs: use ops.where(condition, a, b), and "
+            "& and | in place of and and or."
         )
 
     def __float__(self) -> NoReturn:
-        raise ModelError("A formula has no number before it runs: leave float() and int() out of it.")
+        raise _misuse(
+            "A formula has no number before it runs: leave float(), int() and the functions of the module math out of "
+            "it. nncompile.ops has those that can become C."
+        )
 
-    __int__ = __float__
+    __int__ = __index__ = __complex__ = __trunc__ = __floor__ = __ceil__ = __float__
+
+    def __iter__(self) -> NoReturn:
+        raise _misuse(
+            "A formula works on all rows at once: it cannot be looped over or unpacked. Loop over the columns of "
+            "x.shape[-1], and take them as x[:, i]."
+        )
+
+    def __contains__(self, _: Any) -> NoReturn:
+        raise _misuse("A formula has no numbers before it runs, so that none can be looked for in it: use ops.equal.")
+
+    def __len__(self) -> NoReturn:
+        raise _misuse(f"The number of rows of {self.shape} is not known before it runs: len() has no answer.")
+
+    def __setitem__(self, key: Any, value: Any) -> NoReturn:
+        raise _misuse(
+            "A value of a formula cannot be changed in place: use ops.where(condition, a, b), or ops.concatenate of "
+            "its parts."
+        )
+
+    def __getattr__(self, name: str) -> NoReturn:
+        from .. import ops
+
+        hint = f": write ops.{name}(x, …)" if name in ops.__all__ else ", whose numbers are not known before it runs"
+        if name.startswith("__"):
+            hint = ""
+        raise AttributeError(f"An expression of a formula has no {name!r}{hint}.{'' if not hint else line_of_user()}")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **_: Any) -> Any:
         if method == "__call__" and ufunc.__name__ in _OPERATORS:  # NumPy's number is on the left of an operator
             return _symbolic(ufunc.__name__, *inputs)
-        return self.__array__()
+        raise _misuse(_NO_NUMPY.format(f"np.{ufunc.__name__}"))
+
+    def __array_function__(self, function: Any, types: Any, args: Any, keywords: Any) -> Any:
+        if function.__name__ in ("shape", "ndim"):
+            return getattr(args[0], function.__name__)
+        raise _misuse(_NO_NUMPY.format(f"np.{function.__name__}"))
 
     def __array__(self, *_: Any, **__: Any) -> NoReturn:
-        raise ModelError("A formula must use nncompile.ops, not NumPy functions, so that it can become C.")
+        raise _misuse(_NO_NUMPY.format("NumPy"))
 
     def __repr__(self) -> str:
         inner = ", ".join(a.name or repr(a) for a in self.args)
         if self.op in ("constant", "symbol", "weight"):
             return str(getattr(self.value, "path", self.value))
         return f"{self.op}({inner})"
+
+
+_NO_NUMPY = "A formula must use the functions of nncompile.ops, not {}, so that it can become C."
+
+
+def _misuse(message: str) -> ModelError:
+    """An error that names the line of the user's which is the cause."""
+    return ModelError(message + line_of_user())
+
+
+def _late(name: str) -> Any:
+    """An operation of a module that is built on this one."""
+    from . import mathematics
+
+    return getattr(mathematics, name)
 
 
 # ------------------------------------------------------------------ primitives
