@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from ..registry import nearest
 from .base import InputSpec, Layer, deserialize, serialize
-from .core import Activation, Dense, Flatten, Input, InputLayer
+from .core import Activation, Dense, Flatten, Input, InputLayer, Lambda
 from .merging import (
     Add,
     Average,
@@ -39,6 +39,7 @@ __all__ = [
     "Input",
     "InputLayer",
     "InputSpec",
+    "Lambda",
     "Layer",
     "Maximum",
     "Minimum",
@@ -59,7 +60,7 @@ __all__ = [
 _OF_KERAS = (
     "ActivityRegularization AlphaDropout Attention AveragePooling2D BatchNormalization Bidirectional "
     "Conv1D Conv2D Conv3D ELU Embedding GaussianDropout GaussianNoise GlobalAveragePooling2D GlobalMaxPooling2D "
-    "GRU GroupNormalization Identity Lambda LayerNormalization LeakyReLU LSTM Masking MaxPooling2D MultiHeadAttention "
+    "GRU GroupNormalization Identity LayerNormalization LeakyReLU LSTM Masking MaxPooling2D MultiHeadAttention "
     "Normalization Permute PReLU RepeatVector Rescaling Reshape ReLU RMSNormalization SimpleRNN Softmax "
     "SpatialDropout1D TextVectorization TimeDistributed UnitNormalization UpSampling2D ZeroPadding2D"
 ).split()
