@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from graphs import GRAPHS, branches, chain, named, nested, operations, repeated
 from oracle import keras
+from reference import float_type
 
 import nncompile as nn
-from nncompile import Input, Model, Sequential, backend, layers, ops, saving, tree, utils
+from nncompile import Input, Model, Sequential, backend, compiler, layers, ops, saving, targets, tree, utils
 from nncompile.errors import FileFormatError, ModelError, UnsupportedError
 from nncompile.layers import Add, Concatenate, Dense, Dot, Dropout, Subtract
 from nncompile.models import Functional, clone_model, model_from_json
@@ -24,8 +25,8 @@ ARE = pytest.mark.parametrize("make", GRAPHS, ids=[make.__name__ for make in GRA
 
 @pytest.fixture(autouse=True)
 def _fresh_names() -> None:
-    backend.clear_session()
-    keras.backend.clear_session()
+    backend.clear_session(free_memory=False)
+    keras.backend.clear_session(free_memory=False)
 
 
 def rows(*shape: int, seed: int = 1) -> Any:
@@ -340,6 +341,71 @@ def test_layers_of_users_take_what_they_like() -> None:
     agree(made["out"], layer.inner(given["x"]) * given["w"], 0)
     tensors = layer({"x": Input((3,)), "w": Input((1,))})
     assert tree.map_structure(lambda t: t.shape, tensors) == {"out": (None, 2), "x": (None, 3)}
+
+
+# ------------------------------------------------------------------ compiled
+
+
+def compiled(model: Any, x: Any) -> list[Any]:
+    """What the compiled network returns for data in the structure that the model takes."""
+    library = compiler.compile_network(model, targets.host())
+    library.bind()
+    arrays = tree.flatten(x)
+    outputs = [np.empty((len(arrays[0]), *y.shape[1:]), dtype=library.dtype) for y in model.outputs]
+    library.predict(library.samples(arrays), 0, len(arrays[0]), len(arrays[0]), outputs)
+    return outputs
+
+
+@ARE
+def test_the_network_in_c_computes_what_the_layers_compute(make: Any) -> None:
+    with float_type("float64"):
+        model = make(nn)
+        x = tree.map_structure(lambda a: a.astype("float64"), inputs_of(model, 5))
+        agree(compiled(model, x), model(x), 1e-12)
+
+
+def test_merging_layers_in_c() -> None:
+    """All of them in one network, with what is broadcast and what is not."""
+    with float_type("float64"):
+        a, b, c, d = Input((3,)), Input((3,)), Input((1,)), Input((2, 3))
+        outputs = [
+            layers.add([a, b, c]), layers.subtract([a, c]), layers.multiply([d, a]), layers.average([a, b]),
+            layers.maximum([a, b]), layers.minimum([a, c]), layers.concatenate([a, c, b]),
+            layers.concatenate([d, d], axis=1), layers.dot([a, b], axes=1), layers.dot([a, b], axes=1, normalize=True),
+            layers.dot([d, a], axes=-1), layers.dot([d, d], axes=2), layers.dot([d, d], axes=1, normalize=True),
+        ]  # fmt: skip
+        model = Model([a, b, c, d], outputs)
+        x = [rows(4, *t.shape[1:], seed=i).astype("float64") for i, t in enumerate(model.inputs)]
+        agree(compiled(model, x), model(x), 1e-12)
+
+
+def test_a_class_of_a_users_own_learns() -> None:
+    class Residual(Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last = Dense(4, activation="tanh"), Dense(1)
+
+        def call(self, inputs: Any, training: Any = None) -> Any:
+            return self.last(self.first(inputs) + inputs)
+
+    x, y = rows(32, 4), rows(32, 1)
+    model = Residual()
+    model.compile(optimizer=nn.optimizers.SGD(0.1), loss="mse")
+    losses = model.fit(x, y, epochs=3, batch_size=8, verbose=0).history["loss"]
+    assert losses[2] < losses[0]
+    agree(model.predict(x, verbose=0), model.call(x), 1e-5)
+    # the same network as a graph takes the same steps
+    inputs = Input((4,))
+    first, last = Dense(4, activation="tanh"), Dense(1)
+    graph = Model(inputs, last(first(inputs) + inputs))
+    again = Residual()
+    again.build((None, 4))
+    graph.set_weights(again.get_weights())
+    for one in (again, graph):
+        one.compile(optimizer=nn.optimizers.SGD(0.1), loss="mse")
+        one.fit(x, y, epochs=2, batch_size=8, shuffle=False, verbose=0)
+    for a, b in zip(again.get_weights(), graph.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 # ------------------------------------------------------------------ making

@@ -21,8 +21,8 @@ from nncompile.random import SeedGenerator
 
 @pytest.fixture(autouse=True)
 def fresh_names():
-    backend.clear_session()
-    keras.backend.clear_session()
+    backend.clear_session(free_memory=False)
+    keras.backend.clear_session(free_memory=False)
 
 
 def rows(*shape):
