@@ -46,6 +46,7 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
     "Activation": [{"activation": "softmax"}],
     "Lambda": [{"function": lambda x: ops.softmax(x) * 2.0}],
     "Dropout": [{"rate": 0.4}],
+    "Dot": [{"axes": 1}],
     "Constant": [{"value": 2.0}],
 }
 NOT_VARIED = ("axis", "name", "dtype", "reduction", "seed", "ignore_class", "from_sorted_ids", "fn", "trainable")
@@ -398,7 +399,7 @@ def test_optimizers_for_every_target(name: str) -> None:
 # ------------------------------------------------------------------ layers
 
 
-@pytest.mark.parametrize(("cls", "arguments"), registered("layers", lambda c: True))
+@pytest.mark.parametrize(("cls", "arguments"), registered("layers", lambda c: not c._takes_several))
 def test_layers_compute_what_numpy_computes(cls: Any, arguments: Mapping[str, Any]) -> None:
     rng = np.random.default_rng(0)
     shape = (5,) if cls is layers.InputLayer else (4, 5)
