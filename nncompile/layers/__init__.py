@@ -5,29 +5,95 @@ from __future__ import annotations
 from typing import NoReturn
 
 from ..registry import nearest
+from .activations import ELU, LeakyReLU, PReLU, ReLU, Softmax
 from .base import InputSpec, Layer, deserialize, serialize
-from .core import Activation, Dense, Flatten, Input, InputLayer
-from .regularization import Dropout
+from .core import Activation, Dense, Identity, Input, InputLayer
+from .embedding import Embedding
+from .normalization import (
+    BatchNormalization,
+    GroupNormalization,
+    LayerNormalization,
+    RMSNormalization,
+    UnitNormalization,
+)
+from .pooling import AveragePooling1D, GlobalAveragePooling1D, GlobalMaxPooling1D, MaxPooling1D
+from .preprocessing import CategoryEncoding, Discretization, Normalization, Rescaling
+from .regularization import (
+    ActivityRegularization,
+    AlphaDropout,
+    Dropout,
+    GaussianDropout,
+    GaussianNoise,
+    SpatialDropout1D,
+)
+from .reshaping import Cropping1D, Flatten, Permute, RepeatVector, Reshape, UpSampling1D, ZeroPadding1D
+from .wrappers import TimeDistributed, Wrapper
+
+AvgPool1D = AveragePooling1D
+GlobalAvgPool1D = GlobalAveragePooling1D
+GlobalMaxPool1D = GlobalMaxPooling1D
+MaxPool1D = MaxPooling1D
 
 __all__ = [
     "Activation",
+    "ActivityRegularization",
+    "AlphaDropout",
+    "AveragePooling1D",
+    "AvgPool1D",
+    "BatchNormalization",
+    "CategoryEncoding",
+    "Cropping1D",
     "Dense",
+    "Discretization",
     "Dropout",
+    "ELU",
+    "Embedding",
     "Flatten",
+    "GaussianDropout",
+    "GaussianNoise",
+    "GlobalAveragePooling1D",
+    "GlobalAvgPool1D",
+    "GlobalMaxPool1D",
+    "GlobalMaxPooling1D",
+    "GroupNormalization",
+    "Identity",
     "Input",
     "InputLayer",
     "InputSpec",
     "Layer",
+    "LayerNormalization",
+    "LeakyReLU",
+    "MaxPool1D",
+    "MaxPooling1D",
+    "Normalization",
+    "PReLU",
+    "Permute",
+    "RMSNormalization",
+    "ReLU",
+    "RepeatVector",
+    "Rescaling",
+    "Reshape",
+    "Softmax",
+    "SpatialDropout1D",
+    "TimeDistributed",
+    "UnitNormalization",
+    "UpSampling1D",
+    "Wrapper",
+    "ZeroPadding1D",
     "deserialize",
     "serialize",
 ]
 
 _OF_KERAS = (
-    "ActivityRegularization Add AlphaDropout Attention AveragePooling2D BatchNormalization Bidirectional Concatenate "
-    "Conv1D Conv2D Conv3D Dot ELU Embedding GaussianDropout GaussianNoise GlobalAveragePooling2D GlobalMaxPooling2D "
-    "GRU GroupNormalization Identity Lambda LayerNormalization LeakyReLU LSTM Masking MaxPooling2D MultiHeadAttention "
-    "Multiply Normalization Permute PReLU RepeatVector Rescaling Reshape ReLU RMSNormalization SimpleRNN Softmax "
-    "SpatialDropout1D Subtract TextVectorization TimeDistributed UnitNormalization UpSampling2D ZeroPadding2D"
+    "Add AdditiveAttention Attention Average AveragePooling2D AveragePooling3D Bidirectional CenterCrop Concatenate "
+    "Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D "
+    "Cropping2D Cropping3D DepthwiseConv1D DepthwiseConv2D Dot EinsumDense FlaxLayer GRU GRUCell "
+    "GlobalAveragePooling2D GlobalAveragePooling3D GlobalMaxPooling2D GlobalMaxPooling3D GroupQueryAttention "
+    "HashedCrossing Hashing IntegerLookup JaxLayer LSTM LSTMCell Lambda Masking MaxPooling2D MaxPooling3D Maximum "
+    "MelSpectrogram Minimum MultiHeadAttention Multiply RNN RandomBrightness RandomContrast RandomCrop RandomFlip "
+    "RandomRotation RandomTranslation RandomZoom Resizing ReversibleEmbedding SeparableConv1D SeparableConv2D "
+    "SimpleRNN SimpleRNNCell SpatialDropout2D SpatialDropout3D SpectralNormalization StackedRNNCells StringLookup "
+    "Subtract TFSMLayer TextVectorization TorchModuleWrapper UpSampling2D UpSampling3D ZeroPadding2D ZeroPadding3D"
 ).split()
 
 

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import backend, dtype_policies, initializers, ops, registry, targets
+from .. import backend, dtype_policies, initializers, ops, registry, regularizers, targets
 from .. import config as settings
 from ..dtype_policies import DTypePolicy
 from ..errors import FileFormatError, ModelError, NncompileError, UnsupportedError
@@ -93,24 +93,26 @@ def caller_level() -> int:
     return level
 
 
-def legacy_keywords(**renamed: str) -> Callable[[Function], Function]:
+def legacy_keywords(*own: str, **renamed: str) -> Callable[[Function], Function]:
     """Gives an ``__init__`` the spellings of Keras 1 and 2, and names the nearest right one.
 
     Args:
+        own: keywords that it takes from its ``**kwargs`` itself.
         renamed: old names and the new ones.
     """
 
     def decorate(init: Function) -> Function:
         kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-        own = [p.name for p in inspect.signature(init).parameters.values() if p.kind in kinds][1:]
-        known = (*own, *LAYER_KEYWORDS, *LEGACY_KEYWORDS)
+        named = [p.name for p in inspect.signature(init).parameters.values() if p.kind in kinds][1:]
+        known = (*named, *LAYER_KEYWORDS, *LEGACY_KEYWORDS)
 
         @functools.wraps(init)
         def wrapper(self: Any, *args: Any, **kwargs: Any) -> None:
             owner = type(self).__name__
             if renamed.keys() & kwargs.keys():
                 kwargs = registry.rename_keywords(owner, kwargs, renamed, caller_level() + 1)
-            registry.check_keywords(owner, {k: v for k, v in kwargs.items() if k not in known}, known)
+            unknown = {k: v for k, v in kwargs.items() if k not in known and k not in own}
+            registry.check_keywords(owner, unknown, known)
             init(self, *args, **kwargs)
 
         return wrapper  # type: ignore[return-value]
@@ -245,7 +247,8 @@ def tensors_in(value: Any) -> list[Any]:
 _PLAIN = frozenset((type(None), bool, int, float, str))
 """Types of most attributes; there is nothing in them."""
 _NOT_STATE = frozenset(
-    ("_trainable_variables", "_non_trainable_variables", "_arguments", "_build_shapes", "_initial_weights", "_shapes")
+    ("_trainable_variables", "_non_trainable_variables", "_arguments", "_build_shapes", "_initial_weights", "_shapes",
+     "_constants", "_losses")  # fmt: skip
 )
 """Attributes of every layer that are not looked through for weights and inner layers."""
 
@@ -258,7 +261,7 @@ class Layer:
     """Base of all layers.
 
     Args:
-        activity_regularizer: not supported yet; only None.
+        activity_regularizer: of the output; divided by the number of rows and added to the loss.
         trainable: whether the optimizer may change its weights.
         dtype: ``"float32"``, ``"float64"``, ``"mixed_bfloat16"`` or a ``DTypePolicy``;
             ``config.dtype_policy()`` if None.
@@ -280,6 +283,8 @@ class Layer:
 
     _trainable_variables: list[Variable]
     _non_trainable_variables: list[Variable]
+    _constants: dict[str, Variable]
+    _losses: list[Any]
     _auto_named: bool
     _trainable: bool
     _policy: DTypePolicy
@@ -294,6 +299,8 @@ class Layer:
     """Whether its weights are those of ``add_weight`` alone and it has no inner layers: no attribute holds others."""
     _takes_integers: bool = True
     """Whether ``call`` wants integers as they are; if not, they become ``dtype`` first."""
+    _row_by_row: bool = False
+    """Whether it treats the last axis alone, the same for any axes before it."""
 
     _arguments: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
     _takes_training: bool = False
@@ -303,6 +310,8 @@ class Layer:
         layer = super().__new__(cls)
         layer.__dict__["_trainable_variables"] = []
         layer.__dict__["_non_trainable_variables"] = []
+        layer.__dict__["_constants"] = {}
+        layer.__dict__["_losses"] = []
         if cls.get_config is Layer.get_config:  # then it is made from these
             layer.__dict__["_arguments"] = (args, kwargs)
         return layer
@@ -340,11 +349,10 @@ class Layer:
         if not isinstance(name, str):
             raise ModelError(f"{owner}: expected name to be a string, received {name!r:.80}.")
         self.name = name  # Keras refuses a '/'; here names are data wherever they go, and saving warns of it
-        registry.refuse(owner, activity_regularizer=activity_regularizer)
         if not isinstance(trainable, bool):
             raise ModelError(f"{owner}: expected trainable to be True or False, received {trainable!r:.80}.")
         self.autocast = bool(autocast)
-        self.activity_regularizer = None
+        self.activity_regularizer = regularizers.get(activity_regularizer)
         self._trainable = trainable
         self._policy = dtype_policies.get(dtype, f"{owner}: dtype")
         self._take_legacy(kwargs)
@@ -528,6 +536,20 @@ class Layer:
 
     add_variable = add_weight
 
+    def _constant(self, name: str, value: ArrayLike) -> Variable:
+        """Keeps numbers that the formula needs and that are no weights: files do not hold them.
+
+        Args:
+            name: for the C.
+            value: the numbers, on one axis or none.
+        """
+        numbers = np.asarray(value, dtype=self.dtype)
+        constant = self._constants.get(name)
+        if constant is None or not np.array_equal(constant.value, numbers):
+            constant = Variable(numbers, name=name, path=f"{self.name}/{name}", trainable=False)
+            self._constants[name] = constant
+        return constant
+
     def _weight_type(self, dtype: Any) -> str:
         if dtype is None:
             return self.dtype
@@ -625,8 +647,8 @@ class Layer:
 
     @property
     def losses(self) -> list[Any]:
-        """Penalties that the layer adds to the loss: none yet."""
-        return []
+        """Penalties of the last call: of the layer and of all inner layers."""
+        return [loss for layer in self._walk() for loss in layer._losses]
 
     def get_weights(self) -> list[Array]:
         """Returns the numbers of :attr:`weights`."""
@@ -833,18 +855,31 @@ class Layer:
         owner = ops.set_owner(self.name) if symbolic else ""
         products = ops.products_in(self.compute_dtype)
         token = _training.set(training)
+        if not _scope.get():  # the outermost call
+            for layer in self._walk():
+                layer._losses.clear()
         try:
             with _inside(self):
                 self._check_input(shape, str(x.dtype))
                 if not self.built:
                     self._maybe_build((None, *shape[1:]))
                     self._check_input(shape, str(x.dtype))
-                return self.call(x, *args, **kwargs)
+                outputs = self.call(x, *args, **kwargs)
+                if self.activity_regularizer is not None:
+                    self._penalize(outputs)
+                return outputs
         finally:
             _training.reset(token)
             ops.products_in(products)
             if symbolic:
                 ops.set_owner(owner)
+
+    def _penalize(self, outputs: Any) -> None:
+        """Adds the penalty of the activity regularizer: per row of the batch."""
+        for output in outputs if isinstance(outputs, (list, tuple)) else [outputs]:
+            loss = self.activity_regularizer(output)
+            rows = None if isinstance(output, ops.Expression) or not np.ndim(output) else len(output)
+            self.add_loss(loss if not rows else loss / np.float64(rows).astype(self.dtype))
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """The formula; every layer overrides it."""
@@ -863,6 +898,8 @@ class Layer:
         self._check_super_called()
         dtype = dtype_policies.serialize(self._policy)
         config: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "dtype": dtype}
+        if self.activity_regularizer is not None:
+            config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
         if type(self).get_config is not Layer.get_config:
             return config
         given = self._given_arguments()
@@ -928,8 +965,16 @@ class Layer:
     # -------------------------------------------------------------- what Keras has and this has not
 
     def add_loss(self, loss: Any) -> None:
-        """Not supported yet."""
-        raise UnsupportedError(f"{self._where}: add_loss is not supported yet.")
+        """Adds penalties to the loss; called in ``call``.
+
+        Args:
+            loss: one or a list. In a formula a value per row, or per row and column: its sum over the columns,
+                divided by the number of rows, is added to the loss. Given arrays, numbers for :attr:`losses`.
+        """
+        for one in loss if isinstance(loss, (list, tuple)) else [loss]:
+            if isinstance(one, ops.Expression):
+                raise UnsupportedError(f"{self._where}: add_loss is not supported in a formula yet.")
+            self._losses.append(one)
 
     def add_metric(self, *args: Any, **kwargs: Any) -> None:
         """Not supported; give metrics to ``compile``."""
