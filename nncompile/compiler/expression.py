@@ -18,9 +18,10 @@ import numpy as np
 
 from .. import ops
 from ..errors import InternalError, ModelError
-from ..ops import ELEMENT, NUMBER, PRIMITIVES, ROW, UNIFORM, Expression
+from ..ops import ELEMENT, NUMBER, PRIMITIVES, ROW, UNIFORM, Expression, weights
 
 _BOUNDARY = ("matmul", "reshape")
+_OF_WEIGHTS = ("over", "view", "product", "transposed")
 _TRANSPARENT = ("expand", "custom", "stop_gradient")
 _VAGUE = ("x", "x1", "x2", "inputs", "outputs", "result", "value", "self", "y", "features")
 """Names of local variables that say nothing about a value."""
@@ -127,6 +128,8 @@ def differentiate(root: Expression, seed: Expression, wanted: Sequence[Expressio
             if part is None or operand not in active:
                 continue
             part = _strip(part)
+            if weights.is_weight(x):
+                part = weights.summed_to(part, operand, x.shape)
             if operand.level == ROW and x.level == ELEMENT:  # it counts in every column
                 summed = part.level == ELEMENT
                 part = ops.sum(part, axis=-1, keepdims=True) if summed else part * float(x.shape[-1] or 1)
@@ -144,6 +147,8 @@ def _gradients(x: Expression, g: Expression) -> tuple[Expression | None, ...]:
     if x.op == "custom":
         parts = x.value(wide)
         return (None, *(parts if isinstance(parts, (tuple, list)) else (parts,)))
+    if x.op in _OF_WEIGHTS:
+        return weights.gradients(x, g)
     if x.op in _BOUNDARY:
         raise InternalError(f"differentiate: {x.op} is not part of a formula")
     rule = PRIMITIVES[x.op].gradient
@@ -360,7 +365,7 @@ def _default_name(x: Expression) -> str:
     return short.get(x.op, x.op)
 
 
-_MATH = {"power": "pow", "sqrt": "sqrt", "exp": "exp", "log": "log", "tanh": "tanh", "expm1": "expm1",
+_MATH = {"power": "pow", "sqrt": "sqrt", "exp": "exp", "log": "log", "tanh": "tanh", "cos": "cos", "expm1": "expm1",
          "log1p": "log1p", "erf": "erf", "abs": "fabs", "floor": "floor", "maximum": "fmax", "minimum": "fmin",
          "round": "rint"}  # fmt: skip
 """Functions of <math.h> for what is computed once per step."""

@@ -32,12 +32,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import backend, dtype_policies, initializers, ops, registry, regularizers, targets
+from .. import backend, constraints, dtype_policies, initializers, ops, registry, regularizers, targets
 from .. import config as settings
 from ..dtype_policies import DTypePolicy
 from ..errors import FileFormatError, ModelError, NncompileError, UnsupportedError
 from ..random import SeedGenerator
 from ..variables import Variable
+from . import penalties
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -482,8 +483,8 @@ class Layer:
             dtype: element type; the layer's if None.
             trainable: whether the optimizer changes it.
             autocast: kept for the interface: there is one element type per layer.
-            regularizer: not supported yet; only None.
-            constraint: not supported yet; only None.
+            regularizer: what gives a penalty on it; see :func:`nncompile.regularizers.get`.
+            constraint: what is made of it after each update; see :func:`nncompile.constraints.get`.
             aggregation: kept for the interface: there is one replica.
             overwrite_with_gradient: not supported; only False.
             name: last part of its path.
@@ -495,12 +496,8 @@ class Layer:
         label = self._where
         if isinstance(shape, str):
             raise ModelError(f"{label}: add_weight takes the name as a keyword: add_weight(shape=…, name={shape!r}).")
-        registry.refuse(
-            f"{label}: add_weight",
-            regularizer=regularizer,
-            constraint=constraint,
-            overwrite_with_gradient=overwrite_with_gradient,
-        )
+        registry.refuse(f"{label}: add_weight", overwrite_with_gradient=overwrite_with_gradient)
+        regularizer, constraint = regularizers.get(regularizer), constraints.get(constraint)
         if aggregation not in (None, "none", "mean", "sum", "only_first_replica"):
             raise ModelError(f"{label}: add_weight does not know aggregation={aggregation!r}.")
         if self._sealed and not self._building:
@@ -529,6 +526,10 @@ class Layer:
         if not _scope.get() or _scope.get()[-1] is not self:
             around.append(self.name)
         variable = Variable(value, name=name, path="/".join([*around, name]), trainable=bool(trainable), dtype=kind)
+        if regularizer is not None:
+            variable.regularizer = regularizer
+        if constraint is not None:
+            variable.constraint = constraint
         (self._trainable_variables if trainable else self._non_trainable_variables).append(variable)
         if not self._trainable:
             variable.trainable = False
@@ -647,8 +648,10 @@ class Layer:
 
     @property
     def losses(self) -> list[Any]:
-        """Penalties of the last call: of the layer and of all inner layers."""
-        return [loss for layer in self._walk() for loss in layer._losses]
+        """Penalties: those of the last call, of the layer and of all inner layers, then those on weights as they are."""
+        penalized = [v for v in self.trainable_weights if v.regularizer is not None]
+        of_weights = [regularizers.penalty(v.regularizer, v.value, v.path) for v in penalized]
+        return [*(loss for layer in self._walk() for loss in layer._losses), *of_weights]
 
     def get_weights(self) -> list[Array]:
         """Returns the numbers of :attr:`weights`."""
@@ -875,11 +878,16 @@ class Layer:
                 ops.set_owner(owner)
 
     def _penalize(self, outputs: Any) -> None:
-        """Adds the penalty of the activity regularizer: per row of the batch."""
+        """Adds the penalty of the activity regularizer, divided by the number of rows."""
         for output in outputs if isinstance(outputs, (list, tuple)) else [outputs]:
+            if isinstance(output, ops.Expression):
+                terms = penalties.terms(self.activity_regularizer, output, self._where)
+                if terms is not None:
+                    self.add_loss(terms)
+                continue
             loss = self.activity_regularizer(output)
-            rows = None if isinstance(output, ops.Expression) or not np.ndim(output) else len(output)
-            self.add_loss(loss if not rows else loss / np.float64(rows).astype(self.dtype))
+            rows = len(output) if np.ndim(output) else 1
+            self.add_loss(loss / np.dtype(self.dtype).type(rows) if rows else 0.0 * loss)
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """The formula; every layer overrides it."""

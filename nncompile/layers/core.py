@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import activations, initializers, ops, registry
+from .. import activations, constraints, initializers, ops, registry, regularizers
 from .. import config as settings
 from ..errors import ModelError, UnsupportedError
 from ..registry import register
@@ -181,11 +181,11 @@ class Dense(Layer):
         use_bias: whether there is a bias.
         kernel_initializer: of the kernel.
         bias_initializer: of the bias.
-        kernel_regularizer: not supported yet; only None.
-        bias_regularizer: not supported yet; only None.
+        kernel_regularizer: penalty on the kernel; see :mod:`nncompile.regularizers`.
+        bias_regularizer: penalty on the bias.
         activity_regularizer: not supported yet; only None.
-        kernel_constraint: not supported yet; only None.
-        bias_constraint: not supported yet; only None.
+        kernel_constraint: what the kernel is made to be after each update; see :mod:`nncompile.constraints`.
+        bias_constraint: the same of the bias.
         lora_rank: not supported; only None.
         lora_alpha: not supported; only None.
         quantization_config: not supported; only None.
@@ -233,10 +233,6 @@ class Dense(Layer):
             raise ModelError(f"{owner}: expected use_bias to be True or False, received {use_bias!r:.80}.")
         registry.refuse(
             owner,
-            kernel_regularizer=kernel_regularizer,
-            bias_regularizer=bias_regularizer,
-            kernel_constraint=kernel_constraint,
-            bias_constraint=bias_constraint,
             lora_rank=lora_rank,
             lora_alpha=lora_alpha,
             quantization_config=quantization_config,
@@ -247,6 +243,10 @@ class Dense(Layer):
         self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
         self.input_spec = InputSpec(min_ndim=2)
         self.supports_masking = True
 
@@ -262,10 +262,22 @@ class Dense(Layer):
                 f"{self._where}: expected to know the width of its input, received shape {shape}. "
                 "Give Input() a size instead of None."
             )
-        self.kernel = self.add_weight(shape=(width, self.units), initializer=self.kernel_initializer, name="kernel")
+        self.kernel = self.add_weight(
+            shape=(width, self.units),
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+            name="kernel",
+        )
         self.bias = None
         if self.use_bias:
-            self.bias = self.add_weight(shape=(self.units,), initializer=self.bias_initializer, name="bias")
+            self.bias = self.add_weight(
+                shape=(self.units,),
+                initializer=self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+                name="bias",
+            )
         self.input_spec = InputSpec(min_ndim=2, axes={-1: width})
 
     def _check_input(self, shape: Shape, dtype: str) -> None:
@@ -298,10 +310,10 @@ class Dense(Layer):
             "use_bias": self.use_bias,
             "kernel_initializer": initializers.serialize(self.kernel_initializer),
             "bias_initializer": initializers.serialize(self.bias_initializer),
-            "kernel_regularizer": None,
-            "bias_regularizer": None,
-            "kernel_constraint": None,
-            "bias_constraint": None,
+            "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
+            "bias_regularizer": regularizers.serialize(self.bias_regularizer),
+            "kernel_constraint": constraints.serialize(self.kernel_constraint),
+            "bias_constraint": constraints.serialize(self.bias_constraint),
             "quantization_config": None,
         }
 
