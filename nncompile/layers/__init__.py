@@ -9,6 +9,24 @@ from .activations import ELU, LeakyReLU, PReLU, ReLU, Softmax
 from .base import InputSpec, Layer, deserialize, serialize
 from .core import Activation, Dense, Identity, Input, InputLayer
 from .embedding import Embedding
+from .merging import (
+    Add,
+    Average,
+    Concatenate,
+    Dot,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+    add,
+    average,
+    concatenate,
+    dot,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
 from .normalization import (
     BatchNormalization,
     GroupNormalization,
@@ -37,14 +55,18 @@ MaxPool1D = MaxPooling1D
 __all__ = [
     "Activation",
     "ActivityRegularization",
+    "Add",
     "AlphaDropout",
+    "Average",
     "AveragePooling1D",
     "AvgPool1D",
     "BatchNormalization",
     "CategoryEncoding",
+    "Concatenate",
     "Cropping1D",
     "Dense",
     "Discretization",
+    "Dot",
     "Dropout",
     "ELU",
     "Embedding",
@@ -65,6 +87,9 @@ __all__ = [
     "LeakyReLU",
     "MaxPool1D",
     "MaxPooling1D",
+    "Maximum",
+    "Minimum",
+    "Multiply",
     "Normalization",
     "PReLU",
     "Permute",
@@ -75,25 +100,42 @@ __all__ = [
     "Reshape",
     "Softmax",
     "SpatialDropout1D",
+    "Subtract",
     "TimeDistributed",
     "UnitNormalization",
     "UpSampling1D",
     "Wrapper",
     "ZeroPadding1D",
+    "add",
+    "average",
+    "concatenate",
     "deserialize",
+    "dot",
+    "maximum",
+    "minimum",
+    "multiply",
     "serialize",
+    "subtract",
 ]
 
 _OF_KERAS = (
-    "Add AdditiveAttention Attention Average AveragePooling2D AveragePooling3D Bidirectional CenterCrop Concatenate "
+    "AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D AdaptiveMaxPooling1D "
+    "AdaptiveMaxPooling2D AdaptiveMaxPooling3D AdditiveAttention Attention AugMix AutoContrast AveragePooling2D "
+    "AveragePooling3D AvgPool2D AvgPool3D Bidirectional CenterCrop ContrastLimitedAdaptiveHistogramEqualization "
     "Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D "
-    "Cropping2D Cropping3D DepthwiseConv1D DepthwiseConv2D Dot EinsumDense FlaxLayer GRU GRUCell "
-    "GlobalAveragePooling2D GlobalAveragePooling3D GlobalMaxPooling2D GlobalMaxPooling3D GroupQueryAttention "
-    "HashedCrossing Hashing IntegerLookup JaxLayer LSTM LSTMCell Lambda Masking MaxPooling2D MaxPooling3D Maximum "
-    "MelSpectrogram Minimum MultiHeadAttention Multiply RNN RandomBrightness RandomContrast RandomCrop RandomFlip "
-    "RandomRotation RandomTranslation RandomZoom Resizing ReversibleEmbedding SeparableConv1D SeparableConv2D "
-    "SimpleRNN SimpleRNNCell SpatialDropout2D SpatialDropout3D SpectralNormalization StackedRNNCells StringLookup "
-    "Subtract TFSMLayer TextVectorization TorchModuleWrapper UpSampling2D UpSampling3D ZeroPadding2D ZeroPadding3D"
+    "Convolution1D Convolution1DTranspose Convolution2D Convolution2DTranspose Convolution3D "
+    "Convolution3DTranspose Cropping2D Cropping3D CutMix DepthwiseConv1D DepthwiseConv2D EinsumDense Equalization "
+    "FlaxLayer GRU GRUCell GlobalAveragePooling2D GlobalAveragePooling3D GlobalAvgPool2D GlobalAvgPool3D "
+    "GlobalMaxPool2D GlobalMaxPool3D GlobalMaxPooling2D GlobalMaxPooling3D GroupQueryAttention HashedCrossing "
+    "Hashing IntegerLookup JaxLayer LSTM LSTMCell Lambda Masking MaxNumBoundingBoxes MaxPool2D MaxPool3D "
+    "MaxPooling2D MaxPooling3D MelSpectrogram MixUp MultiHeadAttention Pipeline RNN RandAugment RandomBrightness "
+    "RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop RandomElasticTransform RandomErasing "
+    "RandomFlip RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization "
+    "RandomRotation RandomSaturation RandomSharpness RandomShear RandomTranslation RandomZoom Resizing "
+    "ReversibleEmbedding STFTSpectrogram SeparableConv1D SeparableConv2D SeparableConvolution1D "
+    "SeparableConvolution2D SimpleRNN SimpleRNNCell Solarization SpatialDropout2D SpatialDropout3D "
+    "SpectralNormalization StackedRNNCells StringLookup TFSMLayer TextVectorization TorchModuleWrapper "
+    "UpSampling2D UpSampling3D ZeroPadding2D ZeroPadding3D"
 ).split()
 
 

@@ -43,7 +43,9 @@ def terms(regularizer: Callable[[Any], Any], x: Expression, where: str) -> Expre
     if isinstance(value, (int, float)) and value == 0:
         return None
     if not isinstance(value, Expression):
-        raise ModelError(f"{where}: expected activity_regularizer to return a sum over its argument, received {value!r:.80}.")
+        raise ModelError(
+            f"{where}: expected activity_regularizer to return a sum over its argument, received {value!r:.80}."
+        )
     flat = ops.reshape(x, (-1, count))
     return _terms(value, whole, flat, where)
 

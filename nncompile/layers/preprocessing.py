@@ -102,7 +102,9 @@ class Rescaling(Layer):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        return super().from_config({**config, **{k: _plain_array(config[k]) for k in ("scale", "offset") if k in config}})
+        return super().from_config(
+            {**config, **{k: _plain_array(config[k]) for k in ("scale", "offset") if k in config}}
+        )
 
 
 def _plain_array(value: Any) -> Any:

@@ -23,9 +23,7 @@ def checked_data_format(value: Any, owner: str) -> str:
     """
     wanted = settings.image_data_format() if value is None else str(value).lower()
     if wanted not in ("channels_last", "channels_first"):
-        raise ModelError(
-            f"{owner}: expected data_format 'channels_last' or 'channels_first', received {value!r:.80}."
-        )
+        raise ModelError(f"{owner}: expected data_format 'channels_last' or 'channels_first', received {value!r:.80}.")
     return wanted
 
 
@@ -116,7 +114,9 @@ class Reshape(Layer):
         super().__init__(**kwargs)
         owner = type(self).__name__
         if isinstance(target_shape, (str, bytes)) or not isinstance(target_shape, (Sequence, np.ndarray)):
-            raise ModelError(f"{owner}: expected target_shape to be a tuple of integers, received {target_shape!r:.80}.")
+            raise ModelError(
+                f"{owner}: expected target_shape to be a tuple of integers, received {target_shape!r:.80}."
+            )
         sizes = tuple(target_shape)
         integers = all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in sizes if n is not None)
         if not integers or any(n is not None and n < -1 for n in sizes) or sizes.count(-1) > 1:

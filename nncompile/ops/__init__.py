@@ -16,6 +16,7 @@ they meet a tensor or the step.
 
 from __future__ import annotations
 
+from . import symbolic
 from .arrays import (
     batch_mean,
     broadcast_to,
@@ -112,6 +113,7 @@ from .core import (
     where,
     zeros_like,
 )
+from .symbolic import KerasTensor
 
 __all__ = [
     "ELEMENT",
@@ -123,6 +125,7 @@ __all__ = [
     "Binary",
     "Expression",
     "Gradients",
+    "KerasTensor",
     "Noise",
     "Primitive",
     "Symbol",
@@ -207,3 +210,5 @@ __all__ = [
     "where",
     "zeros_like",
 ]
+
+symbolic.overload(globals(), __all__)
