@@ -53,6 +53,7 @@ GlobalMaxPool1D = GlobalMaxPooling1D
 MaxPool1D = MaxPooling1D
 
 __all__ = [
+    "ELU",
     "Activation",
     "ActivityRegularization",
     "Add",
@@ -68,7 +69,6 @@ __all__ = [
     "Discretization",
     "Dot",
     "Dropout",
-    "ELU",
     "Embedding",
     "Flatten",
     "GaussianDropout",

@@ -839,7 +839,7 @@ class Layer(symbolic.Operation):
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], function: Callable[..., Any] | None = None
     ) -> Any:
         """Runs the layer on arrays of 2 and of 3 rows in the place of symbolic tensors; returns tensors likewise."""
-        made = []
+        made, losses = [], {id(layer): [*layer._losses] for layer in self._walk()}
         for rows in (2, 3):
             given, named = tree.map_structure(functools.partial(symbolic.sample, rows=rows), (args, dict(kwargs)))
             try:
@@ -855,6 +855,9 @@ class Layer(symbolic.Operation):
                     f"output is found out: {type(error).__name__}: {error}. Make it take such an input, or define "
                     "compute_output_shape()."
                 ) from error
+            finally:
+                for layer in self._walk():  # what a trial adds to the loss is none of it
+                    layer._losses[:] = losses.get(id(layer), [])
         try:
             return tree.map_structure(symbolic.result, *made)
         except ModelError as error:

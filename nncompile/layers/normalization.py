@@ -483,8 +483,8 @@ class GroupNormalization(_Normalization):
 
     def call(self, inputs: Any) -> Any:
         x, restore = to_last(inputs, positive_axes(self.axis, ops.shape(inputs), self._where))
-        rows, *positions, features = ops.shape(x)
-        rows = -1 if rows is None else rows
+        shape = [-1 if n is None else n for n in ops.shape(x)]
+        rows, *positions, features = shape
         # the groups to the front, what belongs to one of them into a row
         grouped = ops.reshape(x, (rows, *positions, self.groups, features // self.groups))
         inner = [a for a in range(1, len(positions) + 3) if a != len(positions) + 1]
@@ -492,7 +492,7 @@ class GroupNormalization(_Normalization):
         centered = y - ops.mean(y, axis=-1, keepdims=True)
         variance = ops.mean(ops.square(centered), axis=-1, keepdims=True)
         y = ungrouped(centered * ops.rsqrt(variance + self.epsilon))
-        return restore(self._scaled(ops.reshape(y, (rows, *positions, features))))
+        return restore(self._scaled(ops.reshape(y, shape)))
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -47,7 +47,8 @@ def terms(regularizer: Callable[[Any], Any], x: Expression, where: str) -> Expre
             f"{where}: expected activity_regularizer to return a sum over its argument, received {value!r:.80}."
         )
     flat = ops.reshape(x, (-1, count))
-    return _terms(value, whole, flat, where)
+    found: Expression = _terms(value, whole, flat, where)
+    return found
 
 
 def _terms(value: Expression, whole: Expression, flat: Expression, where: str) -> Any:

@@ -223,7 +223,7 @@ class AveragePooling1D(_Pooling1D):
             return self._result(ops.sum(x, axis=-1) * (1.0 / counts[0]))
         total = ops.sum(x, axis=-1)
         flat, restore = to_last(total, range(1, len(ops.shape(total))))
-        features = ops.shape(flat)[-1] // windows
+        features = (ops.shape(flat)[-1] or 0) // windows
         shares = self._constant("shares", np.repeat(1.0 / np.array(counts), features))
         return self._result(restore(ops.multiply(flat, vector(shares))))
 

@@ -196,7 +196,7 @@ class Normalization(Layer):
         numbers = self._constants.get(name)
         if numbers is None:
             numbers = self.adapt_mean if name == "mean" else self.adapt_variance
-        return numbers.value.reshape(sizes)  # type: ignore[arg-type]
+        return numbers.value.reshape(sizes)
 
     def _kept(self, shape: Shape) -> tuple[int, ...]:
         return positive_axes(self.axis, shape, self._where, batch=False)
@@ -489,6 +489,9 @@ class Discretization(Layer):
         if self.output_mode == "int":
             return place if symbolic else place.astype("int32")
         return ops.cast(_encoded(place, self.output_mode, len(self.bin_boundaries) + 1), self.dtype)
+
+    def _output_dtype(self, inputs: Sequence[Any]) -> str:
+        return "int32" if self.output_mode == "int" else self.dtype
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         shape = standardize_shape(input_shape, self._where)
