@@ -64,7 +64,7 @@ CASES: list[Case] = [
     ("Normalization", {}, (6,)),
     ("Normalization", {"axis": None, "invert": True}, (3, 5)),
     ("Normalization", {"axis": (1, 2)}, (3, 5)),
-    ("Normalization", {"mean": [1.0, 2.0, 3.0], "variance": [1.0, 4.0, 0.0]}, (3,)),
+    ("Normalization", {"mean": [1.0, 2.0, 3.0], "variance": [1.0, 4.0, 0.25]}, (3,)),
     ("Normalization", {"axis": 1, "mean": 0.5, "variance": 2.0, "invert": True}, (3, 5)),
     ("PReLU", {"alpha_initializer": "random_normal"}, (6,)),
     ("PReLU", {"alpha_initializer": "random_normal"}, (2, 3, 4)),

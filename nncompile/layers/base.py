@@ -39,7 +39,7 @@ from ..errors import FileFormatError, ModelError, NncompileError, UnsupportedErr
 from ..ops import symbolic
 from ..ops.symbolic import KerasTensor, Node
 from ..random import SeedGenerator
-from ..variables import Variable
+from ..variables import Variable, records
 from . import penalties
 
 if TYPE_CHECKING:
@@ -1248,9 +1248,13 @@ class Layer(symbolic.Operation):
                 divided by the number of rows, is added to the loss. Given arrays, numbers for :attr:`losses`.
         """
         for one in loss if isinstance(loss, (list, tuple)) else [loss]:
-            if isinstance(one, ops.Expression):
-                raise UnsupportedError(f"{self._where}: add_loss is not supported in a formula yet.")
-            self._losses.append(one)
+            noted = records.get()
+            if not isinstance(one, ops.Expression):
+                self._losses.append(one)
+            elif noted is None:
+                raise ModelError(f"{self._where}: add_loss of a formula means nothing where no model is compiled.")
+            else:
+                noted.penalties.append(one)
 
     def add_metric(self, *args: Any, **kwargs: Any) -> None:
         """Not supported; give metrics to ``compile``."""
