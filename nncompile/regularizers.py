@@ -191,6 +191,8 @@ class OrthogonalRegularizer(Regularizer):
         rows = rows * ops.minimum(inverse, 1.0 / config.epsilon())
         products = ops.matmul(rows, ops.transpose(rows))
         size = ops.shape(products)[0]
+        if size < 2:
+            raise ModelError(f"OrthogonalRegularizer: expected two {self.mode} or more, received shape {ops.shape(x)}.")
         pairs = size * (size - 1.0) / 2.0
         others = products * (1.0 - ops.weights.identity_like(products))
         return self.factor * 0.5 * ops.sum(ops.abs(others)) / pairs

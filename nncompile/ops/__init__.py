@@ -16,7 +16,7 @@ they meet a tensor or the step.
 
 from __future__ import annotations
 
-from . import symbolic
+from . import symbolic, weights
 from .arrays import (
     batch_mean,
     broadcast_to,
@@ -207,6 +207,7 @@ __all__ = [
     "tanh",
     "tile",
     "transpose",
+    "weights",
     "where",
     "zeros_like",
 ]

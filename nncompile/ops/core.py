@@ -369,6 +369,12 @@ def _lift(x: Any) -> Expression:
     )
 
 
+def is_weight(x: Any) -> bool:
+    """Whether an expression is an array all of whose sizes are known: one over a weight, not over a batch."""
+    known = isinstance(x, Expression) and bool(x.shape) and None not in x.shape and as_symbol.get() is None
+    return known and x.op != "column" and x.level in (ELEMENT, UNIFORM)
+
+
 def _as_number(x: Expression) -> Expression:
     return cast(x, None) if x.mask else x
 
@@ -530,7 +536,9 @@ def _reduce(op: str, x: Any, axis: int | None, keepdims: bool) -> Any:
         if op == "argmax":
             return np.argmax(array, axis=axis, keepdims=keepdims)
         return PRIMITIVES[op].numpy(array, axis=axis, keepdims=keepdims)
-    if weights.is_weight(x):
+    if is_weight(x):
+        from . import weights
+
         return weights.reduce(op, _as_number(x), axis, keepdims)
     x = _as_number(x)
     if axis != -1 and axis != len(x.shape) - 1:
@@ -694,7 +702,9 @@ def mean(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     x = _traced(x)
     if not isinstance(x, Expression):
         return np.mean(_number_or_array(x), axis=axis, keepdims=keepdims)
-    if weights.is_weight(x):
+    if is_weight(x):
+        from . import weights
+
         return sum(x, axis, keepdims) / weights.count("mean", x, axis)
     if axis != -1 and axis != len(x.shape) - 1:
         return _other_axes(mean, x, axis, keepdims)
@@ -756,8 +766,10 @@ def squeeze(x: Any, axis: int | None = None) -> Any:
     """x without an axis of size 1; in a formula the last one leaves a value per row."""
     if not isinstance(x, Expression):
         return np.squeeze(np.asarray(x), axis=axis)
-    if weights.is_weight(x):
+    if is_weight(x):
         axes = [i for i, n in enumerate(x.shape) if n == 1] if axis is None else [axis % len(x.shape)]
+        from . import weights
+
         return weights.view(x, tuple(n for i, n in enumerate(x.shape) if i not in axes))
     rank = len(x.shape)
     if axis not in (None, -1, rank - 1):
@@ -774,8 +786,10 @@ def expand_dims(x: Any, axis: int) -> Any:
     """x with a new axis of size 1; in a formula a value per row becomes one per row and column."""
     if not isinstance(x, Expression):
         return np.expand_dims(np.asarray(x), axis)
-    if weights.is_weight(x):
+    if is_weight(x):
         place = axis % (len(x.shape) + 1)
+        from . import weights
+
         return weights.view(x, (*x.shape[:place], 1, *x.shape[place:]))
     if x.level != ELEMENT or not x.shape or x.shape[0] is not None:
         return _expand(x)
@@ -817,7 +831,9 @@ def reshape(x: Any, newshape: Sequence[int | None]) -> Any:
         return node("weight", (), x, level=ELEMENT, shape=(math.prod(x.shape),))
     if not isinstance(x, Expression):
         return np.reshape(x, tuple(-1 if n is None else n for n in newshape))
-    if weights.is_weight(x):
+    if is_weight(x):
+        from . import weights
+
         return weights.view(x, np.empty(x.shape, bool).reshape(tuple(newshape)).shape)
     first, *rest = newshape
     if x.level == ROW:
@@ -846,7 +862,9 @@ def matmul(x1: Any, x2: Any) -> Any:
     if not _symbols(x1, x2):
         operands = (_number_or_array(x) for x in (x1, x2))
         return np.matmul(*map(bfloat16, operands) if low else operands)
-    if weights.is_weight(x1) or weights.is_weight(x2):
+    if is_weight(x1) or is_weight(x2):
+        from . import weights
+
         return weights.matmul(x1, x2)
     if isinstance(x1, Expression) and x1.level == ROW and len(x1.shape) > 1:
         from . import arrays
@@ -895,6 +913,3 @@ def custom_gradient(function: Callable[..., tuple[Any, Callable[..., Any]]]) -> 
 
     operation.__name__, operation.__doc__ = function.__name__, function.__doc__
     return operation
-
-
-from . import weights  # noqa: E402  it builds on the above

@@ -19,17 +19,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError, UnsupportedError
-from ..variables import as_symbol
 from . import core
-from .core import ELEMENT, UNIFORM, Expression, node
+from .core import ELEMENT, UNIFORM, Expression, is_weight, node
 
 _REDUCTIONS = ("sum", "max", "min")
-
-
-def is_weight(x: Any) -> bool:
-    """Whether an expression is an array all of whose sizes are known: one over a weight, not over a batch."""
-    known = isinstance(x, Expression) and bool(x.shape) and None not in x.shape and as_symbol.get() is None
-    return known and x.op != "column" and x.level in (ELEMENT, UNIFORM)
 
 
 def reduce(op: str, x: Expression, axis: int | Sequence[int] | None, keepdims: bool) -> Expression:
@@ -89,10 +82,9 @@ def transpose(x: Expression) -> Expression:
     """An array with its axes in the opposite order."""
     if x.level <= UNIFORM or len(x.shape) < 2:
         return x
-    turned = _sizes(x)[::-1]
-    if 1 in turned:
-        return view(x, turned)
-    return x.args[0] if x.op == "transposed" else node("transposed", (x,), level=ELEMENT, shape=turned)
+    if x.op == "transposed":
+        return x.args[0]
+    return node("transposed", (x,), level=ELEMENT, shape=_sizes(x)[::-1])
 
 
 def matmul(a: Any, b: Any) -> Expression:
@@ -168,3 +160,6 @@ def gradients(x: Expression, g: Expression) -> tuple[Expression | None, ...]:
         return (transpose(g),)
     a, b = x.args
     return (matmul(g, transpose(b)), matmul(transpose(a), g))
+
+
+__all__ = ["count", "gradients", "identity_like", "is_weight", "matmul", "reduce", "summed_to", "transpose", "view"]

@@ -144,6 +144,12 @@ class Muon(Optimizer):
     def _orthogonal(self, x: Any) -> Any:
         """About ``U V^T`` for the singular value decomposition ``U S V^T`` of x."""
         rows, columns = ops.shape(x)
+        if min(rows, columns) == 1:  # then X X^T, of the wide X, is one number
+            x = x / (ops.norm(x) + 1e-7)
+            for _ in range(self.ns_steps):
+                a = ops.sum(ops.square(x))
+                x = x * (self.muon_a + (self.muon_b * a + self.muon_c * ops.square(a)))
+            return x
         x = ops.transpose(x) if rows > columns else x
         x = x / (ops.norm(x) + 1e-7)
         for _ in range(self.ns_steps):
