@@ -105,7 +105,7 @@ class Variable:
     def value(self) -> Array:
         """The numbers, as an array that is the caller's to keep."""
         if self._storage is not None:
-            return self._storage.read()
+            return self._storage.read().reshape(self.shape)
         assert self._array is not None
         own: Array = self._array.copy()
         return own

@@ -110,7 +110,7 @@ class _Place:
                 for panels, first, last in self._cut:
                     panels[...] = whole[:, first:last].reshape(panels.shape)
             elif self._columns:
-                self._view[: self._columns] = value
+                self._view[: self._columns] = np.ravel(value)  # a weight of several axes may be on one here
             else:
                 self._view[0] = value
             if self._written is not None:

@@ -1,4 +1,4 @@
-"""Input, Dense, Activation and Flatten."""
+"""Input, Dense, Activation and Identity."""
 
 from __future__ import annotations
 
@@ -215,6 +215,7 @@ class Dense(Layer):
     """
 
     _takes_integers = False
+    _row_by_row = True
 
     @legacy_keywords(
         output_dim="units",
@@ -348,6 +349,7 @@ class Activation(Layer):
     """
 
     _takes_integers = False
+    _row_by_row = True
 
     @legacy_keywords()
     def __init__(self, activation: Any, **kwargs: Any) -> None:
@@ -451,41 +453,26 @@ class Lambda(Layer):
 
 
 @register("layers")
-class Flatten(Layer):
-    """Makes one axis of all but the first: ``(batch, …)`` becomes ``(batch, product)``.
+class Identity(Layer):
+    """The input as it is.
 
     Args:
-        data_format: ``"channels_last"``, or None for it. ``"channels_first"`` is
-            accepted for inputs of one or two axes, where it means the same.
         **kwargs: those of :class:`Layer`.
+
+    Source: ``keras.layers.Identity``.
     """
 
     @legacy_keywords()
-    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        wanted = "channels_last" if data_format is None else str(data_format).lower()
-        if wanted not in ("channels_last", "channels_first"):
-            raise ModelError(
-                f"{self._where}: expected data_format 'channels_last' or 'channels_first', "
-                f"received {data_format!r:.80}."
-            )
-        self.data_format = wanted
-        self.input_spec = InputSpec(min_ndim=1)
-
-    def _check_input(self, shape: Shape, dtype: str) -> None:
-        super()._check_input(shape, dtype)
-        if self.data_format == "channels_first" and len(shape) > 2:
-            raise UnsupportedError(
-                f"{self._where}: data_format='channels_first' is not supported for an input of shape {shape}."
-            )
+        self.supports_masking = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
-        rows, *rest = ops.shape(inputs)
-        return ops.reshape(inputs, (-1 if rows is None else rows, math.prod(n for n in rest if n is not None)))
+        return inputs
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
-        rows, *rest = standardize_shape(input_shape, self._where)
-        return (rows, None if None in rest else math.prod(n or 0 for n in rest))
+        return standardize_shape(input_shape, self._where)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "data_format": self.data_format}
+        return super().get_config()

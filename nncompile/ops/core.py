@@ -980,7 +980,12 @@ def ones_like(x: Any, dtype: Any = None) -> Any:
 
 
 def reshape(x: Any, newshape: Sequence[int | None]) -> Any:
-    """x in another shape; in a formula the rows of a batch stay apart: newshape[0] is -1 or None."""
+    """x in another shape; in a formula the rows of a batch stay apart: newshape[0] is -1 or None.
+
+    In a formula a weight of several axes can be made one of a single axis: ``reshape(weight, (-1,))``.
+    """
+    if isinstance(x, Variable) and as_symbol.get() and tuple(newshape) == (-1,):
+        return node("weight", (), x, level=ELEMENT, shape=(math.prod(x.shape),))
     if not isinstance(x, Expression):
         return np.reshape(x, tuple(-1 if n is None else n for n in newshape))
     if is_weight(x):
