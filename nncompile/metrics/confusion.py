@@ -43,15 +43,15 @@ def _largest_only(y_pred: Array, top_k: int) -> Array:
 
 
 def _thresholds_below(y_pred: Array, thresholds: Array, even: bool) -> NDArray[np.int64]:
-    """How many thresholds each prediction is above; 0 for NaN. The thresholds are in order."""
+    """How many thresholds, which are in order, each prediction is above; NaN is as low as a prediction can be."""
     number = len(thresholds)
     if not even:
-        below = np.searchsorted(thresholds, y_pred, side="left")
-        return np.where(np.isnan(y_pred), 0, below).astype(np.int64)
-    below = np.ceil(np.clip(y_pred, 0.0, 1.0) * (number - 1))  # in the element type, as Keras rounds it
+        lowest = np.where(np.isnan(y_pred), -np.inf, y_pred)
+        return np.asarray(np.searchsorted(thresholds, lowest, side="left"), np.int64)
+    below = np.ceil(np.clip(np.nan_to_num(y_pred, nan=0.0), 0.0, 1.0) * (number - 1))  # rounded as Keras does
     if thresholds[0] < 0.0 or thresholds[-1] > 1.0:
-        below = np.where(below < 1.0, 1.0, below)
-    return np.nan_to_num(below, nan=0.0).astype(np.int64)
+        below = np.maximum(below, 1.0)
+    return np.asarray(below, np.int64)
 
 
 def confusion_counts(

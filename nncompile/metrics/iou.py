@@ -41,7 +41,7 @@ class _IoUBase(Metric):
         sparse_y_pred: bool = True,
         axis: int = -1,
     ) -> None:
-        super().__init__(name=name, dtype=dtype or "int")
+        super().__init__(name=name, dtype=dtype or "int32")
         self.num_classes = num_classes
         self.ignore_class = ignore_class
         self.sparse_y_true = sparse_y_true
@@ -51,7 +51,9 @@ class _IoUBase(Metric):
 
     def _checked_dtype(self, dtype: Any) -> str:
         name = getattr(dtype, "name", dtype)
-        return str(name) if name in _INTEGERS else super()._checked_dtype(dtype)
+        if name in _INTEGERS:
+            return "int32" if name == "int" else str(name)
+        return super()._checked_dtype(dtype)
 
     def _whole(self) -> bool:
         return self.dtype in _INTEGERS
@@ -74,7 +76,10 @@ class _IoUBase(Metric):
                 "Give dtype='float32'.",
                 stacklevel=2,
             )
-        weight = np.broadcast_to(weight.astype(kind).ravel() if weight.ndim else weight.astype(kind), labels.shape)
+        weight = weight.astype(kind).ravel() if weight.ndim else weight.astype(kind)
+        if weight.shape not in ((), (1,), labels.shape):
+            raise ModelError(f"{self.name}: sample_weight of shape {weight.shape} does not fit {labels.size} labels.")
+        weight = np.broadcast_to(weight, labels.shape)
         inside = (labels >= 0) & (labels < self.num_classes) & (found >= 0) & (found < self.num_classes)
         if self.ignore_class is not None:
             inside &= labels != self.ignore_class
