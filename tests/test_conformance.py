@@ -354,7 +354,11 @@ def measured(labels: bool) -> list[Any]:
         for p in LOSSES
         if not inspect.isclass(p.values[0])  # whose formulas are those of functions
     ]
-    for counts in (metrics.Precision(), metrics.Recall([0.3, 0.6], class_id=2), metrics.TrueNegatives()):
+    for counts in (
+        metrics.Precision(name="precision"),
+        metrics.Recall([0.3, 0.6], class_id=2, name="recall"),
+        metrics.TrueNegatives(name="negatives"),
+    ):
         found += counts.parts((None, CLASSES))
     found = [m for m in found if takes_labels(m.call) == labels]
     for number, metric in enumerate(found):
@@ -380,7 +384,9 @@ def test_metrics_compute_what_numpy_computes(name: str, dtype: str, labels: bool
         for metric in measured(labels):
             metric.reset_state()
             metric.update_state(y, p)
-            assert got[metric.name] == pytest.approx(metric.result(), rel=float(40 * np.finfo(dtype).eps)), metric.name
+            rounding = float(40 * np.finfo(dtype).eps)
+            size = float(np.max(np.abs(metric.call(y, p))))  # of what may cancel in the mean
+            assert got[metric.name] == pytest.approx(metric.result(), rel=rounding, abs=rounding * size), metric.name
 
 
 # ------------------------------------------------------------------ optimizers
