@@ -21,7 +21,7 @@ from typing import Any, ParamSpec
 import numpy as np
 
 from . import config, ops, registry
-from .errors import ModelError, UnsupportedError
+from .errors import ModelError
 from .registry import register
 
 P = ParamSpec("P")
@@ -193,14 +193,11 @@ def glu(x: Any, axis: int = -1) -> Any:
 
     Raises:
         ModelError: the axis cannot be halved.
-        UnsupportedError: in a formula, until it can take parts of a row.
 
     Source: ``keras.activations.glu``; Dauphin et al., 2017, https://arxiv.org/abs/1612.08083.
     """
     if not -len(x.shape) <= axis < len(x.shape) or (x.shape[axis] or 1) % 2:
         raise ModelError(f"glu: expected an axis of even size, received axis {axis} of shape {tuple(x.shape)}.")
-    if isinstance(x, ops.Expression) and not hasattr(x, "__getitem__"):
-        raise UnsupportedError("glu: parts of a row cannot be compiled yet.")
     half = x.shape[axis] // 2
     before = (slice(None),) * (axis % len(x.shape))
     return x[before + (slice(None, half),)] * ops.sigmoid(x[before + (slice(half, None),)])  # noqa: RUF005

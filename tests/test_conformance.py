@@ -206,6 +206,22 @@ def test_gradients_of_activations(function: Any, arguments: Mapping[str, Any]) -
         assert steady > 0.7 * numbers
 
 
+def test_gated_linear_units() -> None:
+    """glu halves the width: alone, with axes behind the samples, and as the activation of a layer."""
+    rng = np.random.default_rng(0)
+    with float_type("float64"):
+        model = nn.Sequential(
+            [nn.Input((3, 4)), Activation(activations.glu), layers.Flatten(), Dense(10, "glu"), Dense(3)]
+        )
+        model.set_weights([rng.normal(size=w.shape) for w in model.weights])
+        loss = losses.MeanSquaredError()
+        descent(model, loss)
+        x, y = rng.normal(size=(6, 3, 4)), rng.normal(size=(6, 3))
+        np.testing.assert_allclose(model.predict(x, verbose=0), model.call(x), rtol=1e-12)
+        for got, other in zip(trained_gradients(model, x, y), central_differences(model, loss, x, y), strict=True):
+            np.testing.assert_allclose(got, other, rtol=1e-7, atol=1e-9)
+
+
 @pytest.mark.parametrize("name", TARGETS)
 def test_derivatives_of_activations_on_a_line(name: str) -> None:
     """Point by point: a loss that is the sum of the results, and a shift whose gradient is the derivative."""

@@ -107,10 +107,13 @@ def _sum_over(where: str, axis: Any, x: Any) -> Any:
             f"{where}: axis=None sums over the whole batch, and a compiled loss or metric has a value for each sample. "
             f"Give the axes of a sample: axis={-1 if len(x.shape) == 2 else tuple(range(1, len(x.shape)))}."
         )
-    axes = axis if isinstance(axis, (list, tuple)) else (axis,)
-    for each in sorted((_axis_of(where, each, x) for each in axes), reverse=True):
-        x = ops.sum(x, axis=each)
-    return x
+    axes = {_axis_of(where, each, x) for each in (axis if isinstance(axis, (list, tuple)) else (axis,))}
+    if axes != {len(x.shape) - 1}:
+        raise UnsupportedError(
+            f"{where}: axis={axis} of values of shape {tuple(x.shape)} cannot be compiled yet, but for the last one alone. "
+            "End the model with Flatten() or Reshape() so that it is the last."
+        )
+    return ops.sum(x, axis=-1)
 
 
 def _formula(function: Callable[..., T]) -> Callable[..., T]:
