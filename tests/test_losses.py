@@ -307,6 +307,22 @@ def test_samples_that_do_not_count(reduction: str | None) -> None:
     t = symbol("t", LABELS)
     same(loss.counted(t), {t: LABELS}, LABELS != LABELS[0])
     assert losses.SparseCategoricalCrossentropy().counted(t) is None
+    for w in (None, weight[:, 0]):  # as compiled code computes it: all samples, with weights
+        if w is not None and reduction in ("mean", "sum_over_batch_size"):
+            with pytest.raises(
+                UnsupportedError, match=r"left out by ignore_class and sample_weight.*mean_with_sample_w"
+            ):
+                losses.counted_form(loss, LABELS, w)
+            continue
+        form, weights = losses.counted_form(loss, LABELS, w)
+        values, factors = form.call(LABELS, P), 1.0 if weights is None else weights
+        got = np.sum(values * factors) / (np.sum(factors) if form.reduction == "mean_with_sample_weight" else 1)
+        got = values * factors if reduction in (None, "none") else got
+        np.testing.assert_allclose(got, loss(LABELS, P, w), rtol=1e-6)
+        assert loss.reduction == reduction
+    plain = losses.Hinge()
+    form, weights = losses.counted_form(plain, LABELS, weight)
+    assert form is plain and weights is weight
     means = reduction in ("mean", "sum_over_batch_size", "mean_with_sample_weight")
     if not means:
         assert losses.resolve(loss, (None, K), (None,)) is loss

@@ -9,10 +9,9 @@ JAX, so that their gradient is 0 outside. Where the probabilities come straight 
 softmax or sigmoid, the compiler may take :meth:`Loss.logits_form` instead, which is
 exact everywhere; :attr:`Loss.fuses_with` says after which activation.
 
-Samples can be left out of the mean (``ignore_class``): :meth:`Loss.counted` gives a
-formula of the labels that is 1 for those that count. Their sum over the batch is what a
-mean is divided by, and with ``"mean_with_sample_weight"`` the weights are multiplied by
-it before they are summed; the value of what does not count is 0 already.
+Samples can be left out of the mean (``ignore_class``): :meth:`Loss.counted` says which
+count. Their value is 0; what a mean is divided by is the matter of :func:`counted_form`,
+which gives compiled code the weights that do it.
 """
 
 from __future__ import annotations
@@ -76,6 +75,7 @@ from .formulas import (
 )
 from .names import (
     binary_or_sparse,
+    counted_form,
     deserialize,
     get,
     name_of,
@@ -118,6 +118,7 @@ __all__ = [
     "check_axis",
     "cosine",
     "cosine_similarity",
+    "counted_form",
     "counted_labels",
     "describe_function",
     "deserialize",

@@ -110,8 +110,8 @@ def _sum_over(where: str, axis: Any, x: Any) -> Any:
     axes = {_axis_of(where, each, x) for each in (axis if isinstance(axis, (list, tuple)) else (axis,))}
     if axes != {len(x.shape) - 1}:
         raise UnsupportedError(
-            f"{where}: axis={axis} of values of shape {tuple(x.shape)} cannot be compiled yet, but for the last one alone. "
-            "End the model with Flatten() or Reshape() so that it is the last."
+            f"{where}: axis={axis} of values of shape {tuple(x.shape)} cannot be compiled yet, but for the last. "
+            "End the model with Flatten() or Reshape()."
         )
     return ops.sum(x, axis=-1)
 

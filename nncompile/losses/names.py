@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from .. import registry
 from ..errors import UnsupportedError
@@ -66,12 +69,44 @@ def resolve(identifier: Any, output_shape: Shape, target_shape: Shape) -> Loss |
 
 def _check_trainable(loss: Loss) -> None:
     """Refuses a mean whose number of samples is not that of the batch, as compiled code divides by that."""
-    ignored = getattr(loss, "ignore_class", None)
+    ignored = getattr(loss, "ignored_class", None)
     if ignored is not None and loss.reduction in ("sum_over_batch_size", "mean", "mean_with_sample_weight"):
         raise UnsupportedError(
             f"{loss.name} ({type(loss).__name__}): ignore_class={ignored!r}: a mean over only some of the samples of a "
             'batch cannot be trained yet. Use reduction="sum", or give those samples a sample_weight of 0 instead.'
         )
+
+
+def counted_form(loss: Loss, y_true: Any, sample_weight: Any) -> tuple[Loss, Any]:
+    """Returns the loss and the weights of samples that compiled code needs so that only some samples count.
+
+    Compiled code divides by the number of rows, or by the sum of their weights. Without
+    weights of the user's, the samples that count get a weight of 1 and the others 0, and the
+    loss is divided by the sum of these.
+
+    Args:
+        loss: as of :func:`get`.
+        y_true: the labels of all samples, an array.
+        sample_weight: a weight per sample, or None.
+
+    Raises:
+        UnsupportedError: a mean over some of the samples that have weights as well, which
+            Keras divides by their number and not by the sum of their weights.
+    """
+    counted = loss.counted(y_true)
+    if counted is None or loss.reduction in ("sum", "none", None):  # what does not count is 0 already
+        return loss, sample_weight
+    if sample_weight is None:
+        weighted = copy.copy(loss)
+        weighted.reduction = "mean_with_sample_weight"
+        return weighted, counted
+    if loss.reduction == "mean_with_sample_weight":
+        weights = np.asarray(sample_weight)
+        return loss, weights.reshape(weights.shape + (1,) * (counted.ndim - weights.ndim)) * counted
+    raise UnsupportedError(
+        f"{loss.name} ({type(loss).__name__}): samples left out by ignore_class and sample_weight cannot be trained "
+        f"with reduction={loss.reduction!r}. Use reduction='mean_with_sample_weight' or 'sum'."
+    )
 
 
 def binary_or_sparse(output_shape: Shape, target_shape: Shape) -> tuple[bool, bool]:
