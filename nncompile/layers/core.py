@@ -179,8 +179,8 @@ def Input(
 
 
 def _activated_shape(layer: Layer, activation: Any, shape: Shape) -> Any:
-    """Returns the shape after an activation; a user's own may change the width."""
-    if activation in registry.registered("activations").values():
+    """Returns the shape after an activation; glu and a user's own may change the width."""
+    if activation is not activations.glu and activation in registry.registered("activations").values():
         return shape
     return layer._infer_output_shape(shape, activation)
 
