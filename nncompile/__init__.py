@@ -15,10 +15,10 @@ training, evaluation and inference. ``import nncompile as keras`` runs a Keras s
 
 from __future__ import annotations
 
-import importlib
-from types import ModuleType
+import sys
 
 from . import (
+    absent,
     activations,
     backend,
     callbacks,
@@ -39,21 +39,17 @@ from . import (
 from ._version import __version__
 from .dtype_policies import DTypePolicy
 from .initializers import Initializer
-from .layers import Input, InputLayer, Layer
+from .layers import Input, InputLayer, InputSpec, Layer
 from .losses import Loss
 from .metrics import Metric
 from .models import Model, Sequential
 from .optimizers import Optimizer
 from .variables import Variable
 
-_LATER = ("compiler", "datasets", "export", "saving", "targets")
-"""Modules that take long to import and that not every script needs."""
-
-
-def __getattr__(name: str) -> ModuleType:
-    if name in _LATER:
-        return importlib.import_module(f".{name}", __name__)
-    raise AttributeError(f"module 'nncompile' has no attribute {name!r}")
+absent.watch(
+    sys.modules[__name__], activations, backend, callbacks, config, dtype_policies, initializers, layers, losses,
+    metrics, mixed_precision, models, ops, optimizers, random, utils,
+)  # fmt: skip
 
 
 def version() -> str:
@@ -62,8 +58,8 @@ def version() -> str:
 
 
 __all__ = [
-    "DTypePolicy", "Initializer", "Input", "InputLayer", "Layer", "Loss", "Metric", "Model", "Optimizer", "Sequential",
-    "Variable", "__version__", "activations", "backend", "callbacks", "config", "dtype_policies", "errors",
-    "initializers", "layers", "losses", "metrics", "mixed_precision", "models", "ops", "optimizers", "random", "utils",
-    "version",
+    "DTypePolicy", "Initializer", "Input", "InputLayer", "InputSpec", "Layer", "Loss", "Metric", "Model", "Optimizer",
+    "Sequential", "Variable", "__version__", "activations", "backend", "callbacks", "config", "dtype_policies",
+    "errors", "initializers", "layers", "losses", "metrics", "mixed_precision", "models", "ops", "optimizers", "random",
+    "utils", "version",
 ]  # fmt: skip

@@ -26,16 +26,6 @@ __all__ = [
 
 Array = NDArray[Any]
 
-_SAVING = (
-    "CustomObjectScope",
-    "custom_object_scope",
-    "deserialize_keras_object",
-    "get_custom_objects",
-    "get_registered_name",
-    "get_registered_object",
-    "serialize_keras_object",
-)
-
 
 def set_random_seed(seed: int) -> None:
     """Seeds the generators of Python, NumPy and nncompile.
@@ -105,15 +95,6 @@ def normalize(x: ArrayLike, axis: int | None = -1, order: Any = 2) -> Array:
         array = array.astype("float64")
     norm = np.linalg.norm(array, order, axis, keepdims=True)
     return np.asarray(array / np.where(norm == 0, np.ones_like(norm), norm))
-
-
-def __getattr__(name: str) -> Any:
-    """Looks up what ``keras.utils`` and ``keras.saving`` share, when it is first asked for."""
-    if name in _SAVING:
-        from . import saving
-
-        return getattr(saving, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 # ------------------------------------------------------------------ tables of text

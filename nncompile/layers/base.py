@@ -925,6 +925,12 @@ class Layer:
             layer._batch_shape_argument = standardize_shape(shape, f"{cls.__name__}: batch_input_shape")
         return layer
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Lets ``pickle`` and ``copy`` make an equal layer; see :mod:`nncompile.saving.pickling`."""
+        from ..saving import pickling
+
+        return pickling.reduce(self)
+
     # -------------------------------------------------------------- what Keras has and this has not
 
     def add_loss(self, loss: Any) -> None:
@@ -990,7 +996,7 @@ def serialize(layer: Layer) -> dict[str, Any]:
         "module": module,
         "class_name": cls.__name__,
         "config": plain(layer.get_config()),
-        "registered_name": None if module else registry.registered_name(cls) or cls.__name__,
+        "registered_name": None if module else registry.written_name(cls),
     }
     build_config = layer.get_build_config()
     if build_config is not None:
