@@ -15,8 +15,6 @@ training, evaluation and inference. ``import nncompile as keras`` runs a Keras s
 
 from __future__ import annotations
 
-import sys
-
 from . import (
     absent,
     activations,
@@ -37,7 +35,7 @@ from . import (
     utils,
 )
 from ._version import __version__
-from .dtype_policies import DTypePolicy
+from .dtype_policies import DTypePolicy, FloatDTypePolicy
 from .initializers import Initializer
 from .layers import Input, InputLayer, InputSpec, Layer
 from .losses import Loss
@@ -46,10 +44,7 @@ from .models import Model, Sequential
 from .optimizers import Optimizer
 from .variables import Variable
 
-absent.watch(
-    sys.modules[__name__], activations, backend, callbacks, config, dtype_policies, initializers, layers, losses,
-    metrics, mixed_precision, models, ops, optimizers, random, utils,
-)  # fmt: skip
+absent.watch()
 
 
 def version() -> str:
@@ -58,8 +53,8 @@ def version() -> str:
 
 
 __all__ = [
-    "DTypePolicy", "Initializer", "Input", "InputLayer", "InputSpec", "Layer", "Loss", "Metric", "Model", "Optimizer",
-    "Sequential", "Variable", "__version__", "activations", "backend", "callbacks", "config", "dtype_policies",
-    "errors", "initializers", "layers", "losses", "metrics", "mixed_precision", "models", "ops", "optimizers", "random",
-    "utils", "version",
+    "DTypePolicy", "FloatDTypePolicy", "Initializer", "Input", "InputLayer", "InputSpec", "Layer", "Loss", "Metric",
+    "Model", "Optimizer", "Sequential", "Variable", "__version__", "activations", "backend", "callbacks", "config",
+    "dtype_policies", "errors", "initializers", "layers", "losses", "metrics", "mixed_precision", "models", "ops",
+    "optimizers", "random", "utils", "version",
 ]  # fmt: skip

@@ -14,7 +14,6 @@ import importlib
 import sys
 from collections.abc import Callable
 from opcode import opmap
-from types import ModuleType
 from typing import Any
 
 from . import registry
@@ -44,7 +43,7 @@ _NETWORKS = "there are no networks that come with weights; load_model reads a .k
 ABSENT: dict[str, dict[str, str]] = {
     "": {
         _EAGER: "Function KerasTensor Operation StatelessScope SymbolicScope name_scope",
-        _QUANTIZED: "FloatDTypePolicy Quantizer quantizers",
+        _QUANTIZED: "Quantizer quantizers",
         "what is kept for the backward pass is chosen by the compiler": "RematScope remat",
         _DEVICES: "device distribution",
         _NETWORKS: "applications",
@@ -55,16 +54,13 @@ ABSENT: dict[str, dict[str, str]] = {
         "it draws images": "visualization",
     },
     "backend": {
-        _EAGER: "backend is_float_dtype is_int_dtype is_keras_tensor result_type standardize_dtype",
+        _EAGER: "backend is_keras_tensor result_type",
         "channels are last, which is Keras' default": "set_image_data_format",
     },
     "callbacks": {"it needs JAX; use BackupAndRestore or ModelCheckpoint": "OrbaxCheckpoint"},
     "config": {
         _EAGER: "backend set_backend is_nnx_enabled",
         _SEQUENCES: "disable_flash_attention enable_flash_attention is_flash_attention_enabled",
-        "give verbose to fit, evaluate and predict": (
-            "disable_interactive_logging enable_interactive_logging is_interactive_logging_enabled"
-        ),
         "tracebacks are short as they are": (
             "disable_traceback_filtering enable_traceback_filtering is_traceback_filtering_enabled"
         ),
@@ -78,10 +74,7 @@ ABSENT: dict[str, dict[str, str]] = {
         _DATA: "boston_housing california_housing cifar10 cifar100 fashion_mnist imdb reuters",
     },
     "dtype_policies": {
-        _QUANTIZED: (
-            "AWQDTypePolicy GPTQDTypePolicy Int4DTypePolicy QuantizedDTypePolicy QuantizedFloat8DTypePolicy "
-            "FloatDTypePolicy"
-        ),
+        _QUANTIZED: ("AWQDTypePolicy GPTQDTypePolicy Int4DTypePolicy QuantizedDTypePolicy QuantizedFloat8DTypePolicy"),
         "give dtype to each layer": "DTypePolicyMap",
     },
     "export": {"call model.export('model.c')": "ExportArchive"},
@@ -130,7 +123,6 @@ ABSENT: dict[str, dict[str, str]] = {
             "cholesky cholesky_inverse det eig eigh inv kron logdet lstsq lu_factor matrix_rank pinv qr slogdet solve "
             "solve_triangular svd"
         ),
-        "the same operations stand in nncompile.ops": "linalg nn numpy",
     },
     "optimizers": {
         "no loss is scaled: bfloat16 has the exponents of float32": "LossScaleOptimizer",
@@ -145,15 +137,94 @@ ABSENT: dict[str, dict[str, str]] = {
             "timeseries_dataset_from_array"
         ),
         _TABLES: "FeatureSpace",
-        _EAGER: "is_keras_tensor standardize_dtype",
+        _EAGER: "is_keras_tensor",
+        "ask the model for its inputs": "get_source_inputs",
+        "give validation_split to fit, or slices of the arrays": "split_dataset",
         "it is for settings of a script; a dataclass does that": "Config",
-        "give verbose to fit, evaluate and predict": (
-            "disable_interactive_logging enable_interactive_logging is_interactive_logging_enabled"
-        ),
         "it held what Keras has moved: to saving": "legacy",
     },
 }
 """Why a name is not here: path of the module below ``keras``, reason, names."""
+
+_NOT_YET: dict[str, str] = {
+    "": "Regularizer constraints regularizers",
+    "activations": "glu sparsemax",
+    "constraints": (
+        "Constraint MaxNorm MinMaxNorm NonNeg UnitNorm deserialize get max_norm min_max_norm non_neg "
+        "serialize unit_norm"
+    ),
+    "layers": (
+        "ActivityRegularization Add AlphaDropout Average BatchNormalization CategoryEncoding Concatenate "
+        "Discretization Dot ELU EinsumDense Embedding GaussianDropout GaussianNoise GroupNormalization "
+        "Identity Lambda LayerNormalization LeakyReLU Maximum Minimum Multiply Normalization PReLU Permute "
+        "RMSNormalization ReLU RepeatVector Rescaling Reshape ReversibleEmbedding Softmax "
+        "SpectralNormalization Subtract UnitNormalization Wrapper add average concatenate dot maximum minimum "
+        "multiply subtract"
+    ),
+    "losses": (
+        "BinaryFocalCrossentropy CategoricalFocalCrossentropy CategoricalGeneralizedCrossEntropy "
+        "CategoricalHinge Circle CosineSimilarity Dice Hinge Huber KLDivergence LogCosh "
+        "MeanAbsolutePercentageError MeanSquaredLogarithmicError Poisson SquaredHinge Tversky "
+        "binary_focal_crossentropy categorical_focal_crossentropy categorical_generalized_cross_entropy "
+        "categorical_hinge circle cosine_similarity dice hinge huber kl_divergence log_cosh "
+        "mean_absolute_percentage_error mean_squared_logarithmic_error poisson squared_hinge tversky"
+    ),
+    "metrics": (
+        "AUC BinaryIoU CategoricalHinge ConcordanceCorrelation CosineSimilarity F1Score FBetaScore "
+        "FalseNegatives FalsePositives Hinge IoU KLDivergence LogCoshError MeanAbsolutePercentageError "
+        "MeanIoU MeanSquaredLogarithmicError OneHotIoU OneHotMeanIoU PearsonCorrelation Poisson Precision "
+        "PrecisionAtRecall R2Score Recall RecallAtPrecision RootMeanSquaredError SensitivityAtSpecificity "
+        "SpecificityAtSensitivity SquaredHinge Sum TrueNegatives TruePositives binary_focal_crossentropy "
+        "categorical_focal_crossentropy categorical_hinge concordance_correlation hinge huber kl_divergence "
+        "log_cosh mean_absolute_percentage_error mean_squared_logarithmic_error pearson_correlation poisson "
+        "squared_hinge"
+    ),
+    "ops": (
+        "all allclose amax amin any append arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmin "
+        "argpartition argsort array array_split average bartlett batch_normalization binary_crossentropy "
+        "bincount bitwise_and bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift "
+        "bitwise_xor blackman broadcast_to categorical_crossentropy cbrt cdist ceil celu concatenate "
+        "convert_to_numpy copy corrcoef correlate cos cosh count_nonzero cross cumprod cumsum deg2rad diag "
+        "diagflat diagonal diff digitize divide_no_nan dot dsplit dstack dtype einsum elu empty empty_like "
+        "erfc erfinv exp2 eye fabs flip fliplr flipud floor_divide fmax fmin fmod full full_like gcd gelu "
+        "geomspace get_item glu hamming hanning hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh "
+        "heaviside histogram hsplit hstack hypot i0 identity in_top_k inner is_tensor isclose isfinite isin "
+        "isinf isnan isneginf isposinf kaiser layer_normalization lcm ldexp leaky_relu left_shift linspace "
+        "log10 log2 log_sigmoid logaddexp logaddexp2 logical_xor logspace median meshgrid mod moments "
+        "moveaxis multi_hot nan_to_num nanargmax nanargmin nancumprod nancumsum nanmax nanmean nanmedian "
+        "nanmin nanpercentile nanprod nanquantile nanstd nansum nanvar ndim nextafter nonzero norm normalize "
+        "ones outer pad percentile prod ptp quantile rad2deg ravel rearrange relu relu6 repeat right_shift "
+        "rms_normalization roll rot90 saturate_cast scatter scatter_update searchsorted segment_max "
+        "segment_min segment_prod segment_sum select selu signbit silu sin sinc sinh size slice slice_update "
+        "soft_shrink softplus softsign sort sparse_categorical_crossentropy sparse_plus sparse_sigmoid "
+        "sparsemax split squareplus stack std swapaxes swish take take_along_axis tan tanh_shrink tensordot "
+        "threshold tile top_k trace transpose trapezoid tri tril triu true_divide trunc unique unravel_index "
+        "unstack vander var vdot view vsplit vstack zeros"
+    ),
+    "optimizers": "Adafactor Ftrl Lamb Muon ScheduleFreeAdamW schedules",
+    "optimizers.schedules": (
+        "CosineDecay CosineDecayRestarts ExponentialDecay InverseTimeDecay LearningRateSchedule "
+        "PiecewiseConstantDecay PolynomialDecay deserialize serialize"
+    ),
+    "regularizers": (
+        "L1 L1L2 L2 OrthogonalRegularizer Regularizer deserialize get l1 l1_l2 l2 orthogonal_regularizer serialize"
+    ),
+    "utils": "PyDataset model_to_dot plot_model",
+}
+"""What is missing and should not be: module, names."""
+
+for _path, _names in _NOT_YET.items():
+    ABSENT.setdefault(_path, {})["not supported yet"] = _names
+
+_PUBLIC = (
+    "", "activations", "backend", "callbacks", "config", "constraints", "dtype_policies", "initializers", "layers",
+    "losses", "metrics", "mixed_precision", "models", "ops", "optimizers", "optimizers.schedules", "random",
+    "regularizers", "utils",
+)  # fmt: skip
+"""Modules of Keras' that are imported with the package, by their paths; others call :func:`finder` themselves."""
+
+_MIRRORS = ("ops.linalg", "ops.nn", "ops.numpy")
+"""Modules that have names of another one; see :func:`mirror`."""
 
 _SAVING = (
     "CustomObjectScope custom_object_scope deserialize_keras_object get_custom_objects get_registered_name "
@@ -162,6 +233,7 @@ _SAVING = (
 
 LATE: dict[str, dict[str, str]] = {
     "": {name: f"nncompile.{name}" for name in ("compiler", "datasets", "export", "saving", "targets", "wrappers")},
+    "ops": {name: f"nncompile.ops.{name}" for name in ("linalg", "nn", "numpy")},
     "models": dict.fromkeys(("load_model", "save_model"), "nncompile.saving"),
     "utils": {"Progbar": "nncompile.progress", **dict.fromkeys(_SAVING, "nncompile.saving")},
     "wrappers": dict.fromkeys(
@@ -178,6 +250,8 @@ _reasons = {
 
 def reason(path: str, name: str) -> str | None:
     """Returns why ``keras.<path>.<name>`` is not here, None if nothing is said about it."""
+    if path in _MIRRORS:
+        path = "ops"
     outer, _, inner = path.rpartition(".")
     return _reasons.get(path, {}).get(name) or (reason(outer, inner) if path else None)
 
@@ -196,7 +270,7 @@ def refusal(module: str, name: str, frame: Any) -> ImportError | AttributeError:
         public = [] if name.startswith("__") else [n for n in vars(sys.modules[module]) if not n.startswith("_")]
         hint = registry.nearest(name, public) if public else ""
         return AttributeError(f"module {module!r} has no attribute {name!r}.{hint}")
-    text = f"{module}.{name} is not supported: {why}."
+    text = f"{module}.{name} is {why}." if why.startswith("not ") else f"{module}.{name} is not supported: {why}."
     if frame.f_code.co_code[frame.f_lasti] == _IMPORT_FROM:
         return AbsentImportError(text)
     return AbsentError(text)
@@ -216,7 +290,25 @@ def finder(module: str) -> Callable[[str], Any]:
     return find
 
 
-def watch(*modules: ModuleType) -> None:
-    """Gives modules a ``__getattr__`` that knows the names of Keras."""
-    for module in modules:
-        module.__dict__["__getattr__"] = finder(module.__name__)
+def mirror(module: str, original: str) -> Callable[[str], Any]:
+    """Returns the ``__getattr__`` of a module that has the names of Keras' of another one.
+
+    Args:
+        module: its whole name.
+        original: the whole name of the one where the names are looked up.
+    """
+
+    def find(name: str) -> Any:
+        if name.startswith("_") or not hasattr(sys.modules[original], name):
+            raise refusal(module, name, sys._getframe(1))
+        return getattr(sys.modules[original], name)
+
+    return find
+
+
+def watch() -> None:
+    """Gives the modules of Keras' names that were imported so far a ``__getattr__`` that knows those names."""
+    for path in _PUBLIC:
+        module = sys.modules.get(f"nncompile.{path}".rstrip("."))
+        if module is not None:
+            module.__dict__["__getattr__"] = finder(module.__name__)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from .. import registry
+from .. import absent, registry
 from ..errors import FileFormatError, ModelError, UnsupportedError
 from . import storage
 from .objects import (
@@ -242,3 +242,6 @@ def _check_built(model: Any, what: str) -> None:
             f"{what}: {getattr(model, 'name', 'the model')} has no weights before it is built. "
             "Put Input() first, call build(input_shape), or train it."
         )
+
+
+__getattr__ = absent.finder(__name__)
