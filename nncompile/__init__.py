@@ -32,6 +32,7 @@ from . import (
     ops,
     optimizers,
     random,
+    tree,
     utils,
 )
 from ._version import __version__
@@ -41,6 +42,7 @@ from .layers import Input, InputLayer, InputSpec, Layer
 from .losses import Loss
 from .metrics import Metric
 from .models import Model, Sequential
+from .ops.symbolic import KerasTensor
 from .optimizers import Optimizer
 from .variables import Variable
 
@@ -53,8 +55,8 @@ def version() -> str:
 
 
 __all__ = [
-    "DTypePolicy", "FloatDTypePolicy", "Initializer", "Input", "InputLayer", "InputSpec", "Layer", "Loss", "Metric",
-    "Model", "Optimizer", "Sequential", "Variable", "__version__", "activations", "backend", "callbacks", "config",
-    "dtype_policies", "errors", "initializers", "layers", "losses", "metrics", "mixed_precision", "models", "ops",
-    "optimizers", "random", "utils", "version",
+    "DTypePolicy", "FloatDTypePolicy", "Initializer", "Input", "InputLayer", "InputSpec", "KerasTensor", "Layer",
+    "Loss", "Metric", "Model", "Optimizer", "Sequential", "Variable", "__version__", "activations", "backend",
+    "callbacks", "config", "dtype_policies", "errors", "initializers", "layers", "losses", "metrics",
+    "mixed_precision", "models", "ops", "optimizers", "random", "tree", "utils", "version",
 ]  # fmt: skip

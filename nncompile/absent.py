@@ -42,7 +42,7 @@ _NETWORKS = "there are no networks that come with weights; load_model reads a .k
 
 ABSENT: dict[str, dict[str, str]] = {
     "": {
-        _EAGER: "Function KerasTensor Operation StatelessScope SymbolicScope name_scope",
+        _EAGER: "Function Operation StatelessScope SymbolicScope name_scope",
         _QUANTIZED: "Quantizer quantizers",
         "what is kept for the backward pass is chosen by the compiler": "RematScope remat",
         _DEVICES: "device distribution",
@@ -50,11 +50,10 @@ ABSENT: dict[str, dict[str, str]] = {
         "train the student on the teacher's predictions, as targets": "distillation",
         "it held what Keras has moved: to utils, saving and optimizers": "legacy",
         "it is for images and text; pad_sequences is in utils": "preprocessing",
-        "use jax.tree or optree: networks take lists and dictionaries as they are": "tree",
         "it draws images": "visualization",
     },
     "backend": {
-        _EAGER: "backend is_keras_tensor result_type",
+        _EAGER: "backend result_type",
         "channels are last, which is Keras' default": "set_image_data_format",
     },
     "callbacks": {"it needs JAX; use BackupAndRestore or ModelCheckpoint": "OrbaxCheckpoint"},
@@ -130,6 +129,9 @@ ABSENT: dict[str, dict[str, str]] = {
         "the names without legacy understand lr=": "legacy",
     },
     "saving": {"h5py opens the file": "KerasFileEditor"},
+    "tree": {
+        "flatten_with_path and map_structure do the like": "MAP_TO_NONE assert_same_paths map_structure_up_to traverse"
+    },
     "utils": {
         _IMAGES: "array_to_img bounding_boxes img_to_array load_img save_img",
         _DATA: (
@@ -137,8 +139,6 @@ ABSENT: dict[str, dict[str, str]] = {
             "timeseries_dataset_from_array"
         ),
         _TABLES: "FeatureSpace",
-        _EAGER: "is_keras_tensor",
-        "ask the model for its inputs": "get_source_inputs",
         "give validation_split to fit, or slices of the arrays": "split_dataset",
         "it is for settings of a script; a dataclass does that": "Config",
         "it held what Keras has moved: to saving": "legacy",
@@ -154,12 +154,10 @@ _NOT_YET: dict[str, str] = {
         "serialize unit_norm"
     ),
     "layers": (
-        "ActivityRegularization Add AlphaDropout Average BatchNormalization CategoryEncoding Concatenate "
-        "Discretization Dot ELU EinsumDense Embedding GaussianDropout GaussianNoise GroupNormalization "
-        "Identity Lambda LayerNormalization LeakyReLU Maximum Minimum Multiply Normalization PReLU Permute "
-        "RMSNormalization ReLU RepeatVector Rescaling Reshape ReversibleEmbedding Softmax "
-        "SpectralNormalization Subtract UnitNormalization Wrapper add average concatenate dot maximum minimum "
-        "multiply subtract"
+        "ActivityRegularization AlphaDropout BatchNormalization CategoryEncoding Discretization ELU "
+        "EinsumDense Embedding GaussianDropout GaussianNoise GroupNormalization Identity Lambda "
+        "LayerNormalization LeakyReLU Normalization PReLU Permute RMSNormalization ReLU RepeatVector "
+        "Rescaling Reshape ReversibleEmbedding Softmax SpectralNormalization UnitNormalization Wrapper"
     ),
     "losses": (
         "BinaryFocalCrossentropy CategoricalFocalCrossentropy CategoricalGeneralizedCrossEntropy "
@@ -183,23 +181,22 @@ _NOT_YET: dict[str, str] = {
         "all allclose amax amin any append arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmin "
         "argpartition argsort array array_split average bartlett batch_normalization binary_crossentropy "
         "bincount bitwise_and bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift "
-        "bitwise_xor blackman broadcast_to categorical_crossentropy cbrt cdist ceil celu concatenate "
-        "convert_to_numpy copy corrcoef correlate cos cosh count_nonzero cross cumprod cumsum deg2rad diag "
-        "diagflat diagonal diff digitize divide_no_nan dot dsplit dstack dtype einsum elu empty empty_like "
-        "erfc erfinv exp2 eye fabs flip fliplr flipud floor_divide fmax fmin fmod full full_like gcd gelu "
-        "geomspace get_item glu hamming hanning hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh "
-        "heaviside histogram hsplit hstack hypot i0 identity in_top_k inner is_tensor isclose isfinite isin "
-        "isinf isnan isneginf isposinf kaiser layer_normalization lcm ldexp leaky_relu left_shift linspace "
-        "log10 log2 log_sigmoid logaddexp logaddexp2 logical_xor logspace median meshgrid mod moments "
-        "moveaxis multi_hot nan_to_num nanargmax nanargmin nancumprod nancumsum nanmax nanmean nanmedian "
-        "nanmin nanpercentile nanprod nanquantile nanstd nansum nanvar ndim nextafter nonzero norm normalize "
-        "ones outer pad percentile prod ptp quantile rad2deg ravel rearrange relu relu6 repeat right_shift "
-        "rms_normalization roll rot90 saturate_cast scatter scatter_update searchsorted segment_max "
-        "segment_min segment_prod segment_sum select selu signbit silu sin sinc sinh size slice slice_update "
-        "soft_shrink softplus softsign sort sparse_categorical_crossentropy sparse_plus sparse_sigmoid "
-        "sparsemax split squareplus stack std swapaxes swish take take_along_axis tan tanh_shrink tensordot "
-        "threshold tile top_k trace transpose trapezoid tri tril triu true_divide trunc unique unravel_index "
-        "unstack vander var vdot view vsplit vstack zeros"
+        "bitwise_xor blackman categorical_crossentropy cbrt cdist ceil celu convert_to_numpy copy corrcoef "
+        "correlate cos cosh count_nonzero cross cumprod cumsum deg2rad diag diagflat diagonal diff digitize "
+        "divide_no_nan dot dsplit dstack dtype einsum elu empty empty_like erfc erfinv exp2 eye fabs fliplr "
+        "flipud floor_divide fmax fmin fmod full full_like gcd gelu geomspace get_item glu hamming hanning "
+        "hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh heaviside histogram hsplit hstack hypot i0 "
+        "identity in_top_k inner is_tensor isclose isfinite isin isinf isnan isneginf isposinf kaiser "
+        "layer_normalization lcm ldexp leaky_relu left_shift linspace log10 log2 log_sigmoid logaddexp "
+        "logaddexp2 logical_xor logspace median meshgrid mod moments multi_hot nan_to_num nanargmax nanargmin "
+        "nancumprod nancumsum nanmax nanmean nanmedian nanmin nanpercentile nanprod nanquantile nanstd nansum "
+        "nanvar ndim nextafter nonzero norm normalize ones outer percentile prod ptp quantile rad2deg ravel "
+        "rearrange relu relu6 right_shift rms_normalization rot90 saturate_cast scatter scatter_update "
+        "searchsorted segment_max segment_min segment_prod segment_sum select selu signbit silu sin sinc sinh "
+        "size slice slice_update soft_shrink softplus softsign sort sparse_categorical_crossentropy "
+        "sparse_plus sparse_sigmoid sparsemax squareplus std swish take_along_axis tan tanh_shrink tensordot "
+        "threshold top_k trace trapezoid tri tril triu true_divide trunc unique unravel_index unstack vander "
+        "var vdot view vsplit vstack zeros"
     ),
     "optimizers": "Adafactor Ftrl Lamb Muon ScheduleFreeAdamW schedules",
     "optimizers.schedules": (
@@ -219,7 +216,7 @@ for _path, _names in _NOT_YET.items():
 _PUBLIC = (
     "", "activations", "backend", "callbacks", "config", "constraints", "dtype_policies", "initializers", "layers",
     "losses", "metrics", "mixed_precision", "models", "ops", "optimizers", "optimizers.schedules", "random",
-    "regularizers", "utils",
+    "regularizers", "tree", "utils",
 )  # fmt: skip
 """Modules of Keras' that are imported with the package, by their paths; others call :func:`finder` themselves."""
 
@@ -234,6 +231,7 @@ _SAVING = (
 LATE: dict[str, dict[str, str]] = {
     "": {name: f"nncompile.{name}" for name in ("compiler", "datasets", "export", "saving", "targets", "wrappers")},
     "ops": {name: f"nncompile.ops.{name}" for name in ("linalg", "nn", "numpy")},
+    "backend": {"is_keras_tensor": "nncompile.utils"},
     "models": dict.fromkeys(("load_model", "save_model"), "nncompile.saving"),
     "utils": {"Progbar": "nncompile.progress", **dict.fromkeys(_SAVING, "nncompile.saving")},
     "wrappers": dict.fromkeys(

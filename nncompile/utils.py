@@ -14,6 +14,7 @@ from . import random, registry
 from .backend import clear_session, standardize_dtype
 from .config import disable_interactive_logging, enable_interactive_logging, is_interactive_logging_enabled
 from .errors import ModelError
+from .ops.symbolic import KerasTensor, node_of
 from .registry import register_keras_serializable
 
 __all__ = [
@@ -21,7 +22,9 @@ __all__ = [
     "disable_interactive_logging",
     "enable_interactive_logging",
     "format_table",
+    "get_source_inputs",
     "is_interactive_logging_enabled",
+    "is_keras_tensor",
     "normalize",
     "pack_x_y_sample_weight",
     "pad_sequences",
@@ -181,6 +184,36 @@ def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
         )
     x, y, sample_weight = (*data, None, None)[:3]
     return x, y, sample_weight
+
+
+def is_keras_tensor(x: Any) -> bool:
+    """Returns whether ``x`` is a symbolic tensor: what ``Input`` returns, and what layers make of it."""
+    return isinstance(x, KerasTensor)
+
+
+def get_source_inputs(tensor: Any) -> Any:
+    """Returns the symbolic tensors at the beginning of the calls that made one, each once; of another thing itself.
+
+    Args:
+        tensor: as ``Input`` returns it, and as layers return it for one.
+
+    Source: ``keras.utils.get_source_inputs``.
+    """
+    if not isinstance(tensor, KerasTensor):
+        return tensor
+    found: dict[int, Any] = {}
+    seen, waiting = set(), [tensor]
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        node = node_of(one)
+        if node is None or node.is_input:
+            found[id(one)] = one
+        else:
+            waiting.extend(reversed(node.inputs))
+    return list(found.values())
 
 
 # ------------------------------------------------------------------ tables of text

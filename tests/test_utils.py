@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import nncompile
 from nncompile import backend, config, progress, utils
 from nncompile.errors import ModelError
 
@@ -96,3 +97,14 @@ def test_messages_may_go_to_a_logger(caplog: pytest.LogCaptureFixture, capsys: p
     (line,) = [record.getMessage() for record in caplog.records]
     assert line.startswith("2/2")
     assert line.endswith("loss: 1.0000")
+
+
+def test_inputs_of_a_tensor() -> None:
+    a, b = nncompile.Input((2,)), nncompile.Input((2,))
+    shared = nncompile.layers.Dense(3)
+    out = nncompile.layers.Add()([shared(a), shared(b), shared(a)])
+    assert [id(x) for x in utils.get_source_inputs(out)] == [id(a), id(b)]
+    assert utils.get_source_inputs(a) == [a]
+    assert utils.get_source_inputs(3) == 3
+    assert utils.is_keras_tensor(out)
+    assert not utils.is_keras_tensor(np.zeros(2))
