@@ -60,6 +60,11 @@ def registered(kind: str) -> dict[str, Any]:
     return dict(_canonical[kind])
 
 
+def table(kind: str) -> dict[str, Any]:
+    """Returns everything of ``kind`` by all the names that it is known by."""
+    return dict(_tables[kind])
+
+
 def register_keras_serializable(package: str = "Custom", name: str | None = None) -> Callable[[T], T]:
     """Makes a user's class or function known to files, as in Keras."""
 

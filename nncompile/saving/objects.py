@@ -465,7 +465,8 @@ def model_from_object(
         training = config.get("compile_config")
         config = legacy_config.modern_model(config, version, where)
         if isinstance(training, dict) and training:
-            config["compile_config"] = legacy_config.modern_training(training, where)
+            release = legacy_config.release_of(config.get("keras_version"), legacy_config.LAST_2)
+            config["compile_config"] = legacy_config.modern_training(training, where, release)
     compiled = config.get("compile_config") if compile else None
     config = {**config, "compile_config": None}
     check_names(config, where, custom)
