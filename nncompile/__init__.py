@@ -42,7 +42,7 @@ from .layers import Input, InputLayer, InputSpec, Layer
 from .losses import Loss
 from .metrics import Metric
 from .models import Model, Sequential
-from .ops.symbolic import KerasTensor
+from .ops import KerasTensor
 from .optimizers import Optimizer
 from .variables import Variable
 

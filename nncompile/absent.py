@@ -206,7 +206,7 @@ _NOT_YET: dict[str, str] = {
     "regularizers": (
         "L1 L1L2 L2 OrthogonalRegularizer Regularizer deserialize get l1 l1_l2 l2 orthogonal_regularizer serialize"
     ),
-    "utils": "PyDataset model_to_dot plot_model",
+    "utils": "PyDataset",
 }
 """What is missing and should not be: module, names."""
 
@@ -233,7 +233,12 @@ LATE: dict[str, dict[str, str]] = {
     "ops": {name: f"nncompile.ops.{name}" for name in ("linalg", "nn", "numpy")},
     "backend": {"is_keras_tensor": "nncompile.utils"},
     "models": dict.fromkeys(("load_model", "save_model"), "nncompile.saving"),
-    "utils": {"Progbar": "nncompile.progress", **dict.fromkeys(_SAVING, "nncompile.saving")},
+    "utils": {
+        "Progbar": "nncompile.progress",
+        "model_to_dot": "nncompile.models.plotting",
+        "plot_model": "nncompile.models.plotting",
+        **dict.fromkeys(_SAVING, "nncompile.saving"),
+    },
     "wrappers": dict.fromkeys(
         ("SKLearnClassifier", "SKLearnRegressor", "SKLearnTransformer"), "nncompile.wrappers.estimators"
     ),
