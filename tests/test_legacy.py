@@ -198,6 +198,49 @@ def test_layers_that_had_another_name() -> None:
     }  # fmt: skip
 
 
+# --- graphs ---------------------------------------------------------------------------
+
+
+def graph(version: int) -> dict[str, Any]:
+    """A model of a branch, as Keras 1 and 2 wrote it."""
+    dense = {"name": "d", "output_dim": 4, "init": "one", "activation": "hard_sigmoid", "bias": False}
+    if version == 2:
+        dense = {"name": "d", "units": 4, "activation": "hard_sigmoid", "use_bias": False}
+    merge = {"name": "m", "mode": "concat", "mode_type": "raw", "concat_axis": -1, "dot_axes": -1, "arguments": {}}
+    more: list[Any] = [{}] if version == 2 else []
+    layers = [
+        ("InputLayer", {"name": "i", "batch_input_shape": [None, 6], "sparse": False}, []),
+        ("Dense", dense, [[["i", 0, 0, *more]]]),
+        ("Merge" if version == 1 else "Concatenate", merge if version == 1 else {"name": "m", "axis": -1},
+         [[["i", 0, 0, *more], ["d", 0, 0, *more]]]),
+    ]  # fmt: skip
+    listed = [
+        {"class_name": c, "name": config["name"], "config": config, "inbound_nodes": n} for c, config, n in layers
+    ]
+    ends = {"input_layers": [["i", 0, 0]], "output_layers": [["m", 0, 0]]}
+    return {"class_name": "Model", "config": {"name": "model_1", "layers": listed, **ends}}
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_graph_of_keras_1_and_2(tmp_path: Path, version: int) -> None:
+    arrays = {"i": {}, "d": {"d_W": K1}, "m": {}}
+    path = legacy_file(tmp_path / "m.h5", graph(version), arrays, f"{version}.2.2")
+    expected = np.concatenate([ROWS, np.clip(0.2 * (ROWS @ K1) + 0.5, 0, 1)], axis=1)
+    np.testing.assert_allclose(saving.load_model(path)(ROWS), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_merge_of_keras_1() -> None:
+    def merged(**config: Any) -> tuple[str, Any]:
+        found = legacy_config._layer({"class_name": "Merge", "config": {"name": "m", **config}}, 1, "f")[0]
+        return found["class_name"], found["config"]
+
+    assert merged(mode="sum") == ("Add", {"name": "m"})
+    assert merged(mode="cos", dot_axes=1) == ("Dot", {"name": "m", "axes": 1, "normalize": True})
+    for wrong in ({"mode": "lambda"}, {"mode": ["sum"]}, {"mode": "sum", "layers": [{}]}, {}):
+        with pytest.raises(UnsupportedError, match=r"f: m \(Merge\): mode="):
+            merged(**wrong)
+
+
 # --- a whole file ---------------------------------------------------------------------
 
 
@@ -269,6 +312,40 @@ def test_keras_opens_our_legacy_file(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "m.h5") as file:
         names = list(file["optimizer_weights"].attrs["weight_names"])
     assert names == [v.path for v in model.optimizer.variables]
+
+
+def network() -> nn.Model:
+    """Two inputs, a layer used twice, and two outputs."""
+    a, b = nn.Input((6,), name="a"), nn.Input((6,), name="b")
+    shared = nn.layers.Dense(3, name="shared")
+    total = nn.layers.Add()([shared(a), shared(b)])
+    return nn.Model([a, b], [nn.layers.Dense(2, name="last")(total), total])
+
+
+def test_graph_in_a_legacy_file(tmp_path: Path) -> None:
+    from oracle import keras
+
+    model = network()
+    model.save(tmp_path / "m.h5")
+    data = [ROWS, ROWS[::-1].copy()]
+    expected = [np.asarray(y) for y in model(data)]
+    for one, found in zip(expected, saving.load_model(tmp_path / "m.h5")(data), strict=True):
+        np.testing.assert_array_equal(one, found)
+    theirs = keras.models.load_model(tmp_path / "m.h5").predict(data, verbose=0)
+    for one, other in zip(expected, theirs, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_graph_is_copied() -> None:
+    import copy
+    import pickle
+
+    model = network()
+    data = [ROWS, ROWS]
+    for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert len(twin.layers) == len(model.layers)
+        for one, found in zip(model(data), twin(data), strict=True):
+            np.testing.assert_array_equal(one, found)
 
 
 def test_many_names_are_split(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def modern_model(config: Any, version: int, where: str) -> Config:
         FileFormatError: it is not the configuration of a model.
         UnsupportedError: an option that is gone was used.
     """
-    if not isinstance(config, Mapping):
+    if not isinstance(config, Mapping) or not isinstance(config.get("class_name"), str):
         raise FileFormatError(f"{where}: expected the configuration of a model, found {config!r:.80}.")
     result = dict(config)
     inner = config.get("config")
@@ -142,6 +142,8 @@ def modern_model(config: Any, version: int, where: str) -> Config:
         if position == 0 and shape is not None and config["class_name"] == "Sequential":
             layers.append({"module": "keras.layers", "class_name": "InputLayer", "config": {"batch_shape": shape}})
         layers.append(modern)
+    if config["class_name"] == "Model":  # which Keras 3 calls by the class that Model() returns
+        result["class_name"] = "Functional"
     result["module"] = result.get("module") or "keras"
     result["config"] = {**inner, "layers": layers}
     return result
@@ -161,6 +163,8 @@ def _layer(layer: Any, version: int, where: str) -> tuple[Config, Any]:
         raise FileFormatError(f"{where}: {name}: expected a configuration, found a list.")
     old: Config = dict(layer["config"])
     label = f"{where}: {old.get('name', name)} ({name})"
+    if name == "Merge":
+        return {**layer, "module": "keras.layers", **_merge(old, label)}, None
     config = _renamed(old, RENAMED.get(name, {}), label)
     width = config.get("input_dim") if name != "Embedding" else None
     shape = config.pop(_ANY_SHAPE, None) or ([None, width] if width is not None else None)
@@ -185,6 +189,30 @@ def _layer(layer: Any, version: int, where: str) -> tuple[Config, Any]:
     result = {**layer, "class_name": RENAMED_CLASSES.get(name, name), "config": config}
     result["module"] = result.get("module") or "keras.layers"
     return result, shape if name != "InputLayer" else None
+
+
+_MERGED = {
+    "sum": "Add",
+    "mul": "Multiply",
+    "ave": "Average",
+    "max": "Maximum",
+    "concat": "Concatenate",
+    "dot": "Dot",
+    "cos": "Dot",
+}
+
+
+def _merge(config: Config, label: str) -> Config:
+    """Returns class and configuration of the layer that a Merge of Keras 1 is by its mode."""
+    mode = config.get("mode")
+    if not isinstance(mode, str) or mode not in _MERGED or config.get("layers"):
+        raise UnsupportedError(f"{label}: mode={mode!r:.80} is not supported, nor are layers inside a Merge.")
+    result: Config = {"name": config.get("name")}
+    if mode == "concat":
+        result["axis"] = config.get("concat_axis", -1)
+    if mode in ("dot", "cos"):
+        result.update(axes=config.get("dot_axes", -1), normalize=mode == "cos")
+    return {"class_name": _MERGED[mode], "config": result}
 
 
 def _function(function: Any) -> Config:
