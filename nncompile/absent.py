@@ -11,7 +11,9 @@ all that it imports; a module that is imported late says ``__getattr__ = absent.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+import warnings
 from collections.abc import Callable
 from opcode import opmap
 from typing import Any
@@ -229,11 +231,15 @@ _SAVING = (
 ).split()
 
 LATE: dict[str, dict[str, str]] = {
-    "": {name: f"nncompile.{name}" for name in ("compiler", "datasets", "export", "saving", "targets", "wrappers")},
+    "": {
+        name: f"nncompile.{name}"
+        for name in ("compiler", "datasets", "export", "objectives", "saving", "targets", "wrappers")
+    },
     "ops": {name: f"nncompile.ops.{name}" for name in ("linalg", "nn", "numpy")},
     "backend": {"is_keras_tensor": "nncompile.utils"},
     "models": dict.fromkeys(("load_model", "save_model"), "nncompile.saving"),
     "utils": {
+        "np_utils": "nncompile.utils.np_utils",
         "Progbar": "nncompile.progress",
         "model_to_dot": "nncompile.models.plotting",
         "plot_model": "nncompile.models.plotting",
@@ -307,6 +313,19 @@ def mirror(module: str, original: str) -> Callable[[str], Any]:
         return getattr(sys.modules[original], name)
 
     return find
+
+
+def warn_of_module(old: str, new: str) -> None:
+    """Warns whoever imports a module under the name that it had in Keras 1 or 2."""
+    frame, level = sys._getframe(1), 2  # of the module; 1 is this function
+    while frame.f_back is not None and _is_of_the_import(frame.f_code.co_filename):
+        frame = frame.f_back
+        level += "importlib._bootstrap" not in frame.f_code.co_filename  # which warnings do not count
+    warnings.warn(f"{old} is the spelling of Keras 1 or 2; use {new}.", DeprecationWarning, stacklevel=level)
+
+
+def _is_of_the_import(filename: str) -> bool:
+    return filename.startswith((os.path.dirname(__file__) + os.sep, "<frozen importlib", importlib.__file__))
 
 
 def watch() -> None:

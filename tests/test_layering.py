@@ -19,7 +19,7 @@ LEVELS = [
     ["absent", "config", "dtype_policies", "mixed_precision", "registry", "targets", "variables", "progress", "tree"],
     ["backend", "ops", "data"],
     ["random", "activations", "initializers", "regularizers", "constraints", "losses", "metrics", "optimizers"],
-    ["callbacks", "utils", "layers"],
+    ["callbacks", "utils", "layers", "objectives"],
     ["compiler"],
     ["training"],
     ["models"],

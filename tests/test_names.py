@@ -90,6 +90,23 @@ def test_namespaces_of_operations_have_the_same_things() -> None:
     assert nncompile.ops.nn.softmax is nncompile.ops.softmax
 
 
+@pytest.mark.parametrize(
+    ("statement", "expression"),
+    [
+        ("from nncompile import objectives", "objectives.mean_squared_error is nncompile.losses.mean_squared_error"),
+        ("import nncompile.objectives as o", "o.mean_squared_error is nncompile.losses.mean_squared_error"),
+        ("from nncompile.utils import np_utils", "np_utils.to_categorical is nncompile.utils.to_categorical"),
+        ("from nncompile.utils.np_utils import normalize", "normalize is nncompile.utils.normalize"),
+    ],
+)
+def test_modules_of_keras_1_warn_of_the_line_that_imports_them(statement: str, expression: str) -> None:
+    code = f"import nncompile\n{statement}\nassert {expression}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("DeprecationWarning") == 1
+    assert done.stderr.startswith("<string>:2: DeprecationWarning: nncompile.")
+
+
 def test_table_of_the_readme() -> None:
     text = Path(names.ROOT, "README.md").read_text(encoding="utf-8")
     assert names.readme(text) == text, "run: python tests/names.py --readme"

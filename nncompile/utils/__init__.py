@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import random, registry
-from .backend import clear_session, standardize_dtype
-from .config import disable_interactive_logging, enable_interactive_logging, is_interactive_logging_enabled
-from .errors import ModelError
-from .ops.symbolic import KerasTensor, node_of
-from .registry import register_keras_serializable
+from .. import random, registry
+from ..backend import clear_session, standardize_dtype
+from ..config import disable_interactive_logging, enable_interactive_logging, is_interactive_logging_enabled
+from ..errors import ModelError
+from ..ops.symbolic import KerasTensor, node_of
+from ..registry import register_keras_serializable
 
 __all__ = [
     "clear_session",
