@@ -157,6 +157,10 @@ class Variable:
         if left is not None:
             left.leave()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For ``pickle`` and ``copy``: the numbers, wherever they are; a copy has its own."""
+        return {**self.__dict__, "_array": self.value, "_storage": None}
+
     def numpy(self) -> Array:
         return self.value
 

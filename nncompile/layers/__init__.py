@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
-
-from ..registry import nearest
 from .activations import ELU, LeakyReLU, PReLU, ReLU, Softmax
 from .base import InputSpec, Layer, deserialize, serialize
 from .core import Activation, Dense, Identity, Input, InputLayer, Lambda
@@ -118,30 +115,3 @@ __all__ = [
     "serialize",
     "subtract",
 ]
-
-_OF_KERAS = (
-    "AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D AdaptiveMaxPooling1D "
-    "AdaptiveMaxPooling2D AdaptiveMaxPooling3D AdditiveAttention Attention AugMix AutoContrast AveragePooling2D "
-    "AveragePooling3D AvgPool2D AvgPool3D Bidirectional CenterCrop ContrastLimitedAdaptiveHistogramEqualization "
-    "Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D "
-    "Convolution1D Convolution1DTranspose Convolution2D Convolution2DTranspose Convolution3D "
-    "Convolution3DTranspose Cropping2D Cropping3D CutMix DepthwiseConv1D DepthwiseConv2D EinsumDense Equalization "
-    "FlaxLayer GRU GRUCell GlobalAveragePooling2D GlobalAveragePooling3D GlobalAvgPool2D GlobalAvgPool3D "
-    "GlobalMaxPool2D GlobalMaxPool3D GlobalMaxPooling2D GlobalMaxPooling3D GroupQueryAttention HashedCrossing "
-    "Hashing IntegerLookup JaxLayer LSTM LSTMCell Masking MaxNumBoundingBoxes MaxPool2D MaxPool3D "
-    "MaxPooling2D MaxPooling3D MelSpectrogram MixUp MultiHeadAttention Pipeline RNN RandAugment RandomBrightness "
-    "RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop RandomElasticTransform RandomErasing "
-    "RandomFlip RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization "
-    "RandomRotation RandomSaturation RandomSharpness RandomShear RandomTranslation RandomZoom Resizing "
-    "ReversibleEmbedding STFTSpectrogram SeparableConv1D SeparableConv2D SeparableConvolution1D "
-    "SeparableConvolution2D SimpleRNN SimpleRNNCell Solarization SpatialDropout2D SpatialDropout3D "
-    "SpectralNormalization StackedRNNCells StringLookup TFSMLayer TextVectorization TorchModuleWrapper "
-    "UpSampling2D UpSampling3D ZeroPadding2D ZeroPadding3D"
-).split()
-
-
-def __getattr__(name: str) -> NoReturn:
-    """Says of a layer that is not here whether Keras has it, or which one was meant."""
-    if name in _OF_KERAS:
-        raise AttributeError(f"nncompile.layers.{name} is not supported yet.")
-    raise AttributeError(f"nncompile.layers has no layer {name!r}.{nearest(name, __all__)}")

@@ -1238,6 +1238,12 @@ class Layer(symbolic.Operation):
             layer._batch_shape_argument = standardize_shape(shape, f"{cls.__name__}: batch_input_shape")
         return layer
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Lets ``pickle`` and ``copy`` make an equal layer; see :mod:`nncompile.saving.pickling`."""
+        from ..saving import pickling
+
+        return pickling.reduce(self)
+
     # -------------------------------------------------------------- what Keras has and this has not
 
     def add_loss(self, loss: Any) -> None:
@@ -1310,15 +1316,15 @@ def serialize(layer: Layer) -> dict[str, Any]:
     ``build_config`` for a layer that was built, and ``compile_config`` for a model.
     """
     cls = type(layer)
-    name: str | None = registry.registered_name(cls) or cls.__name__
+    name: str | None = None
     if MODELS.get(cls.__name__) is cls:
         public = cls.__name__ != "Functional"  # a class that Keras does not export, and writes by where it stands
         module: str | None = "keras" if public else "keras.src.models.functional"
-        name = None if public else name
+        name = None if public else cls.__name__
     elif registry.registered("layers").get(cls.__name__) is cls:
-        module, name = "keras.layers", None
+        module = "keras.layers"
     else:
-        module = None
+        module, name = None, registry.written_name(cls)
     form: dict[str, Any] = {
         "module": module,
         "class_name": cls.__name__,
