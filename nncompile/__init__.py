@@ -36,6 +36,7 @@ from . import (
     optimizers,
     random,
     regularizers,
+    tree,
     utils,
 )
 from ._version import __version__
@@ -45,6 +46,7 @@ from .layers import Input, InputLayer, Layer
 from .losses import Loss
 from .metrics import Metric
 from .models import Model, Sequential
+from .ops import KerasTensor
 from .optimizers import Optimizer
 from .regularizers import Regularizer
 from .variables import Variable
@@ -65,8 +67,8 @@ def version() -> str:
 
 
 __all__ = [
-    "DTypePolicy", "Initializer", "Input", "InputLayer", "Layer", "Loss", "Metric", "Model", "Optimizer",
-    "Regularizer", "Sequential", "Variable", "__version__", "activations", "backend", "callbacks", "config",
-    "constraints", "dtype_policies", "errors", "initializers", "layers", "losses", "metrics", "mixed_precision",
-    "models", "ops", "optimizers", "random", "regularizers", "utils", "version",
+    "DTypePolicy", "Initializer", "Input", "InputLayer", "KerasTensor", "Layer", "Loss", "Metric", "Model",
+    "Optimizer", "Regularizer", "Sequential", "Variable", "__version__", "activations", "backend", "callbacks",
+    "config", "constraints", "dtype_policies", "errors", "initializers", "layers", "losses", "metrics",
+    "mixed_precision", "models", "ops", "optimizers", "random", "regularizers", "tree", "utils", "version",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import descent, float_type
+from reference import float_type
 from stacks import random_stack
 
 import nncompile as nn
@@ -17,7 +17,7 @@ from nncompile import compiler, losses, metrics, ops, targets
 from nncompile.compiler.expression import resolved
 from nncompile.compiler.planner import fuse_cross_entropy, plan
 from nncompile.compiler.program import Apply, Backward, Copy, Forward, Program, Update
-from nncompile.errors import ModelError, UnsupportedError
+from nncompile.errors import ModelError
 from nncompile.layers import Dense, Dropout, Flatten
 from nncompile.optimizers import SGD, Adam
 
