@@ -21,6 +21,7 @@ from typing import Any, ParamSpec
 import numpy as np
 
 from . import config, ops, registry
+from .errors import ModelError
 from .registry import register
 
 P = ParamSpec("P")
