@@ -16,7 +16,7 @@ ROOT = Path(nncompile.__file__).parent
 # is imported inside functions: see UPWARDS.
 LEVELS = [
     ["errors", "_version"],
-    ["config", "dtype_policies", "mixed_precision", "registry", "targets", "variables", "progress"],
+    ["config", "dtype_policies", "mixed_precision", "registry", "targets", "variables", "progress", "tree"],
     ["backend", "ops", "data"],
     ["random", "activations", "initializers", "regularizers", "constraints", "losses", "metrics", "optimizers"],
     ["callbacks", "utils", "layers"],
@@ -31,9 +31,10 @@ UPWARDS = {
     ("models", "saving"),
     ("models", "export"),
     ("utils", "saving"),
+    ("utils", "models"),
 }
 # of the compiler, in the order of the pipeline
-STAGES = ["compiler.cache", "compiler.expression", "compiler.plain", "compiler.vocabulary", "compiler.graph", "compiler.program", "compiler.planner", "compiler.inference",
+STAGES = ["compiler.cache", "compiler.expression", "compiler.plain", "compiler.vocabulary", "compiler.graph", "compiler.program", "compiler.flow", "compiler.backwards", "compiler.planner", "compiler.inference",
           "compiler.render", "compiler.standalone",
           "compiler.build", "compiler.library", "compiler"]  # fmt: skip
 ONLY_IN = {

@@ -19,6 +19,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from . import mathematics, neural, reductions, shapes, symbolic
 from .arrays import (
     batch_mean,
     broadcast_to,
@@ -122,6 +123,7 @@ from .core import (
     where,
     zeros_like,
 )
+from .symbolic import KerasTensor
 
 __all__ = [
     "ELEMENT",
@@ -133,6 +135,7 @@ __all__ = [
     "Binary",
     "Expression",
     "Gradients",
+    "KerasTensor",
     "Noise",
     "Primitive",
     "Symbol",
@@ -225,7 +228,6 @@ __all__ = [
     "zeros_like",
 ]
 
-from . import mathematics, neural, reductions, shapes
 from .mathematics import *  # noqa: F403
 from .neural import *  # noqa: F403
 from .reductions import *  # noqa: F403
@@ -245,3 +247,6 @@ nn = numpy = linalg = sys.modules[__name__]
 
 def __getattr__(name: str) -> Any:
     refuse(name)
+
+
+symbolic.overload(globals(), __all__)
