@@ -303,10 +303,11 @@ _MODULES = {
     "core": "cast saturate_cast slice stop_gradient unstack",
     "math": "cdist erf erfc erfinv in_top_k logsumexp rsqrt segment_max segment_min segment_prod segment_sum top_k",
     "linalg": "cholesky det inv norm",
-    "nn": "batch_normalization binary_crossentropy categorical_crossentropy celu elu gelu glu hard_shrink hard_sigmoid hard_silu hard_tanh "
-    "layer_normalization leaky_relu log_sigmoid log_softmax moments multi_hot normalize one_hot psnr relu relu6 rms_normalization selu sigmoid silu "
-    "soft_shrink softmax softplus softsign sparse_categorical_crossentropy sparse_plus sparse_sigmoid sparsemax "
-    "squareplus tanh_shrink threshold",
+    "nn": "batch_normalization binary_crossentropy categorical_crossentropy celu elu gelu glu hard_shrink "
+    "hard_sigmoid hard_silu hard_tanh layer_normalization leaky_relu log_sigmoid log_softmax moments "
+    "multi_hot normalize one_hot psnr relu relu6 rms_normalization selu sigmoid silu soft_shrink softmax "
+    "softplus softsign sparse_categorical_crossentropy sparse_plus sparse_sigmoid sparsemax squareplus "
+    "tanh_shrink threshold",
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
 """In which module of ``keras.src.ops`` the class of an operation stands, if not in that of NumPy's."""
