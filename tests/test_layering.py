@@ -28,6 +28,8 @@ LEVELS = [
 ]
 LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}
 UPWARDS = {
+    ("ops", "activations"),
+    ("ops", "losses"),
     ("models", "saving"),
     ("models", "export"),
     ("utils", "saving"),

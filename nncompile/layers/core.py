@@ -423,7 +423,8 @@ class Lambda(Layer):
     def compute_output_shape(self, input_shape: Any) -> Shape:
         shape = standardize_shape(input_shape, self._where)
         if self._output_shape is None:
-            return self._infer_output_shape(shape)
+            inferred: Shape = self._infer_output_shape(shape)
+            return inferred
         if callable(self._output_shape):
             return standardize_shape(self._output_shape(shape), self._where)
         return (shape[0], *standardize_shape(self._output_shape, self._where))

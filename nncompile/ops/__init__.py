@@ -19,7 +19,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from . import symbolic, weights
+from . import mathematics, neural, reductions, shapes, symbolic, weights
 from .arrays import (
     batch_mean,
     broadcast_to,
@@ -229,7 +229,6 @@ __all__ = [
     "zeros_like",
 ]
 
-from . import mathematics, neural, reductions, shapes
 from .mathematics import *  # noqa: F403
 from .neural import *  # noqa: F403
 from .reductions import *  # noqa: F403
@@ -243,11 +242,12 @@ __all__ += reductions.__all__
 __all__ += shapes.__all__
 __all__ += ["REFUSED", "slice"]
 
-symbolic.overload(globals(), __all__)
-
 nn = numpy = linalg = sys.modules[__name__]
 """Keras has parts of these names in modules as well."""
 
 
 def __getattr__(name: str) -> Any:
     refuse(name)
+
+
+symbolic.overload(globals(), __all__)
