@@ -491,6 +491,8 @@ class Trainer:
                 epoch += 1
             if epoch == epochs or self.stop_training:
                 break
+        if epochs > 0:
+            self.optimizer.finalize_variable_values(self.trainable_variables)
         called.on_train_end(logs)
         return self._made_history()
 
