@@ -128,6 +128,14 @@ class Variable:
         else:
             self._array = array.copy()
 
+    def assign_add(self, value: ArrayLike | Variable) -> None:
+        """Adds to the numbers."""
+        self.assign(self + value)
+
+    def assign_sub(self, value: ArrayLike | Variable) -> None:
+        """Subtracts from the numbers."""
+        self.assign(self - value)
+
     @property
     def storage(self) -> Storage | None:
         """Where compiled code keeps the numbers, None if nowhere."""

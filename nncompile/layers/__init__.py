@@ -7,7 +7,7 @@ from typing import NoReturn
 from ..registry import nearest
 from .activations import ELU, LeakyReLU, PReLU, ReLU, Softmax
 from .base import InputSpec, Layer, deserialize, serialize
-from .core import Activation, Dense, Identity, Input, InputLayer
+from .core import Activation, Dense, Identity, Input, InputLayer, Lambda
 from .embedding import Embedding
 from .merging import (
     Add,
@@ -82,6 +82,7 @@ __all__ = [
     "Input",
     "InputLayer",
     "InputSpec",
+    "Lambda",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
@@ -127,7 +128,7 @@ _OF_KERAS = (
     "Convolution3DTranspose Cropping2D Cropping3D CutMix DepthwiseConv1D DepthwiseConv2D EinsumDense Equalization "
     "FlaxLayer GRU GRUCell GlobalAveragePooling2D GlobalAveragePooling3D GlobalAvgPool2D GlobalAvgPool3D "
     "GlobalMaxPool2D GlobalMaxPool3D GlobalMaxPooling2D GlobalMaxPooling3D GroupQueryAttention HashedCrossing "
-    "Hashing IntegerLookup JaxLayer LSTM LSTMCell Lambda Masking MaxNumBoundingBoxes MaxPool2D MaxPool3D "
+    "Hashing IntegerLookup JaxLayer LSTM LSTMCell Masking MaxNumBoundingBoxes MaxPool2D MaxPool3D "
     "MaxPooling2D MaxPooling3D MelSpectrogram MixUp MultiHeadAttention Pipeline RNN RandAugment RandomBrightness "
     "RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop RandomElasticTransform RandomErasing "
     "RandomFlip RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization "

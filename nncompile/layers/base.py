@@ -1293,6 +1293,11 @@ def plain(value: Any) -> Any:
     for kind in registry.KINDS:
         if registry.registered(kind).get(type(value).__name__) is type(value):
             return registry.serialize(value, kind)
+    if inspect.isfunction(value) and value.__name__ == "<lambda>":
+        raise UnsupportedError(
+            "A configuration holds a lambda, which has no name by which it could be found again. Write a subclass of "
+            "Layer, with register_keras_serializable() above it."
+        )
     if inspect.isfunction(value) or hasattr(value, "get_config"):
         return registry.serialize(value, "activations")
     raise UnsupportedError(f"A configuration holds {type(value).__name__}, which cannot be saved.")

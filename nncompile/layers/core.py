@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -178,8 +179,8 @@ def Input(
 
 
 def _activated_shape(layer: Layer, activation: Any, shape: Shape) -> Any:
-    """Returns the shape after an activation; a user's own may change the width."""
-    if activation in registry.registered("activations").values():
+    """Returns the shape after an activation; glu and a user's own may change the width."""
+    if activation is not activations.glu and activation in registry.registered("activations").values():
         return shape
     return layer._infer_output_shape(shape, activation)
 
@@ -365,6 +366,90 @@ class Activation(Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "activation": activations.serialize(self.activation)}
+
+
+@register("layers")
+class Lambda(Layer):
+    """Applies a function that is written over :mod:`nncompile.ops`.
+
+    The function is called once with a symbol and becomes C as every layer does, so that it
+    is as fast. A file holds no code: a Lambda of a function with a name is saved as that
+    name, as Keras does, and is refused when a file is loaded. A subclass of
+    :class:`Layer` that is registered can be saved and loaded.
+
+    Args:
+        function: ``function(inputs, **arguments)``; it gets ``training`` too if it takes that.
+        output_shape: of a sample, or a function of the shape of the input; found out by a trial if None.
+        mask: not supported; only None.
+        arguments: more keywords for the function.
+        **kwargs: those of :class:`Layer`.
+
+    Raises:
+        ModelError: the function is none.
+
+    Source: ``keras.layers.Lambda``.
+    """
+
+    _takes_integers = False
+
+    @legacy_keywords()
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        output_shape: Any = None,
+        mask: Any = None,
+        arguments: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if not callable(function):
+            raise ModelError(f"Lambda: expected a function, received {function!r:.80}.")
+        if output_shape is not None and not callable(output_shape) and not isinstance(output_shape, (tuple, list)):
+            raise ModelError(
+                f"Lambda: expected output_shape to be a shape or a function, received {output_shape!r:.80}."
+            )
+        registry.refuse("Lambda", mask=mask)
+        super().__init__(**kwargs)
+        self.function = function
+        self.arguments = dict(arguments or {})
+        self._output_shape = output_shape
+        self._passes_training = "training" in inspect.signature(function).parameters
+        self.supports_masking = True
+        self._build_at_init()
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        more = {"training": training} if self._passes_training else {}
+        return self.function(inputs, **{**self.arguments, **more})
+
+    def compute_output_shape(self, input_shape: Any) -> Shape:
+        shape = standardize_shape(input_shape, self._where)
+        if self._output_shape is None:
+            return self._infer_output_shape(shape)
+        if callable(self._output_shape):
+            return standardize_shape(self._output_shape(shape), self._where)
+        return (shape[0], *standardize_shape(self._output_shape, self._where))
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of the layer; the function is one of Python, and a file can hold but its name."""
+        config: dict[str, Any] = {**super().get_config(), "function": self.function}
+        if self._output_shape is not None:
+            config["output_shape"] = self._output_shape
+        return {**config, "arguments": self.arguments}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Makes the layer again, of a configuration that was not in a file.
+
+        Raises:
+            UnsupportedError: the function is a description of one.
+        """
+        for name in ("function", "output_shape"):
+            value = config.get(name)
+            if isinstance(value, (Mapping, str)) or (name == "function" and not callable(value)):
+                raise UnsupportedError(
+                    f"Lambda {config.get('name')!r}: its {name} is code of the program that made the file, which "
+                    "is not loaded from files. Write a subclass of Layer, with register_keras_serializable() above it."
+                )
+        return super().from_config(config)
 
 
 @register("layers")

@@ -313,7 +313,7 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
     return np.pad(_number_or_array(x), pad_width, mode=mode, **more)  # type: ignore[call-overload]
 
 
-def concatenate(xs: Sequence[Any], axis: int = -1) -> Any:
+def concatenate(xs: Sequence[Any], axis: int = 0) -> Any:
     """Values side by side along an axis; in a formula not along the batch."""
     xs = [_traced(x) for x in xs]
     if any(isinstance(x, Expression) for x in xs):
