@@ -565,7 +565,8 @@ class _Printer:
             for writer, used in among:
                 if x not in used or operand.kind == "number":
                     continue
-                if writer is behind and operand.name in called:  # it was just computed
+                before = step.state and operand.kind == "vector"  # what a weight was until now, of the same name
+                if writer is behind and operand.name in called and not before:  # it was just computed
                     writer.known[x] = called[operand.name]
                     continue
                 name = names.new(_leaf_name(x, operand))
