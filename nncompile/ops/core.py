@@ -950,7 +950,7 @@ def expand_dims(x: Any, axis: int) -> Any:
     return reshape(x, (-1, *x.shape[1:place], 1, *x.shape[place:]))
 
 
-def shape(x: Any) -> tuple[int | None, ...]:
+def shape(x: Any) -> tuple[Any, ...]:
     """Shape of an array or expression; None stands for the number of rows."""
     return tuple(x.shape) if isinstance(x, (Expression, Variable)) else np.shape(x)
 
