@@ -402,7 +402,7 @@ class Sequential(Model):
                 x = self._array(inputs)
                 self._check_input(x.shape, str(x.dtype))
                 if len(x) and self._computes_alike():
-                    return self._outputs(inputs, "call")
+                    return self._outputs(inputs, f"{self._title}: call")
         if training is not None:
             kwargs["training"] = training
         return super().__call__(inputs, *args, **kwargs)
