@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random as python_random
 import unicodedata
-from collections.abc import Sequence
+from collections import abc
 from typing import Any
 
 import numpy as np
@@ -12,16 +12,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import random, registry
 from .backend import clear_session
+from .data import PyDataset, pack_x_y_sample_weight, unpack_x_y_sample_weight
+from .data import PyDataset as Sequence
 from .errors import ModelError
 from .registry import register_keras_serializable
 
 __all__ = [
+    "PyDataset",
+    "Sequence",
     "clear_session",
     "format_table",
     "normalize",
+    "pack_x_y_sample_weight",
     "register_keras_serializable",
     "set_random_seed",
     "to_categorical",
+    "unpack_x_y_sample_weight",
 ]
 
 Array = NDArray[Any]
@@ -168,10 +174,10 @@ _ASCII_LINES = tuple(map(tuple, ("+-++", "|||", "+-++", "|||", "+-++", "+-++")))
 
 
 def format_table(
-    header: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    widths: Sequence[int],
-    alignments: Sequence[str],
+    header: abc.Sequence[str],
+    rows: abc.Sequence[abc.Sequence[str]],
+    widths: abc.Sequence[int],
+    alignments: abc.Sequence[str],
     ascii_only: bool = False,
 ) -> str:
     """Draws a table with lines, as Keras' summaries have it.
@@ -185,11 +191,11 @@ def format_table(
     """
     top, head, under, body, between, bottom = _ASCII_LINES if ascii_only else _LINES
 
-    def rule(ends: Sequence[str]) -> str:
+    def rule(ends: abc.Sequence[str]) -> str:
         left, line, cross, right = ends
         return left + cross.join(line * (width + 2) for width in widths) + right
 
-    def cells(texts: Sequence[str], lines: Sequence[str], at_bottom: bool = False) -> list[str]:
+    def cells(texts: abc.Sequence[str], lines: abc.Sequence[str], at_bottom: bool = False) -> list[str]:
         blocks = [_wrapped(text, width) for text, width in zip(texts, widths, strict=True)]
         height = max(map(len, blocks))
         padded = [[""] * (height - len(b)) + b if at_bottom else b + [""] * (height - len(b)) for b in blocks]

@@ -22,6 +22,10 @@ Batch = tuple[Any, Any, Any]
 """x, y and sample_weight, the latter two None if they are not there."""
 
 
+_END = object()
+"""In place of a batch: there are no more."""
+
+
 class PyDataset:
     """Base of datasets that make a batch when asked for its number.
 
@@ -165,7 +169,7 @@ class Stream:
             if self.is_loader
             else "a generator"
             if self._once
-            else f"a {type(given).__name__}"
+            else type(given).__name__
         )
         self.over = self._warned = False
         self._first: list[Any] = []
@@ -259,17 +263,17 @@ class Stream:
             self._running = self._pass()
         given = 0
         while wanted is None or given < wanted:
-            if self._first:
-                raw = self._first.pop()
-            else:
-                try:
-                    raw = next(self._running)
-                except StopIteration:
-                    self.close()
-                    self.over = self._once
-                    if steps is not None:
-                        self._warn(f"{steps} batches", given)
-                    break
+            raw = self._first.pop() if self._first else next(self._running, _END)
+            if raw is _END and not given and self._seen and not self._once:  # the epoch before ended with the pass
+                self.close()
+                self._running = self._pass()
+                raw = next(self._running, _END)
+            if raw is _END:
+                self.close()
+                self.over = self._once
+                if steps is not None:
+                    self._warn(f"{steps} batches", given)
+                break
             given += 1
             self._seen += 1
             yield self._batch(raw)
