@@ -76,6 +76,9 @@ class Trainer(LegacyTrainer):
     trainable: bool
     input_shape: Any
     output_shape: Any
+    _input_specs: Callable[[], list[tuple[str, tuple[Any, ...], str]]]
+    _output_specs: Callable[[], list[tuple[str | None, tuple[Any, ...]]]]
+    _pack_outputs: Callable[[list[Any]], Any]
 
     def __init__(self) -> None:
         self.optimizer: Any = None
@@ -136,7 +139,7 @@ class Trainer(LegacyTrainer):
         steps = _positive(where, "steps_per_execution", 1 if steps_per_execution is None else steps_per_execution)
         objectives = supervision.Objectives(loss, loss_weights, metrics, weighted_metrics, where=self._title)
         if self.built:
-            objectives.sort(self._output_names())
+            objectives.sort([name for name, _ in self._output_specs()])
         made = optimizers.get(optimizer)
         self._forget_slots()
         self.optimizer, self.loss = made, loss
@@ -204,37 +207,6 @@ class Trainer(LegacyTrainer):
     @property
     def trainable_variables(self) -> list[Any]:
         return list(self.trainable_weights)  # type: ignore[attr-defined]
-
-    # ---------------------------------------------------------------- inputs and outputs
-
-    def _input_specs(self) -> list[tuple[str | None, tuple[Any, ...], str]]:
-        """Name, shape of a row and element type of each input."""
-        given = getattr(self, "input_layer", None)
-        return [(given.name if given is not None else None, tuple(self.input_shape[1:]), "float32")]
-
-    def _pack_outputs(self, outputs: list[Any]) -> Any:
-        """The outputs in the structure that the model returns them in."""
-        return outputs[0]
-
-    def _output_shapes(self) -> list[tuple[Any, ...]]:
-        """Shapes of the outputs, in order, each with the number of rows."""
-        shape = self.output_shape
-        if isinstance(shape, Mapping):
-            return [tuple(shape[name]) for name in self._output_names()]
-        if shape and isinstance(shape[0], (list, tuple)):
-            return [tuple(one) for one in shape]
-        return [tuple(shape)]
-
-    def _output_names(self) -> list[Any]:
-        """Names of the outputs, in order; of those in a dict their keys."""
-        shape = self.output_shape
-        if isinstance(shape, Mapping):
-            return sorted(shape)
-        names = getattr(self, "output_names", None)
-        several = bool(shape) and isinstance(shape[0], (list, tuple))
-        if names is not None and len(names) == (len(shape) if several else 1):
-            return list(names)
-        return [None] * len(shape) if several else [self.layers[-1].name if self.layers else None]
 
     # ---------------------------------------------------------------- libraries
 
@@ -421,7 +393,7 @@ class Trainer(LegacyTrainer):
         if self._supervisor is not None:
             goals, names, shapes = self._supervisor.goals, self._supervisor.outputs, self._supervisor.shapes
         else:
-            names, shapes = self._output_names(), list(self._output_shapes())
+            names, shapes = map(list, zip(*self._output_specs(), strict=True))
             goals = self._objectives.sort(names)
         raw = self._take_y(y, xs[0], names, goals, where)
         found = tuple(
@@ -717,7 +689,7 @@ class Trainer(LegacyTrainer):
         return logs
 
     def _empty_outputs(self, library: Library, rows: int) -> list[Array]:
-        return [np.empty((rows, *shape[1:]), library.dtype) for shape in self._output_shapes()]
+        return [np.empty((rows, *shape[1:]), library.dtype) for _, shape in self._output_specs()]
 
     def _epochs(self, library: Library, feed: ArrayFeed, epochs: int) -> list[dict[str, Any]]:
         """Trains on all samples some times over, in one call of C."""
@@ -942,11 +914,11 @@ class Trainer(LegacyTrainer):
         given = x
         xs = self._take_x(x, where)
         library, rows = self._predictor(), len(xs[0])
-        if rows <= _ROWS and xs[0] is given:
-            direct = library.direct(xs[0].shape, xs[0].dtype, tuple(self.output_shape[1:]))
+        outs = self._empty_outputs(library, rows)
+        if rows <= _ROWS and xs[0] is given and self._pack_outputs(outs) is outs[0]:
+            direct = library.direct(xs[0].shape, xs[0].dtype, outs[0].shape[1:])
             if direct is not None:
                 self._prepared = direct.outputs
-        outs = self._empty_outputs(library, rows)
         samples = _samples(library, xs)
         for first, count in Pace(library).pieces(0, rows, _ROWS, 0):
             self._predict(library, samples, first, count, _ROWS, [out[first : first + count] for out in outs])
