@@ -102,17 +102,10 @@ def united(forms: Sequence[Form], others: Sequence[Form], *, where: str) -> tupl
 
 def samples_of(library: Library, taken: Taken, forms: Sequence[Form], order: Array | None = None) -> Samples:
     """The samples as C takes them; where the program expects weights and there are none, all count as one."""
+    weights: Sequence[Array | None] = ()
     if any(form.weighted for form in forms):
-        weights = [
-            (np.ones(taken.rows, library.dtype) if w is None else np.ascontiguousarray(w, library.dtype))
-            if form.weighted
-            else None
-            for w, form in zip(taken.weights, forms, strict=True)
-        ]
-        return library.samples(taken.xs, taken.ys, order, weights)  # type: ignore[call-arg, arg-type]
-    if len(taken.xs) == len(taken.ys) == 1:
-        return library.samples(taken.xs[0], taken.ys[0], order)
-    return library.samples(taken.xs, taken.ys, order)  # type: ignore[arg-type]
+        weights = [None if w is None else np.ascontiguousarray(w, library.dtype) for w in taken.weights]
+    return library.samples(taken.xs, taken.ys, order, weights)
 
 
 class Piece(NamedTuple):

@@ -295,6 +295,7 @@ class Supervisor:
         entries: the metrics, in the order in which the logs name them.
         loss: mean of the whole loss.
         parts: for each output that is trained (name in the logs, number, mean of its loss), if there are several.
+        c_names: what C calls the outputs.
         captured: whether a metric has to be given the outputs.
         metrics: the mean of the loss, the metrics, and the means of the outputs' losses.
         names: the keys of the logs, in the order in which ``evaluate`` returns their values.
@@ -318,6 +319,9 @@ class Supervisor:
                 key = f"{_loss_name(goals[number], shapes[number], targets[number])}_loss"
                 self.parts.append((key, number, metrics.Mean(name=key)))
         names, used = Names(set(_C_NAMES)), dict[str, int]()
+        self.c_names = [names.new(goal.name or f"output_{number}") for number, goal in enumerate(goals)]
+        for c_name in self.c_names:
+            names.new(f"{c_name}_loss")  # what C adds up for it; no metric is called so
         self.entries: list[Entry] = []
         for weighted in (False, True):
             for number, goal in enumerate(goals):
@@ -331,7 +335,10 @@ class Supervisor:
                     self.entries.append(
                         Entry(key, metric, number, weighted, tuple(zip(c_names, parts, strict=True)), own)
                     )
-        self._parts = [("loss", "loss", self.loss), *((key, loss_total(n), mean) for key, n, mean in self.parts)]
+        self._parts = [
+            ("loss", "loss", self.loss),
+            *((key, f"{self.c_names[n]}_loss", mean) for key, n, mean in self.parts),
+        ]
         self._streamed = [(e, rows[e.output], _is_plain(e)) for e in self.entries if e.parts]
         self._fed = [e for e in self.entries if not e.parts]
         self.captured = bool(self._fed)
@@ -405,11 +412,6 @@ class Supervisor:
                 e.metric.update_state(
                     None if y is None else y[part], made[part], sample_weight=None if weight is None else weight[part]
                 )
-
-
-def loss_total(number: int) -> str:
-    """What C calls the sum of the loss of an output, where several are trained."""
-    return f"output_{number}_loss"
 
 
 def _number(value: Any) -> Any:

@@ -284,11 +284,15 @@ class Trainer(LegacyTrainer):
         from . import compiler
 
         supervisor = self._supervised()
-        (goal,), (form,), (loss,) = supervisor.goals, forms, found
-        if form.weighted or goal.factor != 1 or supervisor.captured:
-            raise UnsupportedError(f"{self._title}: weights and metrics of NumPy state are not supported yet.")
-        streamed = tuple((name, part) for name, part, _ in supervisor.of_output(0))
-        return compiler.Training(loss, streamed, self.optimizer, form.labels, form.columns, profile=profile)
+        outputs = tuple(
+            compiler.Supervision(
+                loss, supervisor.of_output(number), form.labels, form.columns, goal.factor, form.weighted, c_name
+            )
+            for number, (loss, form, goal, c_name) in enumerate(
+                zip(found, forms, supervisor.goals, supervisor.c_names, strict=True)
+            )
+        )
+        return compiler.Training(outputs, self.optimizer, profile, supervisor.captured)
 
     def _supervised(self) -> supervision.Supervisor:
         assert self._supervisor is not None  # taking the first targets has made it
@@ -327,10 +331,16 @@ class Trainer(LegacyTrainer):
     def _need_compiled(self, where: str, training: bool = True) -> None:
         if not self.compiled or self._objectives is None:
             raise ModelError(f"{self._title}: {where}() needs to know how to train. Call compile(…) first.")
-        if not self._objectives.has_loss:
-            raise ModelError(f"{self._title}: {where}() needs a loss. Call compile(loss=…) first.")
         if training and self.optimizer is None:
             raise ModelError(f"{self._title}: {where}() needs an optimizer. Call compile(optimizer=…) first.")
+
+    def _need_loss(self, where: str) -> None:
+        """Sees to it that there is something to minimise: the loss of an output, or what layers add."""
+        from .compiler import graph
+
+        assert self._objectives is not None
+        if not self._objectives.has_loss and not graph.build(self, training=True).penalties:
+            raise ModelError(f"{where}() needs a loss. Call compile(loss=…) first.")
 
     def _need_built(self, where: str) -> None:
         if not self.built:
@@ -395,6 +405,7 @@ class Trainer(LegacyTrainer):
         else:
             names, shapes = map(list, zip(*self._output_specs(), strict=True))
             goals = self._objectives.sort(names)
+            self._need_loss(where)
         raw = self._take_y(y, xs[0], names, goals, where)
         found = tuple(
             losses.resolve(goal.loss, shape, shape if target is None else target.shape)
@@ -711,10 +722,7 @@ class Trainer(LegacyTrainer):
         try:
             # Few samples need little memory to work in; but batches of one row have code of their own.
             batch = min(piece.batch, max(piece.samples.rows, 2))
-            if outputs is None:
-                library.train(piece.samples, piece.first, piece.rows, batch)
-            else:
-                library.train(piece.samples, piece.first, piece.rows, batch, outputs)  # type: ignore[call-arg]
+            library.train(piece.samples, piece.first, piece.rows, batch, outputs or ())
         finally:  # Ctrl-C is raised when the C has returned: its updates are done, and counted
             library.end(self.optimizer)
 
@@ -785,7 +793,7 @@ class Trainer(LegacyTrainer):
         self.stop_evaluating = False
 
         def measure(library: Library, piece: Piece, outputs: list[Array] | None) -> None:
-            batch = min(piece.batch if hooks or not library.program.mean else _ROWS, piece.rows)
+            batch = min(piece.batch if hooks or library.program.by_batch else _ROWS, piece.rows)
             self._measure(library, piece, batch, outputs)
 
         feed.restart()
@@ -796,10 +804,7 @@ class Trainer(LegacyTrainer):
 
     def _measure(self, library: Library, piece: Piece, batch: int, outputs: list[Array] | None) -> None:
         library.bind(self.optimizer)
-        if outputs is None:
-            library.evaluate(piece.samples, piece.first, piece.rows, batch)
-        else:
-            library.evaluate(piece.samples, piece.first, piece.rows, batch, outputs)  # type: ignore[call-arg]
+        library.evaluate(piece.samples, piece.first, piece.rows, batch, outputs or ())
 
     def _result(self, logs: dict[str, Any], return_dict: bool) -> Any:
         """What evaluate and the methods for single batches return."""
@@ -856,7 +861,7 @@ class Trainer(LegacyTrainer):
             if hooked:
                 called.on_predict_batch_begin(piece.step)
             made = [out[piece.first : piece.first + piece.rows] for out in outs]
-            self._predict(library, piece.samples, piece.first, piece.rows, batch if hooked else _ROWS, made)
+            library.predict(piece.samples, piece.first, piece.rows, min(batch if hooked else _ROWS, piece.rows), made)
             if not hooked:
                 called.progress(piece.steps)
                 continue
@@ -885,7 +890,7 @@ class Trainer(LegacyTrainer):
                     called.on_predict_batch_begin(step)
                 xs = self._take_x(batch[0], where)
                 outs = self._empty_outputs(library, len(xs[0]))
-                self._predict(library, _samples(library, xs), 0, len(xs[0]), _ROWS, outs)
+                library.predict(library.samples(xs), 0, len(xs[0]), min(_ROWS, len(xs[0])), outs)
                 made.append(outs)
                 if not hooked:
                     called.progress(step + 1)
@@ -902,13 +907,6 @@ class Trainer(LegacyTrainer):
         called.on_predict_end()
         return self._pack_outputs([np.concatenate(parts) for parts in zip(*made, strict=True)])
 
-    def _predict(self, library: Library, samples: Any, first: int, count: int, batch: int, outs: list[Array]) -> None:
-        batch = min(batch, count)
-        if len(outs) == 1:
-            library.predict(samples, first, count, batch, outs[0])
-        else:
-            library.predict(samples, first, count, batch, outs)  # type: ignore[arg-type]
-
     def _outputs(self, x: Any, where: str) -> Any:
         """The outputs for all rows of ``x``, where nobody watches; small arrays get a prepared prediction."""
         given = x
@@ -919,9 +917,9 @@ class Trainer(LegacyTrainer):
             direct = library.direct(xs[0].shape, xs[0].dtype, outs[0].shape[1:])
             if direct is not None:
                 self._prepared = direct.outputs
-        samples = _samples(library, xs)
+        samples = library.samples(xs)
         for first, count in Pace(library).pieces(0, rows, _ROWS, 0):
-            self._predict(library, samples, first, count, _ROWS, [out[first : first + count] for out in outs])
+            library.predict(samples, first, count, min(_ROWS, count), [out[first : first + count] for out in outs])
         return self._pack_outputs(outs)
 
     # ---------------------------------------------------------------- single batches
@@ -944,7 +942,7 @@ class Trainer(LegacyTrainer):
         library = self._trainer(taken.forms, taken.losses)
 
         def measure(library: Library, piece: Piece, outputs: list[Array] | None) -> None:
-            batch = min(piece.rows, _ROWS) if library.program.mean else piece.rows
+            batch = piece.rows if library.program.by_batch else min(piece.rows, _ROWS)
             self._measure(library, piece, batch, outputs)
 
         return self._result(self._single(library, taken, measure), return_dict)
@@ -985,10 +983,6 @@ _PREDICT_ARGUMENTS = _names_of(Trainer.predict)
 
 def _test_hooks(called: CallbackList) -> _Hooks | None:
     return (called.on_test_batch_begin, called.on_test_batch_end) if called.needs_test_batches else None
-
-
-def _samples(library: Library, xs: list[Array]) -> Any:
-    return library.samples(xs[0] if len(xs) == 1 else xs)  # type: ignore[arg-type]
 
 
 def _count(where: str, name: str, value: Any) -> int:

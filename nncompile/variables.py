@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,6 +18,34 @@ Array = NDArray[Any]
 
 as_symbol: ContextVar[Callable[[Variable], Any] | None] = ContextVar("as_symbol", default=None)
 """While the formula of a layer is traced: what makes a symbol of a variable."""
+
+
+@dataclass
+class Records:
+    """What a traced model does beside computing its outputs.
+
+    Attributes:
+        assignments: variables that are set, and to what.
+        penalties: what is added to the loss.
+    """
+
+    assignments: list[tuple[Variable, Any]] = field(default_factory=list)
+    penalties: list[Any] = field(default_factory=list)
+
+
+records: ContextVar[Records | None] = ContextVar("records", default=None)
+"""While a model is traced: where is noted what it does."""
+
+
+@contextlib.contextmanager
+def recording() -> Iterator[Records]:
+    """Notes what is assigned and added to the loss meanwhile."""
+    made = Records()
+    token = records.set(made)
+    try:
+        yield made
+    finally:
+        records.reset(token)
 
 
 class Storage(Protocol):
@@ -74,11 +104,15 @@ class Variable:
         return own
 
     def assign(self, value: ArrayLike | Variable) -> None:
-        """Sets the numbers.
+        """Sets the numbers; in a model that is traced, at the end of the forward pass of every step of training.
 
         Raises:
             ModelError: the shape is another one.
         """
+        noted = records.get()
+        if noted is not None and getattr(value, "level", None) is not None:
+            noted.assignments.append((self, value))
+            return
         array = np.asarray(value, dtype=self.dtype)
         if array.shape != self.shape:
             raise ModelError(f"{self.path}: expected an array of shape {self.shape}, received {array.shape}.")

@@ -257,7 +257,7 @@ def test_memory_mapped_files_are_read_in_place(
     monkeypatch.setattr(compiler.Library, "samples", watched)
     assert trained(x, y) == expected
     assert given
-    for used_x, used_y in given:
+    for (used_x,), (used_y,) in given:
         assert used_x.ctypes.data == x.ctypes.data
         assert used_y.ctypes.data == y.ctypes.data
 

@@ -20,7 +20,8 @@ from .. import ops
 from ..errors import InternalError, ModelError
 from ..ops import ELEMENT, NUMBER, PRIMITIVES, ROW, UNIFORM, Expression
 
-_BOUNDARY = ("matmul", "reshape")
+BOUNDARY = ("matmul", "reshape", "arrange", "take", "row", "batch_mean")
+"""Operations that reach beyond one row: where they are, formulas end and begin."""
 _TRANSPARENT = ("expand", "custom", "stop_gradient")
 _VAGUE = ("x", "x1", "x2", "inputs", "outputs", "result", "value", "self", "y", "features")
 """Names of local variables that say nothing about a value."""
@@ -99,26 +100,29 @@ def depends(root: Expression, on: Iterable[Expression]) -> bool:
 # ------------------------------------------------------------------ differentiate
 
 
-def differentiate(root: Expression, seed: Expression, wanted: Sequence[Expression]) -> list[Expression | None]:
+def differentiate(
+    root: Expression, seed: Expression, wanted: Sequence[Expression], leaves: Iterable[Expression] = ()
+) -> list[Expression | None]:
     """Reverse mode: the gradients of ``wanted`` given the gradient ``seed`` of ``root``.
 
     Args:
         root: a formula.
         seed: the gradient of some total with respect to it.
         wanted: nodes that it is computed from, taken as independent of each other.
+        leaves: other values that are known, taken as constants.
 
     Returns:
         For each an expression, or None where the total does not depend on it. The
-        gradient of a weight of one number per feature is per row; the total is the sum
-        over the rows.
+        gradient of a weight of one number per feature is per row, as is that of a single
+        number; the total is the sum over the rows.
     """
     gradients: dict[Expression, Expression] = {_strip(root): _strip(seed)}
-    order = topological([_strip(root)], stop=wanted)
+    stops = {*wanted, *leaves}
+    order = topological([_strip(root)], stop=stops)
     active = set(wanted)
     for x in order:
-        if any(a in active for a in x.args):
+        if x not in stops and any(a in active for a in x.args):
             active.add(x)
-    stops = set(wanted)
     for x in reversed(order):
         g = gradients.get(x)
         if g is None or not x.args or x in stops or x not in active:
@@ -127,7 +131,7 @@ def differentiate(root: Expression, seed: Expression, wanted: Sequence[Expressio
             if part is None or operand not in active:
                 continue
             part = _strip(part)
-            if operand.level == ROW and x.level == ELEMENT:  # it counts in every column
+            if operand.level in (ROW, UNIFORM) and x.level == ELEMENT:  # it counts in every column
                 summed = part.level == ELEMENT
                 part = ops.sum(part, axis=-1, keepdims=True) if summed else part * float(x.shape[-1] or 1)
                 part = _strip(part)
@@ -144,7 +148,7 @@ def _gradients(x: Expression, g: Expression) -> tuple[Expression | None, ...]:
     if x.op == "custom":
         parts = x.value(wide)
         return (None, *(parts if isinstance(parts, (tuple, list)) else (parts,)))
-    if x.op in _BOUNDARY:
+    if x.op in BOUNDARY:
         raise InternalError(f"differentiate: {x.op} is not part of a formula")
     rule = PRIMITIVES[x.op].gradient
     if rule is None:

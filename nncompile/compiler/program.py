@@ -11,8 +11,32 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..ops import Expression
+from ..ops.arrays import Arrangement
 from ..targets import Target
 from .graph import Weight
+
+
+@dataclass(frozen=True)
+class Supervision:
+    """What an output is trained for, or measured by.
+
+    Attributes:
+        loss: a Loss; None for an output that is only measured or neither.
+        metrics: (name in C, metric with a formula ``call``, whether samples have weights in it).
+        labels: whether y has one number per row.
+        columns: numbers per row of y otherwise.
+        factor: of its loss in the whole.
+        weighted: whether each sample, or each row of one, has a weight: 1 where none is given.
+        name: of the output, for C.
+    """
+
+    loss: Any
+    metrics: tuple[tuple[str, Any, bool], ...] = ()
+    labels: bool = False
+    columns: int = 0
+    factor: float = 1.0
+    weighted: bool = False
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -20,20 +44,16 @@ class Training:
     """What a network is trained for, or measured by.
 
     Attributes:
-        loss: a Loss.
-        metrics: (name in C, metric with a formula ``call``).
+        outputs: of each output in order.
         optimizer: an Optimizer; None for a network that is only measured.
-        labels: whether y has one number per row.
-        columns: numbers per row of y otherwise.
         profile: whether the C measures how long each of its steps takes.
+        capture: whether training and evaluation can give the outputs that they computed.
     """
 
-    loss: Any
-    metrics: tuple[tuple[str, Any], ...] = ()
+    outputs: tuple[Supervision, ...]
     optimizer: Any = None
-    labels: bool = False
-    columns: int = 0
     profile: bool = False
+    capture: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,12 +146,26 @@ class Vector:
 
 
 @dataclass(frozen=True)
+class Statistic:
+    """Memory for a number per feature that is the same for all rows of a batch."""
+
+    name: str
+    columns: int
+    padded: int
+    comment: str
+
+    def __str__(self) -> str:
+        return f"{self.name}[{self.columns}]"
+
+
+@dataclass(frozen=True)
 class Operand:
     """Where a leaf of a formula is found.
 
     Attributes:
-        kind: ``tile`` (the product, in registers), ``buffer``, ``vector``, ``noise``,
-            ``labels`` (one number per row) or ``number``.
+        kind: ``tile`` (the product, in registers), ``buffer``, ``column`` (of a buffer of one column: a
+            value per row), ``statistic`` (a number per feature in the workspace), ``vector`` (a weight),
+            ``noise``, ``labels`` (one number per row), ``weight`` (of a sample or row) or ``number``.
         name: of the buffer, weight or number; for noise which one it is.
     """
 
@@ -156,33 +190,37 @@ class Formula:
     results: tuple[tuple[str, Expression], ...] = ()
 
     def reads(self) -> list[str]:
-        return [o.name for _, o in self.leaves if o.kind == "buffer"]
+        return [o.name for _, o in self.leaves if o.kind in ("buffer", "column")]
 
     def __str__(self) -> str:
         made = [f"{n} = {x!r}" for n, x in (*self.stores, *self.results)]
         return "; ".join(made)
 
 
+def _uses(*formulas: Formula | None) -> list[str]:
+    made = [f for f in formulas if f]
+    return [*(n for f in made for n, _ in f.stores), *(n for f in made for n in f.reads())]
+
+
 @dataclass(frozen=True)
 class Forward:
-    """One product and the formula on it: stores = f(x · kernel)."""
+    """One product and the formula on it: stores = f(x · kernel), as in training and as in inference."""
 
     name: str
     matrix: Matrix
     x: str
     positions: int
-    training: Formula
-    inference: Formula
+    training: Formula | None
+    inference: Formula | None
     comment: str
 
     def uses(self) -> list[str]:
-        formulas = (self.training, self.inference)
-        return [self.x, *(n for f in formulas for n, _ in f.stores), *(n for f in formulas for n in f.reads())]
+        return [self.x, *_uses(self.training, self.inference)]
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A formula over rows that are in memory."""
+    """A formula over rows that are in memory, as in training and as in inference."""
 
     name: str
     positions: int
@@ -192,21 +230,83 @@ class Rows:
     comment: str
 
     def uses(self) -> list[str]:
-        formulas = [f for f in (self.training, self.inference) if f]
-        return [*(n for f in formulas for n, _ in f.stores), *(n for f in formulas for n in f.reads())]
+        return _uses(self.training, self.inference)
 
 
 @dataclass(frozen=True)
 class Copy:
-    """The numbers of every sample of one buffer, in order, as rows of another size."""
+    """The numbers of every sample of some buffers, in other places of another.
+
+    Attributes:
+        adds: whether numbers that come to one place are added up.
+        when: ``both``, ``training`` or ``inference``.
+    """
 
     name: str
-    source: str
+    sources: tuple[str, ...]
     target: str
+    arrangement: Arrangement
+    comment: str
+    adds: bool = False
+    when: str = "both"
+
+    def uses(self) -> list[str]:
+        return [*self.sources, self.target]
+
+
+@dataclass(frozen=True)
+class Take:
+    """The rows of a weight that some numbers name."""
+
+    name: str
+    matrix: Matrix
+    indices: str
+    target: str
+    comment: str
+    when: str = "both"
+
+    def uses(self) -> list[str]:
+        return [self.indices, self.target]
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """The gradient of a weight whose rows were taken: the rows of dy, added to those that were named."""
+
+    name: str
+    matrix: Matrix
+    indices: str
+    dy: str
     comment: str
 
     def uses(self) -> list[str]:
-        return [self.source, self.target]
+        return [self.indices, self.dy]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Numbers per feature: sums over all rows of a batch, and what is computed from those.
+
+    Attributes:
+        positions: rows per sample.
+        columns: features.
+        sums: (statistic, formula that is summed over the rows).
+        derived: (statistic or weight, formula over statistics and weights).
+        state: whether what is derived are weights.
+    """
+
+    name: str
+    positions: int
+    columns: int
+    sums: tuple[tuple[str, Expression], ...]
+    derived: tuple[tuple[str, Expression], ...]
+    leaves: tuple[tuple[Expression, Operand], ...]
+    comment: str
+    state: bool = False
+    when: str = "both"
+
+    def uses(self) -> list[str]:
+        return [o.name for _, o in self.leaves if o.kind in ("buffer", "column")]
 
 
 @dataclass(frozen=True)
@@ -227,7 +327,7 @@ class Backward:
     comment: str
 
     def uses(self) -> list[str]:
-        return [self.dy, *(n for n, _ in self.formula.stores), *self.formula.reads()]
+        return [self.dy, *_uses(self.formula)]
 
 
 @dataclass(frozen=True)
@@ -238,7 +338,7 @@ class Update:
         matrix: kernel, or None.
         x: input of the product.
         dy: gradient of the product.
-        vectors: (weight, buffer whose column sums are its gradient).
+        vectors: (weight, buffer whose column sums are its gradient, or whether it is a statistic that is it).
     """
 
     name: str
@@ -246,14 +346,14 @@ class Update:
     x: str
     dy: str
     positions: int
-    vectors: tuple[tuple[Vector, str], ...]
+    vectors: tuple[tuple[Vector, str, bool], ...]
     comment: str
 
     def uses(self) -> list[str]:
-        return [*([self.x, self.dy] if self.matrix else []), *(b for _, b in self.vectors)]
+        return [*([self.x, self.dy] if self.matrix else []), *(b for _, b, alone in self.vectors if not alone)]
 
 
-Step = Forward | Rows | Copy | Backward | Update
+Step = Forward | Rows | Copy | Take | Scatter | Columns | Backward | Update
 
 
 @dataclass(frozen=True)
@@ -280,60 +380,139 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Targets:
-    """What the network should have said: the y of training.
+class Input:
+    """What the network takes in.
 
     Attributes:
+        name: of the buffer.
+        low: whether it is rounded to bfloat16 where it is taken in.
+    """
+
+    name: str
+    positions: int
+    columns: int
+    low: bool
+
+
+@dataclass(frozen=True)
+class Output:
+    """What the network returns.
+
+    Attributes:
+        predict: the last formula, to the user's memory.
+        capture: the same as it is in training and in inference; None if nobody asks for it.
+    """
+
+    name: str
+    positions: int
+    columns: int
+    predict: Rows
+    capture: Rows | None
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What an output should have been: a y of training.
+
+    Attributes:
+        name: of its memory.
+        number: which y of the data it is.
         labels: whether there is one number per row rather than one per column.
         positions: rows per sample.
         columns: numbers per row.
         stride: from a row to the next.
+        weights: name of the memory of the weights, one per row; empty if there are none.
     """
 
+    name: str
+    number: int
     labels: bool
     positions: int
     columns: int
     stride: int
+    weights: str = ""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A part of the loss with its gradient and metrics, as one formula over rows.
+
+    Attributes:
+        name: of its functions and its total.
+        rows: the formula; its results are sums over rows.
+        targets: what the output should have been; None for a penalty.
+        total: name of the result that is the loss; empty for an output that is only measured.
+        totals: names of the results, each a member of the state with ``_total``.
+        mean: how a sum becomes the loss of a batch: ``mean`` of rows, ``samples`` (divided by their number),
+            ``sum``, or ``weights`` (divided by the sum of the weights).
+        factor: in the whole loss.
+    """
+
+    name: str
+    rows: Rows
+    targets: Targets | None
+    total: str
+    totals: tuple[str, ...]
+    mean: str
+    factor: float
 
 
 @dataclass(frozen=True)
 class Program:
-    """What the C does. ``str()`` of it is for people."""
+    """What the C does. ``str()`` of it is for people.
+
+    Attributes:
+        sample_size: numbers per sample of all buffers, which share memory.
+        alone_size: numbers of all buffers of a single row, where none share.
+        totals: of a step, members of the state.
+    """
 
     name: str
     real: str
     target: Target
-    inputs: int
-    outputs: int
-    output_positions: int
+    inputs: tuple[Input, ...]
+    outputs: tuple[Output, ...]
     matrices: tuple[Matrix, ...]
     vectors: tuple[Vector, ...]
     weights: tuple[Weight, ...]
     buffers: tuple[Buffer, ...]
+    statistics: tuple[Statistic, ...]
     sample_size: int
     alone_size: int
     scratch_size: int
     laps: tuple[str, ...]
     profile: bool
     one_pass: bool
-    input_buffer: str
-    input_low: bool
     forward: tuple[Step, ...]
-    predict: Rows
-    targets: Targets | None
-    loss: Rows | None
+    losses: tuple[Loss, ...]
     backward: tuple[Step, ...]
+    assignments: tuple[Columns, ...]
     rule: Rule | None
     totals: tuple[str, ...]
-    mean: bool
     noises: tuple[Any, ...]
     layers: tuple[str, ...]
 
     def buffer(self, name: str) -> Buffer:
         return next(b for b in self.buffers if b.name == name)
 
+    @property
+    def by_batch(self) -> bool:
+        """Whether the loss of some samples depends on the batches that they come in."""
+        return any(loss.mean in ("sum", "weights") for loss in self.losses)
+
+    @property
+    def sample_numbers(self) -> int:
+        """Numbers that a sample has in all inputs."""
+        return sum(i.positions * i.columns for i in self.inputs)
+
+    @property
+    def targets(self) -> tuple[Targets, ...]:
+        """All targets, in the order of the outputs."""
+        return tuple(loss.targets for loss in self.losses if loss.targets)
+
     def __str__(self) -> str:
-        steps = [*self.forward, *([self.loss] if self.loss else [self.predict]), *self.backward]
+        ends = [loss.rows for loss in self.losses] or [o.predict for o in self.outputs]
+        steps = [*self.forward, *self.assignments, *ends, *self.backward]
         lines = [f"program {self.name} for {self.target}, {self.sample_size} numbers per sample"]
         lines += [f"  {type(s).__name__.lower():8} {s.name}: {s.comment}" for s in steps]
-        return "\n".join([*lines, *(f"  buffer {b}" for b in self.buffers)])
+        return "\n".join([*lines, *(f"  buffer {b}" for b in (*self.buffers, *self.statistics))])

@@ -17,10 +17,26 @@ import jinja2
 
 from .. import _version
 from ..errors import BuildError, InternalError, ModelError
-from ..ops import PRIMITIVES, UNIFORM, Expression
+from ..ops import PRIMITIVES, ROW, UNIFORM, Expression
 from . import cache, vocabulary
-from .expression import ColumnWriter, Names, Pass, RowWriter, Writer, scalar, topological
-from .program import Backward, Buffer, Copy, Formula, Forward, Matrix, Operand, Program, Rows, Rule, Update
+from .expression import ColumnWriter, Names, Pass, RowWriter, Writer, resolved, scalar, topological
+from .program import (
+    Backward,
+    Buffer,
+    Columns,
+    Copy,
+    Formula,
+    Forward,
+    Loss,
+    Matrix,
+    Operand,
+    Program,
+    Rows,
+    Rule,
+    Scatter,
+    Take,
+    Update,
+)
 
 
 @dataclass(frozen=True)
@@ -89,6 +105,7 @@ class ForwardText:
     same: bool
     rows: str
     cost: float
+    when: str
     update: UpdateText | None = None
     kind: str = "forward"
 
@@ -101,17 +118,90 @@ class RowsText:
     same: bool
     rows: str
     cost: float
+    when: str
     kind: str = "rows"
+
+
+@dataclass(frozen=True)
+class LoopsText:
+    """Numbers that go from one buffer to another.
+
+    Attributes:
+        source: the buffer.
+        loops: heads of the loops from the outermost, indented.
+        inner: the indentation within.
+        run: how many numbers lie side by side in both behind the loops; 1 if they do not.
+        origin, goal: C texts of places in a sample of the source and of the target.
+    """
+
+    source: Buffer
+    loops: tuple[str, ...]
+    inner: str
+    run: int
+    origin: str
+    goal: str
 
 
 @dataclass(frozen=True)
 class CopyText:
     step: Copy
-    source: Buffer
     target: Buffer
-    size: int
+    pieces: tuple[LoopsText, ...]
+    clear: bool
     cost: float
+    when: str
     kind: str = "copy"
+
+
+@dataclass(frozen=True)
+class TakeText:
+    step: Take
+    indices: Buffer
+    target: Buffer
+    cost: float
+    when: str
+    kind: str = "take"
+
+
+@dataclass(frozen=True)
+class ColumnsText:
+    """Sums over all rows, and what is computed from them.
+
+    Attributes:
+        scalars: ``const real`` statements ahead of all.
+        row_lines: statements for the vector at a column of row ``r``.
+        sums: (variable, statistic, C text of what is summed).
+        lines: statements behind the sums, with the stores.
+        padded: columns of whole panels.
+    """
+
+    step: Columns
+    scalars: tuple[str, ...]
+    row_lines: tuple[str, ...]
+    sums: tuple[tuple[str, str, str], ...]
+    lines: tuple[str, ...]
+    padded: int
+    rows: str
+    cost: float
+    when: str
+    kind: str = "columns"
+
+
+@dataclass(frozen=True)
+class LossText:
+    """A part of the loss.
+
+    Attributes:
+        number: which part.
+        scale: C text of what the gradient is multiplied by.
+        share: C text behind a sum over the rows of a batch that makes it the loss of its samples.
+    """
+
+    step: Loss
+    rows: RowsText
+    number: int
+    scale: str
+    share: str
 
 
 @dataclass(frozen=True)
@@ -134,7 +224,7 @@ class UpdateText:
     dy: str
     dy_stride: str
     slots: tuple[str, ...]
-    vectors: tuple[tuple[Any, str, str], ...]
+    vectors: tuple[tuple[Any, str, str, bool], ...]
     rows: str
     units: str
     cost: float
@@ -272,14 +362,20 @@ class _Printer:
         reserved |= {b.name for b in self.program.buffers} | {"target"} | {n for n, _ in formula.results}
         for x, operand in formula.leaves:
             name = operand.name
-            if operand.kind == "labels":
-                row_values[x] = f"{self._call('nn_load')}(b->target + r)"  # behind the last row is other memory of ours
-            elif operand.kind == "buffer":
+            if operand.kind in ("labels", "weight"):
+                row_values[x] = f"{self._call('nn_load')}(b->{name} + r)"  # behind the last row is other memory of ours
+            elif operand.kind in ("buffer", "column"):
                 array = f"{name}_columns"
                 call = f"{self._call('nn_load_columns')}(b->{name} + (ptrdiff_t)r * {constant_name(name)}{{}}, "
                 call += f"{constant_name(name)}, count, {array}{{}});"
-                begin[array] = [f"vec {array}[{self._whole(width)}];", *self._blocks(call, width)]
-                loads[x] = f"{array}[c]"
+                columns = width if operand.kind == "buffer" else 1
+                begin[array] = [f"vec {array}[{self._whole(columns)}];", *self._blocks(call, columns)]
+                if operand.kind == "buffer":
+                    loads[x] = f"{array}[c]"
+                else:
+                    row_values[x] = f"{array}[0]"
+            elif operand.kind == "statistic":
+                loads[x] = f"{self._call('nn_set')}(b->{name}[c])"
             elif operand.kind == "vector":
                 loads[x] = f"{self._call('nn_set')}(state->{name}[c])"
             elif operand.kind == "noise":
@@ -291,30 +387,34 @@ class _Printer:
                 lines.append(f"        {array}[c + i] = {text};")
                 begin[array] = [*lines, f"    {self._call('nn_transpose')}({array} + c);", "}"]
                 loads[x] = f"{array}[c]"
-        stores = []
+        stores, row_stores = [], []
         for where, x in formula.stores:
             array = f"new_{where}"
-            begin[array] = [f"vec {array}[{width if where == 'y' else self._whole(width)}];"]
-            stores.append((f"{array}[c] = {{}};", x))
+            columns = 1 if x.level == ROW else width
+            begin[array] = [f"vec {array}[{columns if where == 'y' else self._whole(columns)}];"]
+            if x.level == ROW:
+                row_stores.append((f"{array}[0] = {{}};", x))
+            else:
+                stores.append((f"{array}[c] = {{}};", x))
             if where == "y":  # the user's memory has no padding
                 end += ["for (int i = 0; i < count; i++)", f"    for (int c = 0; c < {width}; c++)"]
-                end.append(f"        y[(ptrdiff_t)(r + i) * OUTPUTS + c] = {self._call('nn_lane')}({array}[c], i);")
+                end.append(f"        y[(ptrdiff_t)(r + i) * {width} + c] = {self._call('nn_lane')}({array}[c], i);")
                 continue
             stride, padded = constant_name(where), self.program.buffer(where).padded
-            if width < self._whole(width):
-                end.append(f"UNROLL for (int c = {width}; c < {self._whole(width)}; c++)")
+            if columns < self._whole(columns):
+                end.append(f"UNROLL for (int c = {columns}; c < {self._whole(columns)}; c++)")
                 end.append(f"    {array}[c] = {self._call('nn_set')}(0);")
             call = f"{self._call('nn_store_columns')}(b->{where} + (ptrdiff_t)r * {stride}{{}}, {stride}, count, "
-            end += self._blocks(call + f"{array}{{}});", width)
-            if self._whole(width) < padded:
+            end += self._blocks(call + f"{array}{{}});", columns)
+            if self._whole(columns) < padded:
                 fill = f"{self._call('nn_store')}(b->{where} + (ptrdiff_t)(r + i) * {stride} + c, nn_set(0));"
                 end.append("for (int i = 0; i < count; i++)")
-                end.append(f"    for (int c = {self._whole(width)}; c < {padded}; c += LANES)")
+                end.append(f"    for (int c = {self._whole(columns)}; c < {padded}; c += LANES)")
                 end.append(f"        {fill}")
         reserved |= set(begin)
         writer = ColumnWriter(self.real, width, loads, row_values, self._numbers(formula.leaves), reserved)
         results = [(f"{name} += {self._call('nn_sum_first')}({{}}, count);", x) for name, x in formula.results]
-        code = writer.write(stores, results)
+        code = writer.write(stores, [*results, *row_stores])
         self.functions |= code.functions
         return Text(
             comment=_comment(formula),
@@ -343,20 +443,25 @@ class _Printer:
         row_values: dict[Expression, str] = {}
         pointers: dict[str, str] = {}
         keys: list[str] = []
-        buffers = {b.name for b in self.program.buffers} | {"target", "y"}
+        buffers = {b.name for b in self.program.buffers} | {t.name for t in self.program.targets} | {"y"}
         for x, operand in formula.leaves:
-            if operand.kind == "labels":
-                row_values[x] = f"{self._call('nn_set')}(b->target[r])"
+            if operand.kind in ("labels", "weight"):
+                row_values[x] = f"{self._call('nn_set')}(b->{operand.name}[r])"
+            elif operand.kind == "column":
+                at = f"b->{operand.name}[(ptrdiff_t)r * {constant_name(operand.name)}]"
+                row_values[x] = f"{self._call('nn_set')}({at})"
             elif operand.kind == "buffer":
-                pointers.setdefault(operand.name, self._pointer(operand.name, const=True))
+                pointers.setdefault(operand.name, self._pointer(operand.name, width, const=True))
                 loads[x] = f"{self._call('nn_load')}({operand.name}_row + c)"
             elif operand.kind != "number":
                 loads[x], key = self._load(operand, "c", False, width)
                 keys += key
-        stores = []
+        stores, row_stores = [], []
         for where, x in formula.stores:
-            pointers[where] = self._pointer(where, const=False)
-            if where == "y":  # the user's memory has no padding
+            pointers[where] = self._pointer(where, width, const=False)
+            if x.level == ROW:
+                row_stores.append((f"{where}_row[0] = {self._call('nn_first')}({{}});", x))
+            elif where == "y":  # the user's memory has no padding
                 some = self._call("nn_store_some" if width % self.lanes else "nn_store")
                 count = f", {width} - c" if width % self.lanes else ""
                 stores.append((f"{some}(y_row + c, {{}}{count});", x))
@@ -380,15 +485,18 @@ class _Printer:
         writer = RowWriter(self.real, width, self.lanes, loads, row_values, numbers, reserved)
         results = [(f"{name} += (double){self._call('nn_first')}({{}});", x) for name, x in formula.results]
         # what is written last can hold what is kept between passes, if it is padded and not read
-        only = formula.stores[0][0] if len(formula.stores) == 1 else ""
+        only = formula.stores[0][0] if len(formula.stores) == 1 and not row_stores else ""
         spare = (
             f"{only}_row" if only and only not in formula.reads() and not (only == "y" and width % self.lanes) else ""
         )
-        code = writer.write(stores, results, spare)
+        code = writer.write(stores, [*results, *row_stores], spare)
         final = list(code.final)
         padding = -(-width // self.lanes) * self.lanes
-        for where, _ in formula.stores:
-            if where != "y" and padding < self.program.buffer(where).padded:
+        for where, x in formula.stores:
+            if x.level == ROW:
+                fill = f"{self._call('nn_store')}({where}_row + c, {self._call('nn_set')}(0));"
+                final[:0] = [f"for (int c = 0; c < {self.program.buffer(where).padded}; c += LANES)", f"    {fill}"]
+            elif where != "y" and padding < self.program.buffer(where).padded:
                 fill = f"{self._call('nn_store')}({where}_row + c, {self._call('nn_set')}(0));"
                 final.append(f"for (int c = {padding}; c < {self.program.buffer(where).padded}; c += LANES)")
                 final.append(f"    {fill}")
@@ -404,8 +512,8 @@ class _Printer:
             width=width,
         )
 
-    def _pointer(self, name: str, const: bool) -> str:
-        stride = "OUTPUTS" if name == "y" else constant_name(name)
+    def _pointer(self, name: str, width: int, const: bool) -> str:
+        stride = str(width) if name == "y" else constant_name(name)
         base = "y" if name == "y" else f"b->{name}"
         return f"{'const ' if const else ''}real *{name}_row = {base} + (ptrdiff_t)r * {stride};"
 
@@ -449,6 +557,10 @@ class _Printer:
             return f"{self._call('nn_load')}(tile + i * width + c)", []
         if operand.kind == "buffer":
             return f"{self._call('nn_load')}(b->{operand.name} + at + c)", []
+        if operand.kind == "column":
+            return f"{self._call('nn_set')}(b->{operand.name}[(ptrdiff_t)(r + i) * {constant_name(operand.name)}])", []
+        if operand.kind == "statistic":
+            return f"{self._call('nn_load')}(b->{operand.name} + {column})", []
         if operand.kind == "vector":
             return f"{self._call('nn_load')}(state->{operand.name} + {column})", []
         if operand.kind == "noise":
@@ -462,7 +574,68 @@ class _Printer:
         raise InternalError(f"no load for {operand}")
 
     def _numbers(self, leaves: Iterable[tuple[Expression, Operand]]) -> Mapping[Expression, str]:
-        return {x: "scale" if o.name == "scale" else f"state->{o.name}" for x, o in leaves if o.kind == "number"}
+        return {x: self._number(o.name) for x, o in leaves if o.kind == "number"}
+
+    def _number(self, name: str) -> str:
+        if name == "scale":
+            return name
+        return f"(real)(w->{name})" if name.startswith("samples") else f"state->{name}[0]"
+
+    def columns(self, step: Columns, rows: str) -> ColumnsText:
+        """Sums over all rows, and what is computed from them."""
+        names = Names({"c", "r", "at", "column", "width", "rows", "state", "b", "w", "unit", "thread", "end", "first"})
+        numbers = self._numbers(step.leaves)
+        scalars: dict[Expression, str] = {}
+        summed = Writer(self.real, {}, names, scalars)
+        behind = Writer(self.real, {}, names, scalars)
+        called = {name: names.new(name) for name, _ in (*step.sums, *step.derived)}
+        pairs = ((summed, step.sums), (behind, step.derived))
+        stops = [x for x, _ in step.leaves]
+        among = [(writer, set(topological([resolved(x) for _, x in of], stops))) for writer, of in pairs]
+        for x, operand in step.leaves:
+            for writer, used in among:
+                if x not in used or operand.kind == "number":
+                    continue
+                if writer is behind and operand.name in called:  # it was just computed
+                    writer.known[x] = called[operand.name]
+                    continue
+                name = names.new(_leaf_name(x, operand))
+                writer.lines.append(f"const vec {name} = {self._column(operand)};")
+                writer.known[x] = name
+        summed.shared([x for _, x in step.sums])
+        sums = tuple((called[n], n, summed.value(x)) for n, x in step.sums)
+        for name, x in step.derived:
+            behind.lines.append(f"const vec {called[name]} = {behind.value(x)};")
+            place = f"{'state' if step.state else 'b'}->{name} + column + c"
+            behind.lines.append(f"{behind.call('nn_store')}({place}, {called[name]});")
+        self.functions |= summed.functions | behind.functions | {"nn_set", "nn_store"}
+        of = step.derived[0][0]
+        paddings = {s.name: s.padded for s in self.program.statistics} | {
+            v.name: v.padded for v in self.program.vectors
+        }
+        return ColumnsText(
+            step=step,
+            scalars=tuple(f"const real {n} = {scalar(x, self.real, numbers)};" for x, n in scalars.items()),
+            row_lines=tuple(summed.lines),
+            sums=sums,
+            lines=tuple(behind.lines),
+            padded=paddings[of],
+            rows=rows,
+            cost=10.0 * paddings[of],
+            when=step.when,
+        )
+
+    def _column(self, operand: Operand) -> str:
+        """The text that loads a vector of columns, of row ``r`` where there are rows."""
+        if operand.kind == "buffer":
+            at = f"b->{operand.name} + (ptrdiff_t)r * {constant_name(operand.name)} + column + c"
+            return f"{self._call('nn_load')}({at})"
+        if operand.kind == "column":
+            return f"{self._call('nn_set')}(b->{operand.name}[(ptrdiff_t)r * {constant_name(operand.name)}])"
+        if operand.kind in ("statistic", "vector"):
+            place = "b" if operand.kind == "statistic" else "state"
+            return f"{self._call('nn_load')}({place}->{operand.name} + column + c)"
+        raise InternalError(f"no column of {operand}")
 
 
 def _leaf_name(x: Expression, operand: Operand) -> str:
@@ -526,12 +699,11 @@ def environment() -> jinja2.Environment:
 def training(program: Program) -> Sources:
     """The unit that Python loads: predict, and evaluate and train if the program can."""
     printer = _Printer(program)
-    forward: list[Any] = []
-    for step in program.forward:
-        forward.append(_step(printer, step))
-    predict = _step(printer, program.predict)
-    loss = _step(printer, program.loss) if program.loss else None
+    forward = [_step(printer, step) for step in program.forward]
+    outputs = [(_step(printer, o.predict), _step(printer, o.capture) if o.capture else None) for o in program.outputs]
+    losses = [_loss(printer, loss, number) for number, loss in enumerate(program.losses)]
     backward = [_step(printer, s) for s in program.backward]
+    assignments = [_step(printer, s) for s in program.assignments]
     rule = printer.rule(program.rule) if program.rule else None
     if program.one_pass:
         updates = {f.step.matrix.name: f for f in backward if f.kind == "update"}
@@ -548,9 +720,10 @@ def training(program: Program) -> Sources:
         "v": _vocabulary(program, printer.functions),
         "state": _state(program, rule),
         "forward": forward,
-        "predict": predict,
-        "loss": loss,
+        "outputs": outputs,
+        "losses": losses,
         "backward": backward,
+        "assignments": assignments,
         "rule": rule,
         "heights": program.target.tile_rows,
         "tile_heights": tuple(dict.fromkeys((*program.target.tile_rows, 1))),
@@ -564,9 +737,13 @@ def training(program: Program) -> Sources:
         "grain": max(program.target.tile_rows[2], 2),
         "transposes": any(isinstance(s, Backward) for s in program.backward),
         "threads": program.target.form == "gnu",
-        "strides": [(constant_name(b.name), b.stride) for b in program.buffers],
+        "strides": [(constant_name(b.name), b.stride) for b in program.buffers]
+        + [(constant_name(t.name), t.stride) for t in program.targets],
         "interleaved": _interleaved(printer.lanes),
-        "sample": program.buffer(program.input_buffer),
+        "inputs": [(i, program.buffer(i.name)) for i in program.inputs],
+        "weighted": any(t.weights for t in program.targets),
+        "takes": any(isinstance(s, (Take, Scatter)) for s in (*program.forward, *program.backward)),
+        "captures": any(o.capture for o in program.outputs),
     }
     return Sources(fill("api.h.j2", context), fill("training.c.j2", context), parts=3 if rule else 2)
 
@@ -606,36 +783,90 @@ def fill(name: str, context: Mapping[str, Any]) -> str:
 
 
 def _step(printer: _Printer, step: Any) -> Any:
-    rows = "w->samples" if isinstance(step, Copy) or step.positions == 1 else f"w->samples * {step.positions}"
+    whole = isinstance(step, (Copy, Take, Scatter))
+    rows = "w->samples" if whole or step.positions == 1 else f"w->samples * {step.positions}"
+    program = printer.program
     if isinstance(step, Forward):
-        train, infer = printer.tile(step.training), printer.tile(step.inference)
-        stride = constant_name(step.training.stores[0][0])
-        cost = 2.0 * step.matrix.numbers
-        return ForwardText(step, step.x, constant_name(step.x), stride, train, infer, train == infer, rows, cost)
+        train, infer = (printer.tile(f) if f else None for f in (step.training, step.inference))
+        formula = step.training or step.inference
+        one, other = train or infer, infer or train
+        assert formula is not None and one is not None and other is not None
+        stride, cost = constant_name(formula.stores[0][0]), 2.0 * step.matrix.numbers
+        x_stride = constant_name(step.x)
+        return ForwardText(step, step.x, x_stride, stride, one, other, one == other, rows, cost, _when(step))
     if isinstance(step, Rows):
         texts = [printer.rows(f, step.width) if f else None for f in (step.training, step.inference)]
-        return RowsText(step, texts[0], texts[1], texts[0] == texts[1] or None in texts, rows, 30.0 * step.width)
+        same = texts[0] == texts[1] or None in texts
+        return RowsText(step, texts[0] or texts[1], texts[1], same, rows, 30.0 * step.width, _when(step))
+    if isinstance(step, Columns):
+        return printer.columns(step, rows)
     if isinstance(step, Backward):
         stride, dy_stride = constant_name(step.formula.stores[0][0]), constant_name(step.dy)
         cost = 2.0 * step.matrix.numbers
         return BackwardText(step, step.dy, dy_stride, stride, printer.tile(step.formula), rows, cost)
     if isinstance(step, Update):
-        slots = tuple(n for n, _ in printer.program.rule.slots) if printer.program.rule else ()
-        vectors = tuple((v, d, constant_name(d)) for v, d in step.vectors)
+        slots = tuple(n for n, _ in program.rule.slots) if program.rule else ()
+        vectors = tuple((v, d, "0" if alone else constant_name(d), alone) for v, d, alone in step.vectors)
         if step.matrix:
             units = f"{step.matrix.panels.count} * pieces({step.matrix.inputs}, UPDATE_ROWS)"
             cost = 2.0 * step.matrix.numbers
         else:
             units = f"pieces({vectors[0][0].padded}, PANEL)"
             cost = 2.0 * vectors[0][0].padded
-        return UpdateText(
-            step, step.x, constant_name(step.x), step.dy, constant_name(step.dy), slots, vectors, rows, units, cost
-        )
+        x_stride, dy_stride = constant_name(step.x), constant_name(step.dy)
+        return UpdateText(step, step.x, x_stride, step.dy, dy_stride, slots, vectors, rows, units, cost)
     if isinstance(step, Copy):
-        source, to = (printer.program.buffer(n) for n in (step.source, step.target))
-        size = source.positions * source.columns
-        return CopyText(step, source, to, size, 2.0 * size)
+        target = program.buffer(step.target)
+        pieces = tuple(_loops(program, step, piece, target) for piece in step.arrangement.pieces)
+        clear = step.adds or not step.arrangement.whole or target.columns != target.stride
+        return CopyText(step, target, pieces, clear, 2.0 * target.positions * target.columns, step.when)
+    if isinstance(step, Take):
+        target = program.buffer(step.target)
+        return TakeText(step, program.buffer(step.indices), target, 2.0 * target.positions * target.columns, step.when)
     raise InternalError(f"no text for {step!r}")
+
+
+def _when(step: Forward | Rows) -> str:
+    """In which mode a step is done."""
+    return "inference" if step.training is None else "training" if step.inference is None else "both"
+
+
+def _loops(program: Program, step: Copy, piece: Any, target: Buffer) -> LoopsText:
+    """The loops that bring numbers of a sample to their places."""
+    source = program.buffer(step.sources[piece.source])
+    sizes, starts = list(piece.sizes), (piece.start, piece.to_start)
+    steps = [list(piece.steps), list(piece.to_steps)]
+    run = sizes[-1]
+    for buffer, start, by in zip((source, target), starts, steps, strict=True):
+        inside = buffer.positions == 1 or (
+            start % buffer.columns + run <= buffer.columns and all(n % buffer.columns == 0 for n in by[:-1])
+        )
+        if by[-1] != 1 or not inside:
+            run = 1
+    if run > 1:
+        sizes, steps = sizes[:-1], [by[:-1] for by in steps]
+    names = [f"i{n}" for n in range(len(sizes))]
+    places = []
+    for buffer, start, by in zip((source, target), starts, steps, strict=True):
+        terms = [f"{name} * {n}" if n != 1 else name for name, n in zip(names, by, strict=True) if n]
+        at = " + ".join([*terms, *([str(start)] if start or not terms else [])])
+        if buffer.positions > 1:
+            at = f"({at}) / {buffer.columns} * {constant_name(buffer.name)} + ({at}) % {buffer.columns}"
+        places.append(at)
+    heads = [f"for (int {i} = 0; {i} < {n}; {i}++)" for i, n in zip(names, sizes, strict=True)]
+    loops = tuple("    " * depth + head for depth, head in enumerate(heads))
+    return LoopsText(source, loops, "    " * len(heads), run, places[0], places[1])
+
+
+def _loss(printer: _Printer, loss: Loss, number: int) -> LossText:
+    positions = loss.rows.positions if loss.mean != "samples" else 1
+    count = f"((double)w->samples * {positions})" if positions > 1 else "(double)w->samples"
+    scale = {"sum": "1.0", "weights": f"1.0 / w->weights[{number}]"}.get(loss.mean, f"1.0 / {count}")
+    scale = f"{loss.factor!r} * {scale}" if loss.factor != 1.0 else scale
+    share = {"sum": " * w->samples", "weights": f" * w->samples / w->weights[{number}]"}.get(
+        loss.mean, f" / {positions}" if positions > 1 else ""
+    )
+    return LossText(loss, _step(printer, loss.rows), number, scale, share)
 
 
 _OF_ROWS = {
@@ -681,9 +912,6 @@ def _state(program: Program, rule: RuleText | None) -> list[Field]:
         fields.append(Field(program.real, v.name, v.padded, f"{v.length}"))
         if v.trainable:
             fields += [Field(program.real, f"{v.name}_{s}", v.padded, f"{s} of the optimizer") for s in slots]
-    for w in program.weights:
-        if w.shape == ():
-            fields.append(Field(program.real, w.name, 0, "a single weight"))
     if program.rule:
         fields += [Field("double", n, 0, "of the optimizer") for n in program.rule.hyper]
         fields.append(Field(program.real, "learning_rate", 0, "of the optimizer"))

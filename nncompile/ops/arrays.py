@@ -416,8 +416,8 @@ def reduced(reduce: Callable[..., Any], x: Any, axis: int | Sequence[int], keepd
     over = sorted(_axis(a, rank, reduce.__name__) for a in axes)
     if not over or over[0] == 0:
         raise ModelError(
-            f"ops.{reduce.__name__}: a formula does not reduce over the rows of a batch: axis -1 and others but 0, "
-            f"received {axis!r}. ops.batch_mean(x) is the mean over them."
+            f"ops.{reduce.__name__}: a formula does not reduce over the rows of a batch: expected axis=-1, or others "
+            f"but 0, received {axis!r}. ops.batch_mean(x) is the mean over the rows."
         )
     kept = [a for a in range(1, rank) if a not in over]
     last = transpose(elements(x), (0, *kept, *over))
