@@ -417,7 +417,7 @@ class Trainer(LegacyTrainer):
         if self._supervisor is None:
             wanted = [None if target is None else target.shape for target in raw]
             self._supervisor = supervision.Supervisor(goals, shapes, wanted)
-        weights = data.sample_weights(sample_weight, y, names, len(xs[0]), where=where)
+        weights = data.sample_weights(sample_weight, y, names, shapes, len(xs[0]), where=where)
         if class_weight is not None:
             if sample_weight is not None:
                 raise ModelError(f"{where}: expected class_weight or sample_weight, received both. Multiply them.")

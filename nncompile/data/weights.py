@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ModelError, UnsupportedError
-from .arrays import as_rows
+from ..errors import ModelError
+from .arrays import Shape, as_rows
 from .parts import parts
 
 Array = NDArray[Any]
@@ -17,29 +17,37 @@ Array = NDArray[Any]
 _CHUNK = 1 << 18  # rows that are looked at in one go
 
 
-def sample_weights(given: Any, y: Any, names: Sequence[str | None], rows: int, *, where: str) -> list[Array | None]:
-    """Returns the weights of the samples for each output, arrays of shape (rows,).
+def sample_weights(
+    given: Any, y: Any, names: Sequence[str | None], shapes: Sequence[Shape], rows: int, *, where: str
+) -> list[Array | None]:
+    """Returns the weights of the samples for each output: a number for each row of each sample.
 
     One array serves all outputs. Several are given as y is: a list with a list, a dict
-    with a dict; None in it is for an output without.
+    with a dict; None in it is for an output without. An output of several rows, such as
+    (steps, columns), takes one number for each sample or one for each of its rows.
 
     Args:
         given: what the user gave; None for no weights.
         y: what the user gave as targets, whose structure the weights must have.
         names: of the outputs.
+        shapes: of the outputs, batch included.
         rows: how many samples there are.
         where: what was called, for messages.
 
     Raises:
         ModelError: another structure, another number of samples, or something that is not numbers.
-        UnsupportedError: several weights for a sample.
     """
     if given is None:
         return [None] * len(names)
     several = isinstance(given, Mapping) or (isinstance(given, (list, tuple)) and _holds_arrays(given))
     if not several:
-        weight = _one(given, rows, where, "sample_weight")
-        return [weight] * len(names)
+        weight = as_rows("sample_weight", given, where=where)
+        if len(names) > 1 and weight.shape[1:] not in ((), (1,)):
+            raise ModelError(
+                f"{where}: sample_weight: expected one number for each sample, as it is for all outputs, "
+                f"received shape {weight.shape}. Give a list with one array for each output."
+            )
+        return [_one(weight, shape, rows, where, "sample_weight") for shape in shapes]
     like = (isinstance(y, Mapping), isinstance(y, (list, tuple))) == (
         isinstance(given, Mapping),
         isinstance(given, (list, tuple)),
@@ -50,10 +58,11 @@ def sample_weights(given: Any, y: Any, names: Sequence[str | None], rows: int, *
             "Give one array for each output as y has them, or one array for all."
         )
     found = parts("sample_weight", given, names, where=where, of="output")
-    return [
-        None if w is None else _one(w, rows, where, f"sample_weight[{name!r}]" if len(names) > 1 else "sample_weight")
-        for w, name in zip(found, names, strict=True)
-    ]
+    made: list[Array | None] = []
+    for part, name, shape in zip(found, names, shapes, strict=True):
+        argument = f"sample_weight[{name!r}]" if len(names) > 1 else "sample_weight"
+        made.append(None if part is None else _one(as_rows(argument, part, where=where), shape, rows, where, argument))
+    return made
 
 
 def _holds_arrays(given: Sequence[Any]) -> bool:
@@ -66,19 +75,23 @@ def _structure(value: Any) -> str:
     return f"list of {len(value)}" if isinstance(value, (list, tuple)) else "single array"
 
 
-def _one(given: Any, rows: int, where: str, name: str) -> Array:
-    array = as_rows(name, given, where=where)
+def _one(array: Array, shape: Shape, rows: int, where: str, name: str) -> Array:
+    """Returns weights for an output of a shape: a number for each of its rows."""
     if len(array) != rows:
         raise ModelError(
             f"{where}: {name}: expected as many weights as rows in x, which has {rows}, received {len(array)}. "
             "Give one number for each row."
         )
-    if array.shape[1:] not in ((), (1,)):
-        raise UnsupportedError(
-            f"{where}: {name}: expected one number for each row, of shape ({rows},), received shape {array.shape}. "
-            "Weights within a sample are not supported."
-        )
-    return array.reshape(rows)
+    inner = tuple(n or 1 for n in shape[1:-1])
+    if array.shape[1:] in (inner, (*inner, 1)):
+        return array.reshape(rows, *inner)
+    if array.shape[1:] in ((), (1,) * len(inner), (1,) * (len(inner) + 1)):
+        return np.broadcast_to(array.reshape(rows, *(1 for _ in inner)), (rows, *inner))
+    expected = " or ".join(map(str, dict.fromkeys(((rows,), (rows, *inner)))))
+    raise ModelError(
+        f"{where}: {name}: expected one number for each row of the output, of shape {expected}, "
+        f"received shape {array.shape}."
+    )
 
 
 def check_class_weight(given: Any, *, where: str) -> dict[int, float]:
