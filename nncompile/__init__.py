@@ -34,6 +34,7 @@ from . import (
     ops,
     optimizers,
     random,
+    tree,
     utils,
 )
 from ._version import __version__
@@ -43,6 +44,7 @@ from .layers import Input, InputLayer, Layer
 from .losses import Loss
 from .metrics import Metric
 from .models import Model, Sequential
+from .ops import KerasTensor
 from .optimizers import Optimizer
 from .variables import Variable
 
@@ -62,8 +64,8 @@ def version() -> str:
 
 
 __all__ = [
-    "DTypePolicy", "Initializer", "Input", "InputLayer", "Layer", "Loss", "Metric", "Model", "Optimizer", "Sequential",
-    "Variable", "__version__", "activations", "backend", "callbacks", "config", "dtype_policies", "errors",
-    "initializers", "layers", "losses", "metrics", "mixed_precision", "models", "ops", "optimizers", "random", "utils",
-    "version",
+    "DTypePolicy", "Initializer", "Input", "InputLayer", "KerasTensor", "Layer", "Loss", "Metric", "Model",
+    "Optimizer", "Sequential", "Variable", "__version__", "activations", "backend", "callbacks", "config",
+    "dtype_policies", "errors", "initializers", "layers", "losses", "metrics", "mixed_precision", "models", "ops",
+    "optimizers", "random", "tree", "utils", "version",
 ]  # fmt: skip

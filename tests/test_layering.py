@@ -31,6 +31,7 @@ UPWARDS = {
     ("models", "saving"),
     ("models", "export"),
     ("utils", "saving"),
+    ("utils", "models"),
 }
 # of the compiler, in the order of the pipeline
 STAGES = ["compiler.cache", "compiler.expression", "compiler.plain", "compiler.vocabulary", "compiler.graph", "compiler.program", "compiler.flow", "compiler.backwards", "compiler.planner", "compiler.inference",

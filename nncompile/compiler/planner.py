@@ -12,7 +12,7 @@ Rewrites across layers are functions of this module: :func:`fuse_cross_entropy`.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -101,11 +101,12 @@ def plan(lifetimes: Mapping[str, tuple[int, int]], sizes: Mapping[str, int]) -> 
     return offsets, max((offsets[n] + sizes[n] for n in offsets), default=0)
 
 
-def _lifetimes(steps: Sequence[Step], inputs: Sequence[str]) -> dict[str, tuple[int, int]]:
+def _lifetimes(steps: Sequence[Step], inputs: Sequence[str], buffers: Collection[str]) -> dict[str, tuple[int, int]]:
+    """The first and the last step that uses each buffer."""
     result: dict[str, tuple[int, int]] = {name: (0, 0) for name in inputs}
     for number, step in enumerate(steps):
         for name in step.uses():
-            if name not in ("y", "target"):
+            if name in buffers:
                 first, _ = result.get(name, (number, number))
                 result[name] = (first, number)
     return result
@@ -636,7 +637,7 @@ def build(
     inputs = [n for n in planner.training.graph.nodes if n.op == "input"]
     sizes = {n: p * planner.stride(c) for n, (p, c, _) in planner.buffers.items()}
     alone = dict(zip(sizes, itertools.accumulate(sizes.values(), initial=0), strict=False))
-    offsets, sample_size = plan(_lifetimes(steps, [n.name for n in inputs]), sizes)
+    offsets, sample_size = plan(_lifetimes(steps, [n.name for n in inputs], sizes), sizes)
     profile = training is not None and training.profile
     program = Program(
         name=inference_graph.name,

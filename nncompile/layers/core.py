@@ -177,7 +177,7 @@ def Input(
     return layer.output
 
 
-def _activated_shape(layer: Layer, activation: Any, shape: Shape) -> Shape:
+def _activated_shape(layer: Layer, activation: Any, shape: Shape) -> Any:
     """Returns the shape after an activation; a user's own may change the width."""
     if activation in registry.registered("activations").values():
         return shape
@@ -301,7 +301,7 @@ class Dense(Layer):
             x = ops.add(x, self.bias)
         return self.activation(x)
 
-    def compute_output_shape(self, input_shape: Any) -> Shape:
+    def compute_output_shape(self, input_shape: Any) -> Any:
         shape = standardize_shape(input_shape, self._where)
         return _activated_shape(self, self.activation, (*shape[:-1], self.units))
 
@@ -346,7 +346,7 @@ class Activation(Layer):
     def call(self, inputs: Any) -> Any:
         return self.activation(inputs)
 
-    def compute_output_shape(self, input_shape: Any) -> Shape:
+    def compute_output_shape(self, input_shape: Any) -> Any:
         return _activated_shape(self, self.activation, standardize_shape(input_shape, self._where))
 
     def get_config(self) -> dict[str, Any]:
