@@ -95,33 +95,40 @@ class Objectives:
         both = (self.metrics, self.weighted_metrics)
         return [one for given in both if given is not None for one in _flat(given) if one is not None]
 
-    def sort(self, names: Sequence[str | None]) -> tuple[Goal, ...]:
+    def sort(self, names: Sequence[str | None], keyed: bool = False) -> tuple[Goal, ...]:
         """Returns what each output is trained for.
 
         Args:
             names: of the outputs, in order.
+            keyed: whether the model returns a dict, of whose losses some may be missing.
 
         Raises:
             ModelError: something is given for more, fewer or other outputs.
         """
-        found_losses, factors = self._losses(names), self._factors(names)
+        found_losses, factors = self._losses(names, keyed), self._factors(names, keyed)
         plain, weighted = (self._metrics(key, names) for key in ("metrics", "weighted_metrics"))
         return tuple(
             Goal(name, loss, factor, tuple(m), tuple(w))
             for name, loss, factor, m, w in zip(names, found_losses, factors, plain, weighted, strict=True)
         )
 
-    def _losses(self, names: Sequence[str | None]) -> list[Any]:
+    def order(self, names: Sequence[str | None], keyed: bool) -> list[int]:
+        """Numbers of the outputs in the order in which Keras has their losses: as given, if both are dicts."""
+        if keyed and isinstance(self.loss, Mapping):
+            return [names.index(key) for key in self.loss]
+        return list(range(len(names)))
+
+    def _losses(self, names: Sequence[str | None], keyed: bool) -> list[Any]:
         loss = self.loss
         if isinstance(loss, Mapping):
             self._check_names("loss", loss, names)
             missing = [name for name in names if name not in loss]
-            if missing:
+            if missing and not (keyed and loss):
                 raise ModelError(
                     f"{self.where}: loss: expected one for each of the outputs {_listed(names)}, received "
                     f"{_listed(loss)}: {missing[0]!r} is missing. Give None for an output that is not trained."
                 )
-            return [loss[name] for name in names]
+            return [loss.get(name) for name in names]
         if isinstance(loss, (list, tuple)):
             if len(loss) != len(names):
                 expected = "one loss" if len(names) == 1 else f"one loss for each of the outputs {_listed(names)}"
@@ -129,19 +136,20 @@ class Objectives:
             return list(loss)
         return [loss] * len(names)
 
-    def _factors(self, names: Sequence[str | None]) -> list[float]:
+    def _factors(self, names: Sequence[str | None], keyed: bool) -> list[float]:
         given = self.loss_weights
         if given is None:
             return [1.0] * len(names)
         if isinstance(given, Mapping):
             self._check_names("loss_weights", given, names)
-            missing = [name for name in names if name not in given]
+            untrained = [name for name in names if keyed and isinstance(self.loss, Mapping) and name not in self.loss]
+            missing = [name for name in names if name not in given and name not in untrained]
             if missing:
                 raise ModelError(
                     f"{self.where}: loss_weights: expected one for each of the outputs {_listed(names)}, received "
                     f"{_listed(given)}: {missing[0]!r} is missing. Give 1.0 for those that are not to be changed."
                 )
-            given = [given[name] for name in names]
+            given = [given.get(name, 1.0) for name in names]
         if isinstance(given, (list, tuple)):
             expected = len(names) if isinstance(self.loss, (list, tuple, Mapping)) else 1
             if len(given) != expected:
@@ -286,6 +294,7 @@ class Supervisor:
         goals: what each output is trained for.
         shapes: of the outputs, batch included.
         targets: shapes of the targets, batch included; None where there are none.
+        order: numbers of the outputs in the order of their losses; that of the outputs if None.
 
     Attributes:
         goals: what each output is trained for.
@@ -302,7 +311,11 @@ class Supervisor:
     """
 
     def __init__(
-        self, goals: Sequence[Goal], shapes: Sequence[Sequence[int | None]], targets: Sequence[Any | None]
+        self,
+        goals: Sequence[Goal],
+        shapes: Sequence[Sequence[int | None]],
+        targets: Sequence[Any | None],
+        order: Sequence[int] | None = None,
     ) -> None:
         from .compiler.expression import Names
 
@@ -312,7 +325,8 @@ class Supervisor:
         self.shapes: list[Any] = list(shapes)
         self.columns = sum(prod(n or 1 for n in shape[1:]) for shape in shapes)
         self.loss = metrics.Mean(name="loss")
-        trained = [number for number, goal in enumerate(goals) if goal.loss is not None]
+        numbers = range(len(goals)) if order is None else order
+        trained = [number for number in numbers if goals[number].loss is not None]
         self.parts: list[tuple[str, int, Any]] = []
         if len(trained) > 1:
             for number in trained:

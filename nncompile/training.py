@@ -139,7 +139,7 @@ class Trainer(LegacyTrainer):
         steps = _positive(where, "steps_per_execution", 1 if steps_per_execution is None else steps_per_execution)
         objectives = supervision.Objectives(loss, loss_weights, metrics, weighted_metrics, where=self._title)
         if self.built:
-            objectives.sort([name for name, _ in self._output_specs()])
+            objectives.sort([name for name, _ in self._output_specs()], self._is_keyed())
         made = optimizers.get(optimizer)
         self._forget_slots()
         self.optimizer, self.loss = made, loss
@@ -334,6 +334,10 @@ class Trainer(LegacyTrainer):
         if training and self.optimizer is None:
             raise ModelError(f"{self._title}: {where}() needs an optimizer. Call compile(optimizer=…) first.")
 
+    def _is_keyed(self) -> bool:
+        """Whether the outputs are a dict."""
+        return isinstance(self._pack_outputs([None] * len(self._output_specs())), Mapping)
+
     def _need_loss(self, where: str) -> None:
         """Sees to it that there is something to minimise: the loss of an output, or what layers add."""
         from .compiler import graph
@@ -404,7 +408,7 @@ class Trainer(LegacyTrainer):
             goals, names, shapes = self._supervisor.goals, self._supervisor.outputs, self._supervisor.shapes
         else:
             names, shapes = map(list, zip(*self._output_specs(), strict=True))
-            goals = self._objectives.sort(names)
+            goals = self._objectives.sort(names, self._is_keyed())
             self._need_loss(where)
         raw = self._take_y(y, xs[0], names, goals, where)
         found = tuple(
@@ -416,7 +420,8 @@ class Trainer(LegacyTrainer):
                 raise ModelError(f"{where}: a loss with reduction=None has no single number to minimise.")
         if self._supervisor is None:
             wanted = [None if target is None else target.shape for target in raw]
-            self._supervisor = supervision.Supervisor(goals, shapes, wanted)
+            order = self._objectives.order(names, self._is_keyed())
+            self._supervisor = supervision.Supervisor(goals, shapes, wanted, order)
         weights = data.sample_weights(sample_weight, y, names, shapes, len(xs[0]), where=where)
         if class_weight is not None:
             if sample_weight is not None:
