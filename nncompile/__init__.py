@@ -23,6 +23,7 @@ from . import (
     backend,
     callbacks,
     config,
+    constraints,
     dtype_policies,
     errors,
     initializers,
@@ -34,6 +35,7 @@ from . import (
     ops,
     optimizers,
     random,
+    regularizers,
     tree,
     utils,
 )
@@ -46,6 +48,7 @@ from .metrics import Metric
 from .models import Model, Sequential
 from .ops import KerasTensor
 from .optimizers import Optimizer
+from .regularizers import Regularizer
 from .variables import Variable
 
 _LATER = ("compiler", "datasets", "export", "saving", "targets")
@@ -65,7 +68,7 @@ def version() -> str:
 
 __all__ = [
     "DTypePolicy", "Initializer", "Input", "InputLayer", "KerasTensor", "Layer", "Loss", "Metric", "Model",
-    "Optimizer", "Sequential", "Variable", "__version__", "activations", "backend", "callbacks", "config",
-    "dtype_policies", "errors", "initializers", "layers", "losses", "metrics", "mixed_precision", "models", "ops",
-    "optimizers", "random", "tree", "utils", "version",
+    "Optimizer", "Regularizer", "Sequential", "Variable", "__version__", "activations", "backend", "callbacks",
+    "config", "constraints", "dtype_policies", "errors", "initializers", "layers", "losses", "metrics",
+    "mixed_precision", "models", "ops", "optimizers", "random", "regularizers", "tree", "utils", "version",
 ]  # fmt: skip

@@ -113,6 +113,8 @@ def modern_model(config: Any, version: int, where: str) -> Config:
         if position == 0 and shape is not None:
             layers.append({"module": "keras.layers", "class_name": "InputLayer", "config": {"batch_shape": shape}})
         layers.append(modern)
+    if "output_layers" in inner and result.get("class_name") == "Model":
+        result["class_name"] = "Functional"
     result["module"] = result.get("module") or "keras"
     result["config"] = {**inner, "layers": layers}
     return result
