@@ -20,7 +20,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 ml_dtypes = pytest.importorskip("ml_dtypes", reason="comes with jax, of the extra [test]")
 
 EPS = float(np.finfo(np.float32).eps)
-TARGETS = [t.name for t in targets.available()]
+TARGETS = [t.name for t in targets.tested()]
 
 
 @pytest.fixture(autouse=True)

@@ -267,7 +267,10 @@ class Planner:
     def matrix(self, name: str) -> Matrix:
         weight = self.weights[name]
         inputs, outputs = weight.shape
-        return Matrix(name, inputs, outputs, self.panels(outputs), weight.trainable, name in self.low)
+        low = name in self.low
+        tiled = self.target.tiles and self.real == "float" and inputs * outputs >= self.target.tiles_from
+        parts = 0 if not tiled else 1 if low else self.target.parts
+        return Matrix(name, inputs, outputs, self.panels(outputs), weight.trainable, low, parts)
 
     def vector(self, name: str) -> Vector:
         (length,) = self.weights[name].shape
@@ -632,7 +635,10 @@ def build(
         ),
         sample_size=sample_size,
         alone_size=sum(sizes.values()),
-        scratch_size=max((s.matrix.outputs * planner.panel for s in backward if isinstance(s, Backward)), default=0),
+        scratch_size=max(
+            (s.matrix.outputs * planner.panel for s in backward if isinstance(s, Backward) and not s.matrix.parts),
+            default=0,
+        ),
         laps=_laps(forward, backward) if training is not None and training.profile else (),
         profile=training is not None and training.profile,
         one_pass=_one_pass(forward, backward),
