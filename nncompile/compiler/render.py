@@ -553,7 +553,9 @@ def training(program: Program) -> Sources:
     if copied:
         printer.functions |= {"nn_bfloat16", "nn_bits", "nn_from_bits"}
     if any(m.parts for m in copied):
-        printer.functions |= {"nn_iota", "nn_select", "nn_abs", "nn_and", "nn_transpose"}
+        printer.functions |= {"nn_iota", "nn_select", "nn_transpose"}
+    if any(m.parts > 1 for m in copied):
+        printer.functions |= {"nn_abs", "nn_and"}
     products = [s for s in (*program.forward, *program.backward) if isinstance(s, (Forward, Backward))]
     updates = [s.matrix for s in program.backward if isinstance(s, Update) and s.matrix]
     tiled = [f for f in (*forward, *backward) if getattr(f, "pack_cost", 0)]
