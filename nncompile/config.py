@@ -134,7 +134,7 @@ def set_matmul_precision(name: str | None) -> None:
       in most sums less than there, since fewer of them are rounded.
     * ``"bfloat16_3x"``: x1 y1 + x1 y2 + x2 y1; the error is at most (3 2^-16 + K eps) sum |x||y|.
 
-    Tiles take numbers below 2^-126 as 0: parts of numbers below 2^-110 may be lost, an error of up to 2^-126 |y| in
+    Tiles take numbers below 2^-126 as 0: parts of numbers below 2^-102 may be lost, an error of up to 2^-126 |y| in
     a product. A product with an infinity, or of a size that float32 cannot hold, becomes NaN.
 
     Elsewhere, and in a batch of one row while training, products are computed in float32 as ever, which is at least as

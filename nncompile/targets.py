@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import numbers
 import os
@@ -108,6 +107,8 @@ def _tiles_granted(process: int) -> bool:
     """
     if not hasattr(os, "uname") or os.uname().sysname != "Linux" or platform.machine() != "x86_64":
         return False
+    import ctypes  # the one way to a call of the system that Python has no name for; nothing else needs it
+
     arch_prctl, request_permission, tile_data = 158, 0x1023, 18  # numbers of Linux on x86-64
     return int(ctypes.CDLL(None, use_errno=True).syscall(arch_prctl, request_permission, tile_data)) == 0
 

@@ -33,7 +33,7 @@ UPWARDS = {
     ("utils", "saving"),
 }
 # of the compiler, in the order of the pipeline
-STAGES = ["compiler.cache", "compiler.expression", "compiler.plain", "compiler.vocabulary", "compiler.graph", "compiler.program", "compiler.planner", "compiler.inference",
+STAGES = ["compiler.cache", "compiler.expression", "compiler.plain", "compiler.vocabulary", "compiler.graph", "compiler.program", "compiler.tiles", "compiler.planner", "compiler.inference",
           "compiler.render", "compiler.standalone",
           "compiler.build", "compiler.library", "compiler"]  # fmt: skip
 ONLY_IN = {
@@ -43,7 +43,7 @@ ONLY_IN = {
     "subprocess": {"compiler.build", "benchmark.timing"},
     "setuptools": set(),
     "distutils": set(),
-    "ctypes": set(),
+    "ctypes": {"targets"},
     "pickle": set(),
     "marshal": set(),
     "shelve": set(),

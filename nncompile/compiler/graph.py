@@ -19,9 +19,7 @@ from ..ops import ELEMENT, Expression
 from ..variables import Variable
 from .expression import Names, identifier, resolved, topological, trace
 
-RESERVED = frozenset(
-    "input target y tile state workspace rates data transposed left_operand right_operand".split()
-)
+RESERVED = frozenset("input target y tile state workspace rates data transposed left_operand right_operand".split())
 """Names in the C that are not of layers."""
 
 

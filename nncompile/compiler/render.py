@@ -18,9 +18,9 @@ import jinja2
 from .. import _version
 from ..errors import BuildError, InternalError, ModelError
 from ..ops import PRIMITIVES, UNIFORM, Expression
-from . import cache, vocabulary
+from . import cache, tiles, vocabulary
 from .expression import ColumnWriter, Names, Pass, RowWriter, Writer, scalar, topological
-from .program import Backward, Buffer, Copy, Formula, Forward, Matrix, Operand, Panels, Program, Rows, Rule, Update
+from .program import Backward, Buffer, Copy, Formula, Forward, Matrix, Operand, Program, Rows, Rule, Update
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,7 @@ class Sources:
 # ------------------------------------------------------------------ what the templates see
 #
 # ``cost`` is the number of operations per row of a step, about: it decides whether threads are worth while.
-# ``pack_cost`` is that of laying out the operands of a product by tiles, 0 for any other; ``units`` is what such a product
-# is cut into.
+# ``pack_cost`` is that of laying out the operands of a product by tiles, 0 for any other product.
 
 
 @dataclass(frozen=True)
@@ -557,7 +556,7 @@ def training(program: Program) -> Sources:
     if any(m.parts > 1 for m in copied):
         printer.functions |= {"nn_abs", "nn_and"}
     products = [s for s in (*program.forward, *program.backward) if isinstance(s, (Forward, Backward))]
-    updates = [s.matrix for s in program.backward if isinstance(s, Update) and s.matrix]
+    changed = [s.matrix for s in program.backward if isinstance(s, Update) and s.matrix]
     tiled = [f for f in (*forward, *backward) if getattr(f, "pack_cost", 0)]
     context = {
         "program": program,
@@ -579,18 +578,14 @@ def training(program: Program) -> Sources:
         "low": low,
         "rounded": any(m.low for m in program.matrices),
         "copied": copied,
-        "splits": [_SPLITS[n] for n in sorted({m.parts for m in copied if m.parts})],
-        "tile_blocks": _TILE_BLOCKS,
+        "splits": [tiles.SPLITS[n] for n in sorted({m.parts for m in copied if m.parts})],
+        "tile_blocks": tiles.BLOCKS,
         "tiled": tiled,
         "turned": {s.matrix.name for s in program.backward if isinstance(s, Backward) and s.matrix.parts},
-        "left_operands": [operand for f in tiled for operand in _left_operands(f)],
-        "right_operands": [
-            TileOperand(f.step.matrix.parts, str(f.step.matrix.panels.padded), _of_samples(f.rows))
-            for f in tiled
-            if f.kind == "update"
-        ],
+        "left_operands": [tiles.left_operand(f) for f in tiled],
+        "right_operands": [tiles.right_operand(f) for f in tiled if f.kind == "update"],
         "untiled": any(not s.matrix.parts and not (s.matrix.low and isinstance(s, Forward)) for s in products),
-        "untiled_updates": any(not m.parts for m in updates),
+        "untiled_updates": any(not m.parts for m in changed),
         "dots": any(isinstance(s, Backward) for s in products),
         "side_by_side": _SIDE_BY_SIDE,
         "low_widths": sorted({v for _, v in _row_times(low, printer.lanes)}, reverse=True),
@@ -626,103 +621,6 @@ def _row_times(matrices: Iterable[Matrix], lanes: int) -> list[tuple[int, int]]:
     return sorted(found)
 
 
-@dataclass(frozen=True)
-class Term:
-    """One product of parts, and which of them are not in registers yet."""
-
-    left: int
-    right: int
-    load_left: bool
-    load_right: bool
-
-
-@dataclass(frozen=True)
-class Split:
-    """How the operands of a product are split: into how many parts, and which products of those are summed."""
-
-    parts: int
-    comment: str
-    terms: tuple[Term, ...]
-
-
-def _split(comment: str, *products: tuple[int, int]) -> Split:
-    before = ((-1, -1), *products)
-    terms = tuple(Term(a, b, a != c, b != d) for (a, b), (c, d) in zip(products, before, strict=False))
-    return Split(1 + max(a for a, _ in products), comment, terms)
-
-
-_SPLITS = {
-    s.parts: s
-    for s in (
-        # in an order in which few parts are loaded anew, the largest last
-        _split("", (0, 0)),
-        _split(" of numbers in two parts, three products", (1, 0), (0, 0), (0, 1)),
-        _split(" of numbers in three parts, six products", (2, 0), (1, 0), (1, 1), (0, 1), (0, 2), (0, 0)),
-    )
-}
-
-
-@dataclass(frozen=True)
-class TileSum:
-    """A tile of sums in a block: where it stands, its register, and those of its operands."""
-
-    row: int
-    column: int
-    register: int
-    left: int
-    right: int
-
-
-@dataclass(frozen=True)
-class TileBlock:
-    """Some tiles of sums that are computed at one time: each operand that is loaded serves for all beside it.
-
-    Attributes:
-        left: (number of the tile, its register).
-        right: likewise.
-        condition: in C, when a product has this size.
-    """
-
-    tall: int
-    wide: int
-    left: tuple[tuple[int, int], ...]
-    right: tuple[tuple[int, int], ...]
-    sums: tuple[TileSum, ...]
-    condition: str
-
-
-def _tile_block(tall: int, wide: int) -> TileBlock:
-    left = tuple((i, 4 + i) for i in range(tall))
-    right = tuple((j, 6 + j) for j in range(wide))
-    sums = tuple(TileSum(16 * i, 16 * j, 2 * i + j, a, b) for i, a in left for j, b in right)
-    return TileBlock(tall, wide, left, right, sums, f"rows {'<= 16' if tall == 1 else '> 16'} && width == {16 * wide}")
-
-
-_TILE_BLOCKS = [_tile_block(tall, wide) for tall in (2, 1) for wide in (2, 1)]
-
-
-@dataclass(frozen=True)
-class TileOperand:
-    """An operand in memory: rows of terms of sums, both as text over ``samples``."""
-
-    parts: int
-    rows: str
-    terms: str
-
-
-def _of_samples(rows: str) -> str:
-    """The number of rows of a batch where its number of samples is a variable."""
-    return rows.replace("w->samples", "samples")
-
-
-def _left_operands(f: Any) -> list[TileOperand]:
-    """What a product by tiles has on its left."""
-    matrix, rows = f.step.matrix, _of_samples(f.rows)
-    if f.kind == "update":
-        return [TileOperand(matrix.parts, str(matrix.inputs), rows)]
-    return [TileOperand(matrix.parts, rows, str(matrix.inputs if f.kind == "forward" else matrix.outputs))]
-
-
 def _interleaved(lanes: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
     """The lanes of two vectors side by side, of their first and of their second halves."""
     pairs = [(i, i + lanes) for i in range(lanes)]
@@ -741,22 +639,24 @@ def _step(printer: _Printer, step: Any) -> Any:
     if isinstance(step, Forward):
         train, infer = printer.tile(step.training), printer.tile(step.inference)
         stride = constant_name(step.training.stores[0][0])
-        work = _work(step.matrix, step.matrix.panels, rows, step.matrix.inputs)
+        work = tiles.work(step.matrix, step.matrix.panels, rows, step.matrix.inputs)
         return ForwardText(step, step.x, constant_name(step.x), stride, train, infer, train == infer, rows, *work)
     if isinstance(step, Rows):
         texts = [printer.rows(f, step.width) if f else None for f in (step.training, step.inference)]
         return RowsText(step, texts[0], texts[1], texts[0] == texts[1] or None in texts, rows, 30.0 * step.width)
     if isinstance(step, Backward):
         stride, dy_stride = constant_name(step.formula.stores[0][0]), constant_name(step.dy)
-        work = _work(step.matrix, step.panels, rows, step.matrix.outputs, "BACKWARD_ROWS")
+        work = tiles.work(step.matrix, step.panels, rows, step.matrix.outputs, "BACKWARD_ROWS")
         return BackwardText(step, step.dy, dy_stride, stride, printer.tile(step.formula), rows, *work)
     if isinstance(step, Update):
         slots = tuple(n for n, _ in printer.program.rule.slots) if printer.program.rule else ()
         vectors = tuple((v, d, constant_name(d)) for v, d in step.vectors)
         units, cost, pack_cost = f"pieces({vectors[0][0].padded if vectors else 0}, PANEL)", 0.0, 0.0
         if step.matrix:
-            size = step.matrix.inputs + step.matrix.panels.padded
-            cost, units, pack_cost = _work(step.matrix, step.matrix.panels, str(step.matrix.inputs), size, "UPDATE_ROWS")
+            packed = step.matrix.inputs + step.matrix.panels.padded
+            cost, units, pack_cost = tiles.work(
+                step.matrix, step.matrix.panels, str(step.matrix.inputs), packed, "UPDATE_ROWS"
+            )
         else:
             cost = 2.0 * vectors[0][0].padded
         return UpdateText(
@@ -777,26 +677,6 @@ def _step(printer: _Printer, step: Any) -> Any:
         size = source.positions * source.columns
         return CopyText(step, source, to, size, 2.0 * size)
     raise InternalError(f"no text for {step!r}")
-
-
-def _work(
-    matrix: Matrix, panels: Panels, rows: str, packed: int, size: str = "FORWARD_ROWS"
-) -> tuple[float, str, float]:
-    """The cost of a product, the units that it is cut into, and the cost of laying out its operands.
-
-    Args:
-        matrix: the kernel.
-        panels: how the columns of the result are cut.
-        rows: of the result, in C.
-        packed: numbers per row of the batch that are laid out.
-        size: rows of a unit, in C.
-    """
-    cost = 2.0 * matrix.numbers
-    if not matrix.parts:
-        return cost, f"{panels.count} * pieces({rows}, {size})", 0.0
-    products = len(_SPLITS[matrix.parts].terms)
-    # tiles do 16 times as many operations in a time as vectors; half of that is waiting for operands
-    return cost * products / 8, f"{panels.count} * pieces({rows}, TILED_ROWS)", 4.0 * matrix.parts * packed
 
 
 _OF_ROWS = {
@@ -837,7 +717,9 @@ def _state(program: Program, rule: RuleText | None) -> list[Field]:
         fields.append(Field(program.real, m.name, m.numbers, what))
         if m.copied:
             parts = f" in {m.parts} parts" if m.parts > 1 else ""
-            pairs = f"the same in bfloat16{parts}, {m.pairs} pairs of rows; the first of a pair in the lower half of a word"
+            pairs = (
+                f"the same in bfloat16{parts}, {m.pairs} pairs of rows; the first of a pair in the lower half of a word"
+            )
             fields.append(Field("uint32_t", f"{m.name}_pairs", max(m.parts, 1) * m.part_size, pairs))
         if m.name in turned:
             pairs = f"the same transposed, {16 * m.depth} pairs of rows"
