@@ -267,7 +267,7 @@ def test_losses_are_those_of_float32() -> None:
 
 @pytest.mark.parametrize("form", ["mixed_bfloat16", "bfloat16_6x"])
 def test_same_bits_for_any_number_of_threads(form: str) -> None:
-    found, policy, count = [], use(form), 330 if form == "bfloat16_6x" else 460
+    found, policy, count = [], use(form), 160 if form == "bfloat16_6x" else 460
     for threads in (1, 2, 5):
         nn.config.set_num_threads(threads)
         model = network(policy, 150, 170, 10, last="softmax")
@@ -339,14 +339,14 @@ def made(target, form, threads=1):
     targets._chosen = target
     nn.config.set_num_threads(threads)
     nn.config.set_matmul_precision("float32" if "mixed" in form else form)
-    model = network("mixed_bfloat16" if "mixed" in form else "float32", 140, 170, 33, 5, last="softmax")
+    model = network("mixed_bfloat16" if "mixed" in form else "float32", 96, 106, 5, last="softmax")
     model.compile("adam", "mean_squared_error")
-    x, y = rows(301, 140), np.eye(5)[np.arange(301) % 5]
+    x, y = rows(301, 96), np.eye(5)[np.arange(301) % 5]
     loss = model.fit(x, y, batch_size=300, verbose=0, shuffle=False).history["loss"]
     outputs = [model.predict(x[:n], batch_size=300, verbose=0) for n in (1, 33, 301)]
     return b"".join(a.tobytes() for a in [*model.get_weights(), *outputs, np.array(loss)])
 
-for form in ("mixed_bfloat16", "bfloat16_6x", "bfloat16_3x"):
+for form in {forms!r}:
     before = counts[2]
     one = made(real(), form)
     assert counts[2] > before
@@ -377,7 +377,8 @@ def test_the_instructions_compute_what_is_emulated(name: str, tmp_path: Path, mo
     command = [name, "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", here / "tiles_trap.c", "-o", library]
     subprocess.run(command, check=True)
     monkeypatch.setenv("CC", name)
-    text = TRAPPED.format(folder=str(here), library=str(library))
+    forms = ("mixed_bfloat16", "bfloat16_6x") if name == COMPILERS[0] else ("bfloat16_6x",)
+    text = TRAPPED.format(folder=str(here), library=str(library), forms=forms)
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.split()[-1]) > 1000
