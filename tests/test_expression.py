@@ -371,11 +371,12 @@ def test_what_is_made_of_weights_alone_is_not_fixed_when_it_is_compiled(formula:
 
 
 @pytest.mark.parametrize("shapes", [((None, 4), (1,)), ((None, 1), (4,)), ((None, 1), (None, 4))])
-def test_one_column_does_not_meet_several(shapes: Any) -> None:
+def test_one_column_meets_several_as_a_value_per_row(shapes: Any) -> None:
     """What stands behind the last column in memory is no number of the value."""
     one, other = (nn.Variable(np.ones(s)) if len(s) == 1 else ops.symbol("s", ELEMENT, s) for s in shapes)
-    with pytest.raises(UnsupportedError, match=r"one column"):
-        ops.multiply(one, other)
+    met = ops.multiply(one, other)
+    assert met.shape == (None, 4) and met.level == ELEMENT
+    assert sorted(a.level for a in met.args) == [ops.UNIFORM if (1,) in shapes else ops.ROW, ELEMENT]
 
 
 def test_a_weight_alone_is_not_reduced() -> None:

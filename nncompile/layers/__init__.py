@@ -7,27 +7,61 @@ from typing import NoReturn
 from ..registry import nearest
 from .base import InputSpec, Layer, deserialize, serialize
 from .core import Activation, Dense, Flatten, Input, InputLayer
+from .merging import (
+    Add,
+    Average,
+    Concatenate,
+    Dot,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+    add,
+    average,
+    concatenate,
+    dot,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)  # fmt: skip
 from .regularization import Dropout
 
 __all__ = [
     "Activation",
+    "Add",
+    "Average",
+    "Concatenate",
     "Dense",
+    "Dot",
     "Dropout",
     "Flatten",
     "Input",
     "InputLayer",
     "InputSpec",
     "Layer",
+    "Maximum",
+    "Minimum",
+    "Multiply",
+    "Subtract",
+    "add",
+    "average",
+    "concatenate",
     "deserialize",
+    "dot",
+    "maximum",
+    "minimum",
+    "multiply",
     "serialize",
+    "subtract",
 ]
 
 _OF_KERAS = (
-    "ActivityRegularization Add AlphaDropout Attention AveragePooling2D BatchNormalization Bidirectional Concatenate "
-    "Conv1D Conv2D Conv3D Dot ELU Embedding GaussianDropout GaussianNoise GlobalAveragePooling2D GlobalMaxPooling2D "
+    "ActivityRegularization AlphaDropout Attention AveragePooling2D BatchNormalization Bidirectional "
+    "Conv1D Conv2D Conv3D ELU Embedding GaussianDropout GaussianNoise GlobalAveragePooling2D GlobalMaxPooling2D "
     "GRU GroupNormalization Identity Lambda LayerNormalization LeakyReLU LSTM Masking MaxPooling2D MultiHeadAttention "
-    "Multiply Normalization Permute PReLU RepeatVector Rescaling Reshape ReLU RMSNormalization SimpleRNN Softmax "
-    "SpatialDropout1D Subtract TextVectorization TimeDistributed UnitNormalization UpSampling2D ZeroPadding2D"
+    "Normalization Permute PReLU RepeatVector Rescaling Reshape ReLU RMSNormalization SimpleRNN Softmax "
+    "SpatialDropout1D TextVectorization TimeDistributed UnitNormalization UpSampling2D ZeroPadding2D"
 ).split()
 
 

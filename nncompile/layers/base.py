@@ -32,10 +32,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import backend, dtype_policies, initializers, ops, registry, targets
+from .. import backend, dtype_policies, initializers, ops, registry, targets, tree
 from .. import config as settings
 from ..dtype_policies import DTypePolicy
 from ..errors import FileFormatError, ModelError, NncompileError, UnsupportedError
+from ..ops import symbolic
+from ..ops.symbolic import KerasTensor, Node
 from ..random import SeedGenerator
 from ..variables import Variable
 
@@ -83,6 +85,34 @@ def standardize_shape(shape: Any, where: str) -> Shape:
         else:
             raise ModelError(f"{where}: expected sizes of 0 or more, or None, received {size!r:.80} in {shape!r:.80}.")
     return tuple(sizes)
+
+
+def standardize_shapes(shapes: Any, where: str) -> Any:
+    """As :func:`standardize_shape`, for one shape or a structure of shapes."""
+    if isinstance(shapes, Mapping) or (isinstance(shapes, (list, tuple)) and any(map(tree.is_nested, shapes))):
+        return tree.map_shape_structure(lambda s: None if s is None else standardize_shape(s, where), shapes)
+    return standardize_shape(shapes, where)
+
+
+def _is_tensor(value: Any) -> bool:
+    """Whether a value is an array of one axis or more, an expression or a symbolic tensor."""
+    if isinstance(value, (KerasTensor, ops.Expression)):
+        return True
+    return hasattr(value, "__array__") and not isinstance(value, Layer) and np.ndim(value) > 0
+
+
+def _matching(method: Callable[..., Any], shapes: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the shapes of the arguments of a call by the names under which a method takes them.
+
+    As in Keras, the shape of ``query`` is taken as ``query_shape``; a method of one parameter takes the first.
+    """
+    parameters = [p for p in inspect.signature(method).parameters.values()][1:]
+    wanted = {f"{name}_shape": shape for name, shape in shapes.items()}
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return wanted
+    if len(parameters) == 1:
+        return {parameters[0].name: next(iter(shapes.values()))}
+    return {p.name: wanted[p.name] for p in parameters if p.name in wanted}
 
 
 def caller_level() -> int:
@@ -210,8 +240,7 @@ def _wrap_build(build: Function) -> Function:
         if self._building:  # build of a base class, called by the build of its subclass
             build(self, *args, **kwargs)
             return
-        if args and isinstance(args[0], list):
-            args = (tuple(args[0]), *args[1:])
+        args = tuple(tuple(a) if isinstance(a, list) and tree.is_shape(a) else a for a in args)
         before = {k: list(v) if isinstance(v, list) else v for k, v in self.__dict__.items()}
         with _inside(self):
             self._building = True
@@ -224,7 +253,9 @@ def _wrap_build(build: Function) -> Function:
                 raise
             self._building = False
         shapes = {**dict(zip(parameters, args, strict=False)), **kwargs}
-        self._build_shapes = {name: tuple(s) if isinstance(s, list) else s for name, s in shapes.items()}
+        self._build_shapes = {
+            name: tuple(s) if isinstance(s, list) and tree.is_shape(s) else s for name, s in shapes.items()
+        }
         self._finish_build()
 
     wrapper._wraps_build = True  # type: ignore[attr-defined]
@@ -244,9 +275,12 @@ def tensors_in(value: Any) -> list[Any]:
 
 _PLAIN = frozenset((type(None), bool, int, float, str))
 """Types of most attributes; there is nothing in them."""
-_NOT_STATE = frozenset(
-    ("_trainable_variables", "_non_trainable_variables", "_arguments", "_build_shapes", "_initial_weights", "_shapes")
-)
+NOT_STATE = frozenset(
+    (
+        "_trainable_variables", "_non_trainable_variables", "_arguments", "_build_shapes", "_initial_weights",
+        "_shapes", "_inbound_nodes", "_outbound_nodes",
+    )
+)  # fmt: skip
 """Attributes of every layer that are not looked through for weights and inner layers."""
 
 
@@ -254,7 +288,7 @@ def _unique(things: Iterable[Any]) -> list[Any]:
     return list({id(thing): thing for thing in things}.values())
 
 
-class Layer:
+class Layer(symbolic.Operation):
     """Base of all layers.
 
     Args:
@@ -287,23 +321,30 @@ class Layer:
     _sealed: bool = False
     _path: str | None = None
     _build_shapes: dict[str, Any] | None = None
-    _shapes: tuple[Shape, Shape] | None = None
+    _shapes: tuple[Any, Any] | None = None
     _batch_shape_argument: Shape | None = None
     _initial_weights: Sequence[ArrayLike] | None = None
     _simple: bool = True
     """Whether its weights are those of ``add_weight`` alone and it has no inner layers: no attribute holds others."""
     _takes_integers: bool = True
     """Whether ``call`` wants integers as they are; if not, they become ``dtype`` first."""
+    _takes_several: bool = False
+    """Whether a layer of this package takes lists of tensors; those of users may do what they like."""
 
     _arguments: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
     _takes_training: bool = False
+    _takes_mask: bool = False
     _training_default: bool | None = None
+    _call_parameters: tuple[str, ...] = ()
+    """What the arguments of ``call`` are called, those that may be given by position."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         layer = super().__new__(cls)
+        layer.__dict__["_inbound_nodes"] = []
+        layer.__dict__["_outbound_nodes"] = []
         layer.__dict__["_trainable_variables"] = []
         layer.__dict__["_non_trainable_variables"] = []
-        if cls.get_config is Layer.get_config:  # then it is made from these
+        if getattr(cls.get_config, "_is_default", False):  # then it is made from these
             layer.__dict__["_arguments"] = (args, kwargs)
         return layer
 
@@ -313,8 +354,12 @@ class Layer:
         if inspect.isfunction(build):
             cls.build = _wrap_build(build)  # type: ignore[method-assign]
         if "call" in cls.__dict__:
-            training = inspect.signature(cls.call).parameters.get("training")
+            parameters = inspect.signature(cls.call).parameters
+            training = parameters.get("training")
             cls._takes_training = training is not None
+            cls._takes_mask = "mask" in parameters
+            positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+            cls._call_parameters = tuple(p.name for p in parameters.values() if p.kind in positional)[1:]
             default = training.default if training is not None else None
             cls._training_default = default if isinstance(default, bool) else None
 
@@ -541,7 +586,7 @@ class Layer:
         if type(value) in _PLAIN:
             super().__setattr__(name, value)
             return
-        if self._simple and name not in _NOT_STATE and self._may_hold(value):
+        if self._simple and name not in NOT_STATE and self._may_hold(value):
             super().__setattr__("_simple", False)
         if self._sealed and isinstance(value, (Variable, Layer)):
             state = [*self._variables(), *self._sublayers()]
@@ -560,7 +605,7 @@ class Layer:
     def _attributes(self) -> Iterator[Any]:
         """Yields the variables, layers and seeds that were set as attributes, in order."""
         for name, value in list(self.__dict__.items()):
-            if type(value) not in _PLAIN and name not in _NOT_STATE:
+            if type(value) not in _PLAIN and name not in NOT_STATE:
                 yield from tensors_in(value)
 
     def _sublayers(self) -> list[Layer]:
@@ -690,9 +735,10 @@ class Layer:
         if any(not layer.built for layer in self._sublayers()):
             # Inner layers are built when they are called, so a trial run builds them.
             run = functools.partial(self.call, training=False) if self._takes_training else self.call
-            self._infer_output_shape(standardize_shape(input_shape, self._where), run)
+            self._infer_output_shape(standardize_shapes(input_shape, self._where), run)
 
     build = _wrap_build(build)
+    build._is_default = True  # type: ignore[attr-defined]
 
     def _finish_build(self) -> None:
         self.built = True
@@ -709,7 +755,7 @@ class Layer:
         if type(self).build is Layer.build:
             self._finish_build()
 
-    def _maybe_build(self, input_shape: Shape) -> None:
+    def _maybe_build(self, input_shape: Any) -> None:
         if not self.built:
             self.build(input_shape)
 
@@ -725,70 +771,80 @@ class Layer:
         if not config or self.built:
             return
         if "input_shape" in config:
-            self.build(standardize_shape(config["input_shape"], self._where))
+            self.build(standardize_shapes(config["input_shape"], self._where))
         elif isinstance(config.get("shapes_dict"), Mapping):
-            shapes = {k: standardize_shape(v, self._where) for k, v in config["shapes_dict"].items()}
+            shapes = {k: standardize_shapes(v, self._where) for k, v in config["shapes_dict"].items()}
             self.build(**shapes)
 
     @property
-    def input_shape(self) -> Shape:
+    def input_shape(self) -> Any:
         """Shape of the input, None for the number of rows; an AttributeError if not known."""
         if self._shapes is not None:
             return self._shapes[0]
         shapes = list((self._build_shapes or {}).values())
-        if len(shapes) != 1 or not isinstance(shapes[0], tuple):
+        if len(shapes) != 1 or not isinstance(shapes[0], (tuple, list, dict)):
             raise AttributeError(f"{self._where}: has no input shape before it is built.")
         return shapes[0]
 
     @property
-    def output_shape(self) -> Shape:
+    def output_shape(self) -> Any:
         """Shape of the output, None for the number of rows; an AttributeError if not known."""
         return self._shapes[1] if self._shapes is not None else self.compute_output_shape(self.input_shape)
 
-    def compute_output_shape(self, input_shape: Any) -> Shape:
+    def compute_output_shape(self, input_shape: Any) -> Any:
         """Returns the shape of the output for one of the input, None for the number of rows.
 
         A layer that does not say is run on a few rows.
+
+        Args:
+            input_shape: a shape, or for a layer of several tensors the structure of their shapes.
 
         Raises:
             ModelError: its ``call`` failed on those; what it raised is the cause.
             UnsupportedError: likewise, with a NotImplementedError.
         """
-        return self._infer_output_shape(standardize_shape(input_shape, self._where))
+        return self._infer_output_shape(standardize_shapes(input_shape, self._where))
 
-    def _infer_output_shape(self, input_shape: Shape, function: Callable[[Array], Any] | None = None) -> Shape:
+    def _infer_output_shape(self, input_shape: Any, function: Callable[..., Any] | None = None) -> Any:
         """Runs the layer on 2 and on 3 rows: sizes that differ are the number of rows."""
-        results = []
+        given = tree.map_shape_structure(lambda shape: KerasTensor(shape, self.dtype, name=""), input_shape)
+        outputs = self._inferred((given,), {}, function)
+        return tree.map_structure(lambda tensor: tensor.shape, outputs)
+
+    def _inferred(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], function: Callable[..., Any] | None = None
+    ) -> Any:
+        """Runs the layer on arrays of 2 and of 3 rows in the place of symbolic tensors; returns tensors likewise."""
+        made = []
         for rows in (2, 3):
-            sample = np.full([rows if n is None else n for n in input_shape], 0.5, dtype=self.dtype)
+            given, named = tree.map_structure(functools.partial(symbolic.sample, rows=rows), (args, dict(kwargs)))
             try:
                 with np.errstate(all="ignore"):
-                    results.append(np.shape(function(sample) if function else self(sample, training=False)))
+                    made.append(function(*given, **named) if function else self(*given, **named, training=False))
             except NncompileError:  # says itself which layer it is about
                 raise
             except Exception as error:  # whatever a call() of the user's may raise
                 kind = UnsupportedError if isinstance(error, NotImplementedError) else ModelError
+                shapes = ", ".join(str(np.shape(x)) for x in tree.flatten((given, named)) if np.ndim(x))
                 raise kind(
-                    f"{self._where}: call() failed for an input of shape {sample.shape}, with which the shape of its "
+                    f"{self._where}: call() failed for an input of shape {shapes}, with which the shape of its "
                     f"output is found out: {type(error).__name__}: {error}. Make it take such an input, or define "
                     "compute_output_shape()."
                 ) from error
-        if len(results[0]) != len(results[1]):
-            raise ModelError(f"{self._where}: its output has another number of axes for another number of rows.")
-        return tuple(a if a == b else None for a, b in zip(*results, strict=True))
+        try:
+            return tree.map_structure(symbolic.result, *made)
+        except ModelError as error:
+            raise ModelError(
+                f"{self._where}: its output has another number of axes for another number of rows: {error}"
+            ) from error
 
     def _array(self, inputs: Any) -> Array:
         """Returns the input as an array of the type that ``call`` works in."""
         if isinstance(inputs, Layer):
-            raise UnsupportedError(
-                f"{self._where}: models made by calling layers on Input() are not supported yet. "
-                "Write Sequential([Input(…), layer, layer, …])."
+            raise ModelError(
+                f"{self._where}: expected arrays or tensors, received the layer {inputs._where}. "
+                "Call it on something, and give what it returns."
             )
-        if isinstance(inputs, Mapping) or (
-            isinstance(inputs, (list, tuple))
-            and any(isinstance(x, (np.ndarray, ops.Expression, Layer, Variable)) for x in inputs)
-        ):
-            raise UnsupportedError(f"{self._where}: layers of several inputs are not supported yet.")
         try:
             array = np.asarray(inputs)
         except ValueError as error:
@@ -807,12 +863,38 @@ class Layer:
             if expected:
                 raise ModelError(f"{self._where}: expected {expected}, received shape {shape} of {dtype}.")
 
-    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        """Applies the layer to an array, or to an expression of a formula.
+    def _check_inputs(self, inputs: Any) -> None:
+        """Raises ModelError if the first argument, one or several tensors, does not fit."""
+        several = isinstance(self.input_spec, (list, tuple)) and len(self.input_spec) != 1
+        if not tree.is_nested(inputs) and not several:
+            self._check_input(tuple(inputs.shape), str(inputs.dtype))
+            return
+        tensors, specs = tree.flatten(inputs), self.input_spec
+        built_in = registry.registered("layers").get(type(self).__name__) is type(self)
+        count = len(specs) if isinstance(specs, (list, tuple)) else 1
+        if specs is None and (self._takes_several or not built_in):
+            return
+        if len(tensors) != count:
+            noun = "input" if count == 1 else "inputs"
+            shapes = ", ".join(str(tuple(getattr(x, "shape", ()))) for x in tensors)
+            raise ModelError(f"{self._where}: expected {count} {noun}, received {len(tensors)} of shapes {shapes}.")
+        if isinstance(specs, (list, tuple)):
+            for spec, x in zip(specs, tensors, strict=True):
+                expected = spec.complaint(tuple(x.shape), str(x.dtype)) if spec is not None and x is not None else None
+                if expected:
+                    raise ModelError(
+                        f"{self._where}: expected {expected}, received shape {tuple(x.shape)} of {x.dtype}."
+                    )
+        else:
+            self._check_input(tuple(tensors[0].shape), str(tensors[0].dtype))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Applies the layer to arrays, to expressions of a formula, or to the tensors of a model that is described.
 
         Args:
-            inputs: array-like of the shape the layer expects, rows first.
-            *args: further arguments of ``call``.
+            *args: those of ``call``: an array-like of the shape that the layer expects, rows first, or a list, tuple
+                or dictionary of such for a layer of several inputs. With tensors that ``Input`` or another layer
+                returned the call is recorded, and what is returned are tensors again.
             **kwargs: those of ``call``; ``training`` is passed on to inner layers, and
                 is left out for a ``call`` that does not take it.
 
@@ -820,9 +902,55 @@ class Layer:
             ModelError: the shape or the type does not fit.
         """
         self._check_super_called()
-        symbolic = isinstance(inputs, ops.Expression)
-        x = inputs if symbolic else self._array(inputs)
-        shape: Shape = tuple(x.shape)
+        if len(args) != 1 or kwargs.keys() - {"training"} or not isinstance(args[0], (np.ndarray, ops.Expression)):
+            return self._call_any(args, kwargs)
+        inputs = args[0]
+        symbols = isinstance(inputs, ops.Expression)
+        x = inputs if symbols else self._array(inputs)
+        shape, dtype = tuple(x.shape), str(x.dtype)
+        before = self._enter(kwargs, symbols)
+        try:
+            with _inside(self):
+                self._check_input(shape, dtype)
+                if not self.built:
+                    self._maybe_build((None, *shape[1:]))
+                    self._check_input(shape, dtype)
+                return self.call(x, **kwargs)
+        finally:
+            self._leave(before)
+
+    def _call_any(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """As :meth:`__call__`, for all that is not one array or expression."""
+        if not args:
+            first = self._call_parameters[0] if self._call_parameters else "inputs"
+            if first not in kwargs:
+                raise TypeError(f"{self._where}: missing the argument {first!r}, what the layer is called on.")
+            args = (kwargs.pop(first),)
+        if kwargs.get("mask", self) is None and not self._takes_mask:
+            del kwargs["mask"]
+        args = (self._standardized(args[0], True), *(self._standardized(x, False) for x in args[1:]))
+        kwargs = {name: self._standardized(x, False) for name, x in kwargs.items()}
+        if symbolic.tensors_among((args, kwargs)):
+            return self._record(args, kwargs)
+        symbols = any(isinstance(x, ops.Expression) for x in tree.flatten((args, kwargs)))
+        given = {name: value for name, value in kwargs.items() if name != "training"}
+        before = self._enter(kwargs, symbols)
+        try:
+            with _inside(self):
+                self._check_inputs(args[0])
+                if not self.built:
+                    self._build_for(args, given)
+                    self._check_inputs(args[0])
+                return self.call(*args, **kwargs)
+        finally:
+            self._leave(before)
+
+    def _enter(self, kwargs: dict[str, Any], symbols: bool) -> tuple[Any, ...]:
+        """Sets what is around a call: the mode of training, which ``kwargs`` get as well, the owner of formulas.
+
+        Returns:
+            What was set before, for :meth:`_leave`.
+        """
         training = kwargs.pop("training", None)
         if training is None:
             training = _training.get()
@@ -830,21 +958,96 @@ class Layer:
             training = self._training_default
         if training is not None and self._takes_training:
             kwargs["training"] = training
-        owner = ops.set_owner(self.name) if symbolic else ""
-        products = ops.products_in(self.compute_dtype)
-        token = _training.set(training)
-        try:
+        owner = ops.set_owner(self.name) if symbols else None
+        return _training.set(training), ops.products_in(self.compute_dtype), owner
+
+    @staticmethod
+    def _leave(before: tuple[Any, ...]) -> None:
+        token, products, owner = before
+        _training.reset(token)
+        ops.products_in(products)
+        if owner is not None:
+            ops.set_owner(owner)
+
+    def _standardized(self, value: Any, first: bool) -> Any:
+        """An argument of a call with arrays for all that can be one; ``first`` must be numbers."""
+        if isinstance(value, (KerasTensor, ops.Expression)) or value is None:
+            return value
+        if isinstance(value, Mapping):
+            return tree.map_structure(lambda x: self._standardized(x, first), value)
+        if isinstance(value, (list, tuple)) and any(map(_is_tensor, tree.flatten(value))):
+            return tree.map_structure(lambda x: self._standardized(x, first), value)
+        return self._array(value) if first or _is_tensor(value) else value
+
+    def _argument_shapes(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """The shapes of the arguments that are tensors or structures of them, by the names that ``call`` gives them."""
+        names = self._call_parameters
+        named = {names[i] if i < len(names) else f"arg{i}": value for i, value in enumerate(args)}
+        return {
+            name: tree.map_structure(lambda x: None if x is None else (None, *x.shape[1:]), value)
+            for name, value in {**named, **kwargs}.items()
+            if any(map(_is_tensor, tree.flatten(value)))
+        }
+
+    def _build_for(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """Builds the layer for the arguments of a call."""
+        tensors = symbolic.tensors_among((args, kwargs))
+        shapes = self._argument_shapes(args, kwargs)
+        if len(tensors) == 1 and args and isinstance(args[0], KerasTensor):
+            self._maybe_build(tensors[0].shape)
+        elif len(shapes) == 1:
+            self._maybe_build(next(iter(shapes.values())))
+        elif getattr(type(self).build, "_is_default", False):  # inner layers are built as they are called
             with _inside(self):
-                self._check_input(shape, str(x.dtype))
-                if not self.built:
-                    self._maybe_build((None, *shape[1:]))
-                    self._check_input(shape, str(x.dtype))
-                return self.call(x, *args, **kwargs)
-        finally:
-            _training.reset(token)
-            ops.products_in(products)
-            if symbolic:
-                ops.set_owner(owner)
+                self._path = "/".join(layer.name for layer in _scope.get())
+            self._build_shapes = {f"{name}_shape": shape for name, shape in shapes.items()}
+            self._finish_build()
+        else:
+            self.build(**_matching(type(self).build, shapes))
+
+    def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Calls the layer on symbolic tensors: it is built, and what it will return is known by shape and type."""
+        kwargs = {name: value for name, value in kwargs.items() if name != "training" or value is not None}
+        call_kwargs = {k: v for k, v in kwargs.items() if k != "training" or self._takes_training}
+        with _inside(self):
+            self._check_inputs(args[0])
+            if not self.built:
+                self._build_for(args, {k: v for k, v in kwargs.items() if k != "training"})
+                self._check_inputs(args[0])
+            outputs = self.compute_output_spec(*args, **call_kwargs)
+        Node(self, args, call_kwargs, outputs)
+        shapes = list(self._argument_shapes(args, {}).values())
+        taken = args[0].shape if isinstance(args[0], KerasTensor) else shapes[0] if shapes else None
+        if self._shapes is None or not isinstance(self._shapes, tuple):
+            self._shapes = (taken, tree.map_structure(lambda x: x.shape, outputs))
+        return outputs
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """Returns symbolic tensors of the shapes and types that a call with such arguments returns.
+
+        Args:
+            *args: those of ``call``, with symbolic tensors in the place of arrays.
+            **kwargs: likewise.
+        """
+        kwargs.pop("training", None)
+        shape_of = type(self).compute_output_shape
+        if shape_of is Layer.compute_output_shape:
+            return self._inferred(args, kwargs)
+        tensors = symbolic.tensors_among((args, kwargs))
+        shapes = self._argument_shapes(args, kwargs)
+        if isinstance(args[0], KerasTensor) and len(tensors) == 1:
+            shapes = {"input_shape": args[0].shape}
+        if len(shapes) == 1:
+            shape = self.compute_output_shape(next(iter(shapes.values())))
+        else:
+            shape = self.compute_output_shape(**_matching(shape_of, shapes))
+        return tree.map_shape_structure(
+            lambda s: KerasTensor(standardize_shape(s, self._where), self._output_dtype(tensors)), shape
+        )
+
+    def _output_dtype(self, inputs: Sequence[KerasTensor]) -> str:
+        """Type of what it returns for such tensors."""
+        return self.dtype
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """The formula; every layer overrides it."""
@@ -863,13 +1066,15 @@ class Layer:
         self._check_super_called()
         dtype = dtype_policies.serialize(self._policy)
         config: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "dtype": dtype}
-        if type(self).get_config is not Layer.get_config:
+        if not getattr(type(self).get_config, "_is_default", False):
             return config
         given = self._given_arguments()
         parameters = inspect.signature(type(self).__init__).parameters
         if "name" not in parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
             del config["name"]
         return {**{k: v for k, v in config.items() if k == "name"}, **given, **config}
+
+    get_config._is_default = True  # type: ignore[attr-defined]
 
     def _given_arguments(self) -> dict[str, Any]:
         """Returns the arguments of the constructor by name, defaults included."""

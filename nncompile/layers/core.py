@@ -11,12 +11,16 @@ import numpy as np
 from .. import activations, initializers, ops, registry
 from .. import config as settings
 from ..errors import ModelError, UnsupportedError
+from ..ops.symbolic import KerasTensor, Node
 from ..registry import register
 from ..variables import Variable
 from .base import InputSpec, Layer, Shape, legacy_keywords, standardize_shape
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+
+INTEGERS = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 
 
 @register("layers")
@@ -26,7 +30,8 @@ class InputLayer(Layer):
     Args:
         shape: sizes of a row, for example ``(784,)``.
         batch_size: number of rows; kept for the reader, any number is accepted.
-        dtype: ``"float32"`` or ``"float64"``. Integer data may be given as it is.
+        dtype: ``"float32"``, ``"float64"``, ``"bool"`` or a type of integers. Integer
+            data may be given as it is in any case.
         sparse: not supported; only False.
         ragged: not supported; only False.
         batch_shape: sizes with the number of rows, instead of ``shape``.
@@ -53,13 +58,10 @@ class InputLayer(Layer):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        integers = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
         kind = dtype.__name__ if isinstance(dtype, type) else getattr(dtype, "name", dtype)
-        if kind in integers:
-            raise UnsupportedError(
-                f"Input: dtype={kind!r} is not supported yet. Leave it out: integer data is accepted anyway."
-            )
-        super().__init__(dtype=settings.floatx() if dtype is None else dtype, name=name, **kwargs)
+        integers = kind in INTEGERS
+        super().__init__(dtype=settings.floatx() if dtype is None or integers else dtype, name=name, **kwargs)
+        self._integer_dtype = str(kind) if integers else None
         where = f"Input {self.name!r}"
         registry.refuse(where, sparse=sparse, ragged=ragged, input_tensor=input_tensor, optional=optional)
         if batch_shape is not None and (shape is not None or batch_size is not None):
@@ -84,15 +86,16 @@ class InputLayer(Layer):
         self.optional = False
         self._shapes = (sizes, sizes)
         self._finish_build()
+        Node(self, (), {}, KerasTensor(sizes, self.dtype, name=self.name))
+
+    @property
+    def dtype(self) -> str:
+        """Element type of the rows."""
+        return self._integer_dtype or super().dtype
 
     @property
     def batch_shape(self) -> Shape:
         """Shape of a batch, None for any number of rows."""
-        return self._batch_shape
-
-    @property
-    def shape(self) -> Shape:
-        """The same, as a Keras tensor has it."""
         return self._batch_shape
 
     def call(self, inputs: Any) -> Any:
@@ -131,13 +134,20 @@ def Input(
     name: str | None = None,
     tensor: Any = None,
     optional: bool = False,
-) -> InputLayer:
-    """Says what the rows look like that a model takes; the first thing in a Sequential.
+) -> Any:
+    """Says what the rows look like that a model takes: the tensor with which a model begins.
+
+    It is the first thing in a Sequential, and what layers are called on whose outputs become a ``Model``::
+
+        inputs = Input((784,))
+        hidden = Dense(500, activation="relu")(inputs)
+        model = Model(inputs, Dense(10)(hidden))
 
     Args:
         shape: sizes of a row, for example ``(784,)``.
         batch_size: number of rows; kept for the reader, any number is accepted.
-        dtype: ``"float32"`` or ``"float64"``. Integer data may be given as it is.
+        dtype: ``"float32"``, ``"float64"``, ``"bool"`` or a type of integers. Integer
+            data may be given as it is in any case.
         sparse: not supported; only False.
         ragged: not supported; only False.
         batch_shape: sizes with the number of rows, instead of ``shape``.
@@ -145,10 +155,15 @@ def Input(
         tensor: not supported; only None.
         optional: not supported; only False.
 
+    Returns:
+        A KerasTensor of that shape; its ``_keras_history[0]`` is the :class:`InputLayer`.
+
     Raises:
         ModelError: there is no shape, or two, or a size that is not positive.
+
+    Source: ``keras.Input``.
     """
-    return InputLayer(
+    layer = InputLayer(
         shape=shape,
         batch_size=batch_size,
         dtype=dtype,
@@ -159,6 +174,7 @@ def Input(
         optional=optional,
         name=name,
     )
+    return layer.output
 
 
 def _activated_shape(layer: Layer, activation: Any, shape: Shape) -> Shape:

@@ -16,6 +16,23 @@ they meet a tensor or the step.
 
 from __future__ import annotations
 
+from . import symbolic
+from .arrays import (
+    batch_mean,
+    broadcast_to,
+    concatenate,
+    flip,
+    moveaxis,
+    pad,
+    repeat,
+    roll,
+    split,
+    stack,
+    swapaxes,
+    take,
+    tile,
+    transpose,
+)
 from .core import (
     ELEMENT,
     NUMBER,
@@ -94,6 +111,7 @@ from .core import (
     where,
     zeros_like,
 )
+from .symbolic import KerasTensor
 
 __all__ = [
     "ELEMENT",
@@ -105,6 +123,7 @@ __all__ = [
     "Binary",
     "Expression",
     "Gradients",
+    "KerasTensor",
     "Noise",
     "Primitive",
     "Symbol",
@@ -113,10 +132,13 @@ __all__ = [
     "absolute",
     "add",
     "argmax",
+    "batch_mean",
     "bfloat16",
+    "broadcast_to",
     "cast",
     "clip",
     "column",
+    "concatenate",
     "constant",
     "convert_to_tensor",
     "custom_gradient",
@@ -126,6 +148,7 @@ __all__ = [
     "exp",
     "expand_dims",
     "expm1",
+    "flip",
     "floor",
     "greater",
     "greater_equal",
@@ -144,6 +167,7 @@ __all__ = [
     "mean",
     "min",
     "minimum",
+    "moveaxis",
     "multiply",
     "negative",
     "node",
@@ -151,10 +175,13 @@ __all__ = [
     "not_equal",
     "one_hot",
     "ones_like",
+    "pad",
     "power",
     "products_in",
     "reciprocal",
+    "repeat",
     "reshape",
+    "roll",
     "round",
     "rsqrt",
     "set_owner",
@@ -162,14 +189,22 @@ __all__ = [
     "sigmoid",
     "sign",
     "softmax",
+    "split",
     "sqrt",
     "square",
     "squeeze",
+    "stack",
     "stop_gradient",
     "subtract",
     "sum",
+    "swapaxes",
     "symbol",
+    "take",
     "tanh",
+    "tile",
+    "transpose",
     "where",
     "zeros_like",
 ]
+
+symbolic.overload(globals(), __all__)

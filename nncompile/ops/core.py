@@ -36,7 +36,8 @@ class Expression:
 
     Attributes:
         op: name of a primitive, or one of ``symbol``, ``constant``, ``weight``,
-            ``matmul``, ``reshape``, ``noise``, ``column``, ``expand``, ``custom``.
+            ``matmul``, ``reshape``, ``arrange``, ``take``, ``batch_mean``, ``row``, ``noise``,
+            ``column``, ``expand``, ``custom``.
         args: operands.
         value: what else the node is made of: the number of a constant, the name of a
             symbol, the variable of a weight.
@@ -103,6 +104,14 @@ class Expression:
 
     def __abs__(self) -> Any:
         return abs(self)
+
+    def __getitem__(self, key: Any) -> Any:
+        from . import arrays
+
+        return arrays.taken(self, key)
+
+    def __iter__(self) -> NoReturn:
+        raise ModelError("A formula works on all rows at once: it cannot be looped over or unpacked.")
 
     def __lt__(self, other: Any) -> Any:
         return less(self, other)
@@ -397,6 +406,8 @@ def _symbolic(op: str, *operands: Any) -> Expression:
         first = 1 if op == "where" else 0
         args = (*args[:first], *map(_as_number, args[first:]))
     level = builtins.max(a.level for a in args)
+    if level == ELEMENT:
+        args = _fitted(op, args)
     rows = [a for a in args if a.level == ROW]
     kept = any(map(_kept, rows))
     if rows and ((level == ELEMENT or kept) and not all(map(_kept, rows))):
@@ -405,11 +416,6 @@ def _symbolic(op: str, *operands: Any) -> Expression:
             "keep the axis of the reduction: ops.sum(x, axis=-1, keepdims=True)."
         )
     shape = _broadcast([a.shape for a in args])
-    if level == ELEMENT and 1 in {a.shape[-1] for a in args if a.level == ELEMENT and a.shape} and shape[-1] != 1:
-        raise UnsupportedError(
-            f"ops.{op}: shapes {' and '.join(str(a.shape) for a in args)}: one column cannot meet several yet. "
-            "Make a weight of shape (1,) one of shape ()."
-        )
     args = tuple(map(_strip, args))
     simple = _simplify(op, args)
     if simple is not None:
@@ -421,6 +427,34 @@ def _symbolic(op: str, *operands: Any) -> Expression:
             args = (args[1], args[0])
         result = node(op, args, level=level, shape=shape, mask=PRIMITIVES[op].kind == "mask")
     return _expand(result) if kept and result.level == ROW else result
+
+
+def _fitted(op: str, args: tuple[Expression, ...]) -> tuple[Expression, ...]:
+    """Operands of one shape: a single column meets all columns, values of one position those of all positions."""
+    of_rows = [a for a in args if a.level == ELEMENT and a.shape and a.shape[0] is None]
+    if not of_rows:
+        return args
+    from . import arrays
+
+    shapes = [a.shape for a in args if a.shape]
+    shape = _broadcast(shapes)
+    made = []
+    for a in args:
+        if a.level == ROW and not _kept(a) and len(a.shape) > 1 and a.shape == shape:
+            a = arrays.elements(a)
+        elif a.level == ELEMENT and a.shape:
+            if a.shape == (1,) != shape[-1:] and a.op == "weight":
+                a = node("weight", (), a.value, level=UNIFORM)
+            elif a.shape[0] is None:
+                if len(a.shape) != len(shape):
+                    raise ModelError(f"ops.{op}: shapes {' and '.join(map(str, shapes))} do not fit.")
+                if a.shape[-1] == 1 != shape[-1]:
+                    a = arrays.as_row(a)
+                if a.shape[1:-1] != shape[1:-1]:
+                    a = arrays.stretched(arrays.elements(a) if a.level == ROW else a, shape)
+                    a = arrays.as_row(a) if a.shape[-1] == 1 != shape[-1] else a
+        made.append(a)
+    return tuple(made)
 
 
 def _simplify(op: str, args: tuple[Expression, ...]) -> Expression | None:
@@ -495,9 +529,9 @@ def _reduce(op: str, x: Any, axis: int | None, keepdims: bool) -> Any:
         if op == "argmax":
             return np.argmax(array, axis=axis, keepdims=keepdims)
         return PRIMITIVES[op].numpy(array, axis=axis, keepdims=keepdims)
-    if axis != -1 and axis != len(x.shape) - 1:
-        raise ModelError(f"ops.{op}: a formula reduces over the last axis: axis=-1 expected, {axis} received.")
     x = _as_number(x)
+    if axis != -1 and axis != len(x.shape) - 1:
+        return _other_axes(globals()[op], x, axis, keepdims)
     if x.level == ROW:  # one column, or none
         if not _kept(x):
             raise ModelError(f"ops.{op}: there is no column left to reduce over.")
@@ -509,6 +543,18 @@ def _reduce(op: str, x: Any, axis: int | None, keepdims: bool) -> Any:
     else:
         result = node(op, (x,), level=ROW, shape=x.shape[:-1])
     return _expand(result) if keepdims else result
+
+
+def _other_axes(reduce: Callable[..., Any], x: Expression, axis: Any, keepdims: bool) -> Any:
+    """A reduction of a formula over other axes than the last."""
+    if axis is None:
+        raise ModelError(
+            f"ops.{reduce.__name__}: a formula does not reduce over the rows of a batch: expected axis=-1, or others "
+            "but 0, received None."
+        )
+    from . import arrays
+
+    return arrays.reduced(reduce, x, axis, keepdims)
 
 
 # ------------------------------------------------------------------ the public operations
@@ -644,6 +690,8 @@ def mean(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     x = _traced(x)
     if not isinstance(x, Expression):
         return np.mean(_number_or_array(x), axis=axis, keepdims=keepdims)
+    if axis != -1 and axis != len(x.shape) - 1:
+        return _other_axes(mean, x, axis, keepdims)
     if x.shape and x.shape[-1] is None:
         raise ModelError("ops.mean: the number of columns is not known here.")
     return sum(x, axis, keepdims) / float(x.shape[-1] or 1)
@@ -699,19 +747,31 @@ def one_hot(x: Any, num_classes: int, axis: int = -1) -> Any:
 
 
 def squeeze(x: Any, axis: int | None = None) -> Any:
-    """x without an axis of size 1; in a formula the last one."""
+    """x without an axis of size 1; in a formula the last one leaves a value per row."""
     if not isinstance(x, Expression):
         return np.squeeze(np.asarray(x), axis=axis)
+    rank = len(x.shape)
+    if axis not in (None, -1, rank - 1):
+        if x.shape[axis] != 1:
+            raise ModelError(f"ops.squeeze: axis {axis} of shape {x.shape} has not size 1.")
+        place = axis % rank
+        return reshape(x, (-1, *(n for i, n in enumerate(x.shape) if i not in (0, place))))
     if x.level == ROW:
         return _strip(x)
     return x if x.level < ROW else sum(x, axis=-1)
 
 
 def expand_dims(x: Any, axis: int) -> Any:
-    """x with a new axis of size 1; in a formula the last one."""
+    """x with a new axis of size 1; in a formula a value per row becomes one per row and column."""
     if not isinstance(x, Expression):
         return np.expand_dims(np.asarray(x), axis)
-    return _expand(x)
+    if x.level != ELEMENT or not x.shape or x.shape[0] is not None:
+        return _expand(x)
+    rank = len(x.shape) + 1
+    place = axis % rank
+    if place == 0:
+        raise ModelError("ops.expand_dims: axis 0 is the batch in a formula.")
+    return reshape(x, (-1, *x.shape[1:place], 1, *x.shape[place:]))
 
 
 def shape(x: Any) -> tuple[int | None, ...]:
@@ -741,7 +801,15 @@ def reshape(x: Any, newshape: Sequence[int | None]) -> Any:
     if not isinstance(x, Expression):
         return np.reshape(x, tuple(-1 if n is None else n for n in newshape))
     first, *rest = newshape
+    if x.level == ROW:
+        from . import arrays
+
+        x = arrays.elements(x)
     old = x.shape[1:]
+    if rest.count(-1) == 1 and None not in old:  # the size that is left
+        known = math.prod(n for n in rest if n is not None and n != -1)
+        size = math.prod(n or 1 for n in old)
+        rest[rest.index(-1)] = size // builtins.max(known, 1)
     if first not in (-1, None) or x.level != ELEMENT or any(n is None or n < 1 for n in rest):
         raise ModelError(f"ops.reshape: expected (-1, sizes…) for the rows, received {tuple(newshape)}.")
     sizes = tuple(int(n) for n in rest if n is not None) or (1,)
@@ -759,6 +827,10 @@ def matmul(x1: Any, x2: Any) -> Any:
     if not _symbols(x1, x2):
         operands = (_number_or_array(x) for x in (x1, x2))
         return np.matmul(*map(bfloat16, operands) if low else operands)
+    if isinstance(x1, Expression) and x1.level == ROW and len(x1.shape) > 1:
+        from . import arrays
+
+        x1 = arrays.elements(x1)
     if not (isinstance(x1, Expression) and x1.level == ELEMENT and isinstance(x2, Variable) and x2.ndim == 2):
         raise ModelError("ops.matmul: a formula multiplies values per row by a weight of two axes: matmul(x, weight).")
     if x1.shape[-1] != x2.shape[0]:

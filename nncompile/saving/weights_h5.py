@@ -100,7 +100,16 @@ def _attributes(layer: Any) -> Iterator[tuple[str, Any]]:
 
 
 _NOT_STATE = frozenset(
-    ("_arguments", "_layers", "_non_trainable_variables", "_trainable_variables", "optimizer", "_row_shapes")
+    (
+        "_arguments",
+        "_layers",
+        "_non_trainable_variables",
+        "_trainable_variables",
+        "optimizer",
+        "_network",
+        "_inbound_nodes",
+        "_outbound_nodes",
+    )
 )
 """Attributes of layers and models that are kept otherwise, or not at all."""
 
