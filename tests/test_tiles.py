@@ -19,6 +19,7 @@ import pytest
 
 import nncompile as nn
 from nncompile import cli, compiler, ops, targets
+from nncompile.benchmark import report
 from nncompile.compiler import build, render
 from nncompile.errors import ModelError
 
@@ -416,6 +417,24 @@ def test_a_model_changes_its_precision() -> None:
     assert len(set(vectors)) == 1
     assert emulated[0] == emulated[3] and len(set(emulated)) == 3
     assert len(model._libraries) == 4
+
+
+def test_bench_counts_the_copies_that_are_read() -> None:
+    model = network("mixed_bfloat16", 40, 70, 33)
+    training = compiler.Training(nn.losses.MeanSquaredError(), (), nn.optimizers.Adam(), False, 33)
+    kernel = 70 * 33
+    for target, policy, forward, backward, copies, rate in (
+        (targets.find(VECTORS), "mixed_bfloat16", 2, 4, 2, 1),
+        (targets.EMULATED, "mixed_bfloat16", 2, 2, 4, 16),
+        (targets.EMULATED, "float32", 4, 4, 0, 1),
+        (dataclasses.replace(targets.EMULATED, parts=3), "float32", 6, 6, 12, 16 / 6),
+    ):
+        for layer in model.layers:
+            layer.dtype_policy = policy
+        found = report.costs(compiler.plan(model, target, training))
+        assert found["dense_1_forward"].call == forward * kernel and found["dense_1_forward"].rate == rate
+        assert found["dense_1_backward"].call == backward * kernel
+        assert found["dense_1_update"].call == 4 * 2 * 3 * (kernel + 33) + copies * kernel
 
 
 def test_float64_is_not_split() -> None:
