@@ -23,6 +23,7 @@ from . import (
     backend,
     callbacks,
     config,
+    constraints,
     dtype_policies,
     errors,
     initializers,
@@ -34,6 +35,8 @@ from . import (
     ops,
     optimizers,
     random,
+    regularizers,
+    tree,
     utils,
 )
 from ._version import __version__
@@ -43,7 +46,9 @@ from .layers import Input, InputLayer, Layer
 from .losses import Loss
 from .metrics import Metric
 from .models import Model, Sequential
+from .ops import KerasTensor
 from .optimizers import Optimizer
+from .regularizers import Regularizer
 from .variables import Variable
 
 _LATER = ("compiler", "datasets", "export", "saving", "targets")
@@ -62,8 +67,8 @@ def version() -> str:
 
 
 __all__ = [
-    "DTypePolicy", "Initializer", "Input", "InputLayer", "Layer", "Loss", "Metric", "Model", "Optimizer", "Sequential",
-    "Variable", "__version__", "activations", "backend", "callbacks", "config", "dtype_policies", "errors",
-    "initializers", "layers", "losses", "metrics", "mixed_precision", "models", "ops", "optimizers", "random", "utils",
-    "version",
+    "DTypePolicy", "Initializer", "Input", "InputLayer", "KerasTensor", "Layer", "Loss", "Metric", "Model",
+    "Optimizer", "Regularizer", "Sequential", "Variable", "__version__", "activations", "backend", "callbacks",
+    "config", "constraints", "dtype_policies", "errors", "initializers", "layers", "losses", "metrics",
+    "mixed_precision", "models", "ops", "optimizers", "random", "regularizers", "tree", "utils", "version",
 ]  # fmt: skip

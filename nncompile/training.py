@@ -265,13 +265,19 @@ class Trainer:
 
         training = None
         if key.purpose == "train":
-            training = compiler.Training(loss, tuple(self._metrics), self.optimizer, key.labels, key.columns)
+            training = self._supervised(loss, key.labels, key.columns)
             if self.optimizer is not None:
                 self.optimizer.build(self.trainable_variables)
                 for variable in self.trainable_variables:  # an optimizer of other weights is reported before the build
                     self.optimizer.slot_variables(variable)
         made = compiler.compile_network(self, key.target, training)
         return self._libraries.setdefault(key, made)  # another thread may have been faster
+
+    def _supervised(self, loss: Any, labels: bool, columns: int, profile: bool = False) -> Any:
+        from . import compiler
+
+        measured = tuple((name, metric, False) for name, metric in self._metrics)
+        return compiler.Training((compiler.Supervision(loss, measured, labels, columns),), self.optimizer, profile)
 
     def _profile(self, x: Any, y: Any, batch_size: int) -> dict[str, tuple[float, int]]:
         """Times every step of the C over an epoch of training, in a copy of the state: the model stays as it is.
@@ -285,9 +291,7 @@ class Trainer:
         taken, prepared, kind, loss = self._take(x, y, "profile")
         self.optimizer.build(self.trainable_variables)
         columns = 0 if kind == "labels" else int(self.output_shape[-1])
-        training = compiler.Training(
-            loss, tuple(self._metrics), self.optimizer, kind == "labels", columns, profile=True
-        )
+        training = self._supervised(loss, kind == "labels", columns, profile=True)
         library = compiler.compile_network(self, targets.host(), training)
         library.copy_in(self.optimizer)
         library.begin(self.optimizer)
@@ -550,7 +554,7 @@ class Trainer:
             totals = library.totals()
         logs = {"loss": totals["loss"] / samples}
         if self._metrics:
-            rows = samples * library.program.output_positions
+            rows = samples * library.program.outputs[0].positions
             for key, metric in self._metrics:
                 metric.reset_state()
                 metric.add(totals[key], rows)
@@ -614,7 +618,12 @@ class Trainer:
             if each:
                 called.on_test_batch_begin(first // batch)
             library.bind(self.optimizer)
-            library.evaluate(samples, first, count, min(batch if each or not library.program.mean else _ROWS, count))
+            library.evaluate(
+                samples,
+                first,
+                count,
+                min(batch if each or library.program.by_batch else _ROWS, count),
+            )
             logs = self._logs(library, first + count)
             if each:
                 called.on_test_batch_end(first // batch, logs)
@@ -711,7 +720,12 @@ class Trainer:
         x, y, kind, loss = self._take(x, y, "test_on_batch")
         library = self._trainer(kind, loss)
         self._begin_totals(library)
-        library.evaluate(library.samples(x, y), 0, len(x), min(len(x), _ROWS) if library.program.mean else len(x))
+        library.evaluate(
+            library.samples(x, y),
+            0,
+            len(x),
+            len(x) if library.program.by_batch else min(len(x), _ROWS),
+        )
         return self._batch_result(self._logs(library, len(x)), return_dict)
 
     def _batch_result(self, logs: dict[str, float], return_dict: bool) -> Any:

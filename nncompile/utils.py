@@ -107,8 +107,15 @@ def normalize(x: ArrayLike, axis: int | None = -1, order: Any = 2) -> Array:
     return np.asarray(array / np.where(norm == 0, np.ones_like(norm), norm))
 
 
+_PLOTTING = ("model_to_dot", "plot_model")
+
+
 def __getattr__(name: str) -> Any:
-    """Looks up what ``keras.utils`` and ``keras.saving`` share, when it is first asked for."""
+    """Looks up what ``keras.utils`` shares with ``keras.saving``, and what draws, when it is first asked for."""
+    if name in _PLOTTING:
+        from .models import plotting
+
+        return getattr(plotting, name)
     if name in _SAVING:
         from . import saving
 

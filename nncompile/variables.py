@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +20,34 @@ as_symbol: ContextVar[Callable[[Variable], Any] | None] = ContextVar("as_symbol"
 """While the formula of a layer is traced: what makes a symbol of a variable."""
 as_product: ContextVar[Callable[[Any, Any], Any] | None] = ContextVar("as_product", default=None)
 """In a layer whose products are not those of NumPy: what multiplies."""
+
+
+@dataclass
+class Records:
+    """What a traced model does beside computing its outputs.
+
+    Attributes:
+        assignments: variables that are set, and to what.
+        penalties: what is added to the loss.
+    """
+
+    assignments: list[tuple[Variable, Any]] = field(default_factory=list)
+    penalties: list[Any] = field(default_factory=list)
+
+
+records: ContextVar[Records | None] = ContextVar("records", default=None)
+"""While a model is traced: where is noted what it does."""
+
+
+@contextlib.contextmanager
+def recording() -> Iterator[Records]:
+    """Notes what is assigned and added to the loss meanwhile."""
+    made = Records()
+    token = records.set(made)
+    try:
+        yield made
+    finally:
+        records.reset(token)
 
 
 class Storage(Protocol):
@@ -43,7 +73,14 @@ class Variable:
         path: the whole path, for example ``sequential/dense/kernel``.
         trainable: whether an optimizer may change it.
         dtype: element type; that of ``value`` if None.
+
+    Attributes:
+        regularizer: what gives a penalty on it; None for none.
+        constraint: what is made of it after each update; None for nothing.
     """
+
+    regularizer: Callable[[Any], Any] | None = None
+    constraint: Callable[[Any], Any] | None = None
 
     def __init__(
         self,
@@ -76,11 +113,15 @@ class Variable:
         return own
 
     def assign(self, value: ArrayLike | Variable) -> None:
-        """Sets the numbers.
+        """Sets the numbers; in a model that is traced, at the end of the forward pass of every step of training.
 
         Raises:
             ModelError: the shape is another one.
         """
+        noted = records.get()
+        if noted is not None and getattr(value, "level", None) is not None:
+            noted.assignments.append((self, value))
+            return
         array = np.asarray(value, dtype=self.dtype)
         if array.shape != self.shape:
             raise ModelError(f"{self.path}: expected an array of shape {self.shape}, received {array.shape}.")

@@ -11,7 +11,7 @@ import pytest
 import nncompile as nn
 from nncompile import ops
 from nncompile.compiler import graph
-from nncompile.errors import ModelError, UnsupportedError
+from nncompile.errors import ModelError
 from nncompile.layers import Activation, Dense, Dropout, Flatten, Layer
 
 
@@ -51,7 +51,7 @@ def test_products_and_reshapes_cut_a_network_into_formulas() -> None:
         "dense_1 formula [2]",
     ]
     found = graph.build(model, False)
-    assert found.output == "dense_1" and found.node("dense_1").weights == ("dense_1_bias",)
+    assert found.outputs == ("dense_1",) and found.node("dense_1").weights == ("dense_1_bias",)
     assert [n.inputs for n in found.nodes] == [(), ("input",), ("dense_product",), ("activation",), ("flatten_reshape",),
                                                ("dense_1_product",)]  # fmt: skip
     assert found.node("activation").positions == 3 and found.node("activation").features == 4
@@ -197,10 +197,17 @@ class Skip(Branch):
         return ops.matmul(inputs, self.a) + inputs
 
 
-def test_networks_that_branch_are_refused_by_the_name_of_the_layer() -> None:
-    refused(UnsupportedError, r"(input|branch).*used 2 times.*branch", Branch(name="branch"))
-    refused(UnsupportedError, r"(skip \(Skip\)|input)", Skip(name="skip"))
-    refused(UnsupportedError, r"hidden \(Dense\).*used 2 times", Dense(4, "tanh", name="hidden"), Branch(name="branch"))
+def test_networks_that_branch_are_cut_where_they_meet() -> None:
+    assert nodes(stack(Branch(name="branch"))) == [
+        "input input [5]",
+        "branch_product matmul [5]",
+        "branch_product_2 matmul [5]",
+        "branch formula [5]",
+    ]
+    (*_, end) = graph.build(stack(Skip(name="skip")), True).nodes
+    assert end.inputs == ("skip_product", "input") and end.op == "formula"
+    found = graph.build(stack(Dense(4, "tanh", name="hidden"), Branch(name="branch")), True)
+    assert [n.name for n in found.nodes if "hidden" in n.inputs] == ["branch_product", "branch_product_2"]
 
 
 def test_a_variable_that_is_no_weight_is_named() -> None:

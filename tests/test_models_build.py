@@ -407,7 +407,7 @@ def test_models_of_the_users():
     assert Mine.from_config(model.get_config()).first.units == 4
     with pytest.raises(ModelError, match="for Sequential models"):
         clone_model(model, clone_function=print)
-    model.seeds = models.SeedGenerator(1)
+    model.seeds = SeedGenerator(1)
     assert len(model.variables) == len(model.weights) + 1
     assert "mine (Mine)" not in summary(model)
     assert "dense_1 (Dense)" in summary(model)

@@ -16,7 +16,7 @@ import nncompile as nn
 from nncompile import compiler, losses, metrics, ops, targets
 from nncompile.compiler.expression import resolved
 from nncompile.compiler.planner import fuse_cross_entropy, plan
-from nncompile.compiler.program import Backward, Copy, Forward, Program, Rows, Update
+from nncompile.compiler.program import Backward, Copy, Forward, Program, Update
 from nncompile.errors import ModelError, UnsupportedError
 from nncompile.layers import Dense, Dropout, Flatten
 from nncompile.optimizers import SGD, Adam
@@ -69,7 +69,9 @@ def compiled(model: Any, loss: Any = "mse", optimizer: Any = None, labels: bool 
         optimizer.build(model.trainable_variables)
     measured = tuple((m.name, m) for m in more.pop("measured", []))
     columns = 0 if labels else model.output_shape[-1]
-    training = compiler.Training(resolved, measured, optimizer, labels, columns) if loss else None
+    measured = tuple((name, m, False) for name, m in measured)
+    supervision = compiler.Supervision(resolved, measured, labels, columns)
+    training = compiler.Training((supervision,), optimizer) if loss else None
     return compiler.plan(model, targets.host(), training)
 
 
@@ -81,7 +83,7 @@ class Memory:
         self.places = {b.name: slice(b.offset, b.offset + b.positions * b.stride) for b in program.buffers}
 
     def step(self, what: Any, reads: Iterable[str], writes: Iterable[str]) -> None:
-        reads = [n for n in reads if n != "target"]
+        reads = [n for n in reads if not n.startswith("target")]
         writes = [n for n in writes if n != "y"]
         for name in reads:
             assert (self.owner[self.places[name]] == name).all(), f"{what.name} reads {name}, which is not there"
@@ -95,34 +97,30 @@ class Memory:
 
 def run(memory: Memory, step: Any, training: bool) -> None:
     if isinstance(step, Copy):
-        memory.step(step, [step.source], [step.target])
+        if step.when in ("both", "training" if training else "inference"):
+            memory.step(step, step.sources, [step.target])
     elif isinstance(step, Update):
         memory.step(step, step.uses(), [])
     else:
         formula = step.formula if isinstance(step, Backward) else step.training if training else step.inference
         if formula is None:
-            formula = step.training if isinstance(step, Rows) else None
-        assert formula is not None
+            return
         inputs = [step.x] if isinstance(step, Forward) else [step.dy] if isinstance(step, Backward) else []
         memory.step(step, [*inputs, *formula.reads()], [name for name, _ in formula.stores])
 
 
 def check_memory(program: Program) -> None:
     """Walks through prediction, evaluation and training as the C does."""
-    for training, ends in (
-        (False, [program.predict]),
-        (False, [program.loss]),
-        (True, [program.loss, *program.backward]),
-    ):
+    predicts, losses_ = [o.predict for o in program.outputs], [loss.rows for loss in program.losses]
+    for training, ends in ((False, predicts), (False, losses_), (True, [*losses_, *program.backward])):
         memory = Memory(program)
-        memory.owner[memory.places[program.input_buffer]] = program.input_buffer
+        for taken in program.inputs:
+            memory.owner[memory.places[taken.name]] = taken.name
         for step in (*program.forward, *ends):
-            if step is not None:
-                run(memory, step, training)
-    used = {
-        name for s in (*program.forward, program.loss, program.predict, *program.backward) if s for name in s.uses()
-    }
-    assert {b.name for b in program.buffers} == (used | {program.input_buffer}) - {"y", "target"}
+            run(memory, step, training)
+    used = {name for s in (*program.forward, *losses_, *predicts, *program.backward) for name in s.uses()}
+    names = {taken.name for taken in program.inputs}
+    assert {b.name for b in program.buffers} == (used | names) - {"y"} - {t.name for t in program.targets}
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -147,7 +145,7 @@ def test_every_value_is_there_when_it_is_read(seed: int) -> None:
         assert cut.count == cut.full + (cut.rest > 0) and matrix.numbers == matrix.inputs * cut.padded
     trained = {m.name for m in program.matrices if m.trainable} | {v.name for v in program.vectors if v.trainable}
     updated = [name for s in program.backward if isinstance(s, Update)
-               for name in ([s.matrix.name] if s.matrix else []) + [v.name for v, _ in s.vectors]]  # fmt: skip
+               for name in ([s.matrix.name] if s.matrix else []) + [v.name for v, *_ in s.vectors]]  # fmt: skip
     assert sorted(updated) == sorted(trained), "every weight that is trained is updated once"
 
 
@@ -229,7 +227,7 @@ def test_backward_of_another_activation_keeps_one_value_more(name: str) -> None:
 
 def test_prediction_alone_has_no_gradients() -> None:
     program = compiled(stack(Dense(4, "gelu"), Dense(2)), loss=None)
-    assert program.loss is None and program.rule is None and program.backward == () and program.totals == ()
+    assert program.losses == () and program.rule is None and program.backward == () and program.totals == ()
     assert not [b for b in program.buffers if b.name.startswith("d_")]
 
 
@@ -330,11 +328,12 @@ class Scaled(nn.layers.Layer):
         return inputs * self.factor
 
 
-def test_a_single_trained_number_is_refused() -> None:
-    """It would need a sum over rows and columns; nothing may silently stay as it was."""
+def test_a_single_number_is_a_vector_of_one() -> None:
     model = stack(Dense(3), Scaled(), Dense(2))
-    with pytest.raises(UnsupportedError, match=r"scaled.*/factor: a weight of shape \(\)"):
-        compiled(model)
+    program = compiled(model)
+    (vector,) = [v for v in program.vectors if v.name == "scaled_factor"]
+    assert vector.length == 1 and vector.trainable
+    assert [v.name for s in program.backward if isinstance(s, Update) for v, *_ in s.vectors].count(vector.name) == 1
     assert compiled(model, loss=None).vectors
     assert compiled(stack(Dense(3), Scaled(trained=False), Dense(2))).backward
 

@@ -41,11 +41,15 @@ def printed(model: Any, loss: Any = "mse", optimizer: Any = None, measured: Any 
         model,
         targets.find(target) if target else targets.find("x86-64-v3"),
         compiler.Training(
-            resolved,
-            tuple((names.new(m.name), m) for m in measured),
+            (
+                compiler.Supervision(
+                    resolved,
+                    tuple((names.new(m.name), m, False) for m in measured),
+                    labels,
+                    0 if labels else model.output_shape[-1],
+                ),
+            ),
             optimizer,
-            labels,
-            0 if labels else model.output_shape[-1],
         ),
     )
     return render.training(planned)

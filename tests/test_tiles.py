@@ -62,6 +62,14 @@ def network(policy: str, inputs: int, *widths: int, activation: str = "tanh", la
     return model
 
 
+def trained(model: Any) -> compiler.Training:
+    """What a network is trained for."""
+    optimizer = nn.optimizers.Adam()
+    optimizer.build(model.trainable_variables)
+    supervision = compiler.Supervision(nn.losses.MeanSquaredError(), columns=model.output_shape[-1])
+    return compiler.Training((supervision,), optimizer)
+
+
 # ------------------------------------------------------------------ the instruction
 
 
@@ -248,6 +256,30 @@ def test_copies_follow_the_kernels(form: str) -> None:
     assert found[0] == found[1]
 
 
+@pytest.mark.parametrize("form", ["mixed_bfloat16", "bfloat16_6x"])
+def test_gradients_in_memory_and_layers_used_twice(form: str) -> None:
+    """What is done to whole weights after their gradients is followed by copies as well."""
+    found = []
+    for target in (VECTORS, EMULATED):
+        policy = use(form, target)
+        nn.utils.set_random_seed(2)
+        inputs = nn.Input((21,))
+        twice = nn.layers.Dense(21, "tanh", kernel_regularizer="l2", dtype=policy)
+        outputs = nn.layers.Dense(3, dtype=policy, kernel_constraint="max_norm")(twice(twice(inputs)))
+        model = nn.Model(inputs, outputs)
+        model.compile(nn.optimizers.SGD(0.2, momentum=0.9, global_clipnorm=0.5), "mean_squared_error")
+        x, y = rows(60, 21), rows(60, 3, seed=2)
+        loss = model.fit(x, y, batch_size=20, epochs=3, shuffle=False, verbose=0).history["loss"]
+        made = model.predict(x, verbose=0)
+        weights = model.get_weights()
+        model.set_weights(weights)  # packs all copies anew
+        assert model.predict(x, verbose=0).tobytes() == made.tobytes()
+        found.append([np.array(loss), made, *weights])
+    near = 2e-2 if "mixed" in form else 2e-5
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=near * np.abs(one).max())
+
+
 def test_losses_are_those_of_float32() -> None:
     """A network of both kinds of layers, one of whose inputs has several rows to a sample."""
     x, labels = rows(200, 30).reshape(200, 3, 10), np.arange(200) % 5
@@ -306,7 +338,7 @@ def test_compilers_take_it(form: str, tmp_path: Path) -> None:
     policy = "mixed_bfloat16" if "mixed" in form else "float32"
     parts = 0 if "mixed" in form else targets.PRECISIONS[form]
     model = network(policy, 40, 70, 33, 5, last="softmax")
-    training = compiler.Training(nn.losses.MeanSquaredError(), (), nn.optimizers.Adam(), False, 5)
+    training = trained(model)
     strict = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-Wno-psabi"]
     for target in (real(parts=parts), dataclasses.replace(targets.EMULATED, parts=parts)):
         for purpose in (training, None):
@@ -421,7 +453,7 @@ def test_a_model_changes_its_precision() -> None:
 
 def test_bench_counts_the_copies_that_are_read() -> None:
     model = network("mixed_bfloat16", 40, 70, 33)
-    training = compiler.Training(nn.losses.MeanSquaredError(), (), nn.optimizers.Adam(), False, 33)
+    training = trained(model)
     kernel = 70 * 33
     for target, policy, forward, backward, copies, rate in (
         (targets.find(VECTORS), "mixed_bfloat16", 2, 4, 2, 1),

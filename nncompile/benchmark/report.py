@@ -517,7 +517,7 @@ def _network(model: Any, program: Program, options: Options, threads: int) -> Ne
     products = [s for s in program.forward if isinstance(s, Forward)]
     ahead = sum(2 * s.matrix.inputs * s.matrix.outputs * s.positions for s in products)
     size = _size(program)
-    slots = len(program.rule.slots) if program.rule else 0
+    slots = max((len(kept) for _, kept in program.optimizer.kept), default=0) if program.optimizer else 0
     numbers = sum(math.prod(w.shape) * (1 + slots * bool(w.trainable)) for w in program.weights)
     batch = min(options.batch_size, options.rows)
     return Network(
@@ -656,25 +656,23 @@ def costs(program: Program, item: int = 4) -> dict[str, Cost]:
         item: bytes of a number of the user's data.
     """
     size = _size(program)
-    slots = len(program.rule.slots) if program.rule else 0
+    slots = max((len(kept) for _, kept in program.optimizer.kept), default=0) if program.optimizer else 0
     widths = {b.name: b.positions * b.columns for b in program.buffers}
-    wanted = program.targets
-    if wanted is not None:
-        widths["target"] = wanted.positions * wanted.columns
+    widths |= {wanted.name: wanted.positions * wanted.columns for wanted in program.targets}
 
     def values(names: Sequence[str]) -> int:
         return size * sum(widths.get(name, 0) for name in dict.fromkeys(names))
 
-    first = widths[program.input_buffer] + widths.get("target", 0)
+    first = program.sample_numbers + sum(widths[wanted.name] for wanted in program.targets)
     found = {"gather": Cost(0, first * (item + size), 0)}
     copies = _copies(program)
-    steps = [*program.forward, *([program.loss] if program.loss else []), *program.backward]
+    steps = [*program.forward, *(loss.rows for loss in program.losses), *program.backward]
     for step in steps:
         if isinstance(step, Update):
             matrix = step.matrix
             kernel = matrix.inputs * matrix.outputs if matrix is not None else 0
             weights = (kernel if matrix is not None and matrix.trainable else 0) + sum(
-                v.length for v, _ in step.vectors
+                v.length for v, *_ in step.vectors
             )
             flops = 2 * kernel * step.positions
             moved = size * 2 * (1 + slots) * weights + (sum(copies[matrix.name]) if matrix is not None else 0)
@@ -682,7 +680,8 @@ def costs(program: Program, item: int = 4) -> dict[str, Cost]:
             found[f"{step.name}_update"] = Cost(flops, values(step.uses()), moved, True, rate)
         elif isinstance(step, (Forward, Backward)):
             kernel = step.matrix.inputs * step.matrix.outputs
-            formula = step.training if isinstance(step, Forward) else step.formula
+            formula = (step.training or step.inference) if isinstance(step, Forward) else step.formula
+            assert formula is not None
             names = [step.x if isinstance(step, Forward) else step.dy, *(n for n, _ in formula.stores)]
             suffix = "forward" if isinstance(step, Forward) else "backward"
             row = values([*names, *formula.reads()])

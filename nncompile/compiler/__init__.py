@@ -31,7 +31,7 @@ from typing import Any, TypeVar
 from ..targets import Target
 from . import build, graph, planner, render
 from .library import Library
-from .program import Program, Training
+from .program import Program, Supervision, Training
 from .render import Sources
 
 T = TypeVar("T")
@@ -84,4 +84,4 @@ def level() -> int:
     return int(text) if text.isdecimal() else 0
 
 
-__all__ = ["Library", "Program", "Sources", "Training", "compile_network", "plan"]
+__all__ = ["Library", "Program", "Sources", "Supervision", "Training", "compile_network", "plan"]

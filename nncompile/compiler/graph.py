@@ -1,26 +1,31 @@
 """Stage 1: from a model to a Graph.
 
-The model's layers are called once with symbols. What comes out is one expression over
-the input; matrix products and reshapes cut it into formulas. All mistakes of a user
-that concern the model itself are found here or before, with the layer's name.
+The model is called once with symbols. What comes out are expressions over its inputs;
+products and whatever else reaches beyond one row (numbers put in other places, rows of
+a table, means over the batch) cut them into formulas. All mistakes of a user that
+concern the model itself are found here or before, with the layer's name.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .. import ops, registry
-from ..errors import ModelError, UnsupportedError
-from ..ops import ELEMENT, Expression
-from ..variables import Variable
-from .expression import Names, identifier, resolved, topological, trace
+from ..errors import ModelError
+from ..ops import ELEMENT, PRIMITIVES, ROW, UNIFORM, Expression, arrays
+from ..variables import Variable, recording
+from .expression import BOUNDARY, Names, identifier, operands, resolved, topological, trace
 
-RESERVED = frozenset("input target y tile state workspace rates data transposed left_operand right_operand".split())
+RESERVED = frozenset(
+    "input target weight y tile state workspace rates data transposed values sums left_operand right_operand".split()
+)
 """Names in the C that are not of layers."""
+_DEAR = 8
+"""A number per feature that costs so many instructions is computed once for all rows."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +50,27 @@ class Weight:
 
 @dataclass(frozen=True)
 class Node:
-    """A value of the network: the input, a product, a reshape, or what a formula makes of others.
+    """A value of the network.
+
+    ====================  =====================================================
+    op                    what it is
+    ====================  =====================================================
+    ``input``             numbers of a sample
+    ``matmul``            a product with a weight
+    ``reshape``           numbers in rows of another size
+    ``arrange``           numbers in other places
+    ``take``              rows of a weight
+    ``row``               a single column, as a value per row
+    ``formula``           what a formula makes of other values
+    ``batch_mean``        means of columns over the batch, of a formula that is stored nowhere
+    ``vector``            numbers per feature, computed from means and weights
+    ====================  =====================================================
 
     Attributes:
         name: its name in C, after the layer that makes it.
-        op: ``input``, ``matmul``, ``reshape`` or ``formula``.
+        op: one of these.
         inputs: names of the nodes that it is computed from.
-        shape: of one sample, without the batch.
+        shape: of one sample, without the batch; of numbers per feature their number.
         layer: the layer for comments: its own name, an automatic one counted within the model, and its class.
         expression: the value as an expression over the nodes it is computed from; in training
             with the gradient that its author stated.
@@ -76,66 +95,110 @@ class Node:
         """Rows of the last axis in one sample."""
         return math.prod(self.shape[:-1])
 
+    @property
+    def per_feature(self) -> bool:
+        """Whether it is the same for all rows."""
+        return self.op in ("batch_mean", "vector")
+
     def __str__(self) -> str:
         uses = ", ".join((*self.inputs, *self.weights))
         return f"{self.name}{list(self.shape)} = {self.op}({uses})    # {self.layer}"
 
 
 @dataclass(frozen=True)
+class Penalty:
+    """What a layer adds to the loss: the sum of a formula over all numbers, divided by the samples of the batch.
+
+    Attributes:
+        name: in C.
+        node: the formula, which is stored nowhere.
+    """
+
+    name: str
+    node: Node
+
+
+@dataclass(frozen=True)
 class Graph:
-    """A network: nodes in an order in which each follows what it is computed from."""
+    """A network: nodes in an order in which each follows what it is computed from.
+
+    Attributes:
+        outputs: names of the nodes that are returned.
+        assignments: (weight, formula) done after the forward pass of a step of training.
+        penalties: what layers add to the loss.
+    """
 
     name: str
     nodes: tuple[Node, ...]
-    output: str
+    outputs: tuple[str, ...]
     weights: tuple[Weight, ...]
     training: bool
+    assignments: tuple[tuple[str, Node], ...] = ()
+    penalties: tuple[Penalty, ...] = ()
 
     def node(self, name: str) -> Node:
         return next(n for n in self.nodes if n.name == name)
 
+    @property
+    def inputs(self) -> tuple[Node, ...]:
+        return tuple(n for n in self.nodes if n.op == "input")
+
     def __str__(self) -> str:
         lines = [f"graph {self.name}{' (training)' if self.training else ''}", *map(str, self.nodes)]
-        return "\n".join([*lines, f"output {self.output}; weights {', '.join(map(str, self.weights))}"])
+        lines += [f"{name} becomes {node.name}" for name, node in self.assignments]
+        lines += [f"penalty {p.node}" for p in self.penalties]
+        return "\n".join([*lines, f"output {', '.join(self.outputs)}; weights {', '.join(map(str, self.weights))}"])
 
 
 def build(model: Any, training: bool) -> Graph:
-    """Calls the layers of ``model`` with symbols.
+    """Calls ``model`` with symbols.
 
     Args:
-        model: a built model; ``model.layers`` are its layers in order and
-            ``model.input_shape`` the shape of its input, the batch included.
+        model: a built model.
         training: whether layers behave as in training.
 
     Raises:
         ModelError: a layer does something that no network can do.
-        UnsupportedError: a network that cannot be compiled yet.
+        UnsupportedError: a network that cannot be compiled.
     """
-    shape = tuple(model.input_shape[1:])
-    if not shape or any(not isinstance(n, int) or n < 1 for n in shape):
-        raise ModelError(
-            f"{model.name}: expected an input shape of positive sizes, received {model.input_shape}. "
-            "Every size but the batch must be known: Input((784,))."
-        )
+    specs = model._input_specs()
+    for name, shape, _ in specs:
+        if not shape or any(not isinstance(n, int) or n < 1 for n in shape):
+            raise ModelError(
+                f"{model.name}: expected an input shape of positive sizes, received {(None, *shape)} for {name!r}. "
+                "Every size but the batch must be known: Input((784,))."
+            )
     inner = [part for layer in model.layers for part in layer._walk()]
     layer_names = c_names(inner)
-    source = ops.symbol("x", ELEMENT, (None, *shape))
-    x: Any = source
-    titles, known_as = {"": "input"}, dict[str, str]()
+    titles = {"": "input", model.name: f"{model.name} ({type(model).__name__})"}
     for layer in inner:
         kind = type(layer).__name__
         titles[layer.name] = f"{layer_names[layer.name] if _automatic(layer) else layer.name} ({kind})"
-        known_as[titles[layer.name]] = f"{layer.name} ({kind})"
-    for layer in model.layers:
-        x = trace(layer, x, training=training)
-        if not isinstance(x, Expression) or x.level != ELEMENT:
+    sources = [ops.symbol("x", ELEMENT, (None, *shape)) for _, shape, _ in specs]
+    with recording() as records:
+        result = trace(model.call, model._pack_inputs(list(sources)), training=training)
+    roots = []
+    for value in model._unpack_outputs(result):
+        if isinstance(value, Expression) and value.level == ROW and len(value.shape) > 1:
+            owner = ops.set_owner(value.owner)
+            value = arrays.elements(value)
+            ops.set_owner(owner)
+        if not isinstance(value, Expression) or value.level != ELEMENT or not value.shape or value.shape[0] is not None:
+            owner = getattr(value, "owner", "") or (model.layers[-1].name if model.layers else model.name)
             raise ModelError(
-                f"{layer.name} ({type(layer).__name__}): call() must return a value per row and column, "
-                f"received {getattr(x, 'shape', x)!r}."
+                f"{_where(model, owner)}: call() must return a value per row and column, "
+                f"received {getattr(value, 'shape', value)!r}."
             )
-    graph = _cut(model, source, x, layer_names, titles, training)
-    _check_uses(graph, known_as)
-    return graph
+        roots.append(value)
+    names = [name for name, _, _ in specs] if len(specs) > 1 else ["input"]
+    return _Cutter(model, dict(zip(sources, names, strict=True)), layer_names, titles, training).cut(
+        roots, records.assignments if training else [], records.penalties
+    )
+
+
+def _where(model: Any, name: str) -> str:
+    """A layer as errors name it."""
+    return next((str(part._where) for layer in model.layers for part in layer._walk() if part.name == name), name)
 
 
 def _automatic(layer: Any) -> bool:
@@ -162,96 +225,213 @@ def c_names(layers: Sequence[Any]) -> dict[str, str]:
     return result
 
 
-def _cut(
-    model: Any,
-    source: Expression,
-    root: Expression,
-    layer_names: dict[str, str],
-    titles: dict[str, str],
-    training: bool,
-) -> Graph:
-    order = topological([root])
-    boundaries = [x for x in order if x.op in ("matmul", "reshape")]
-    weights = _weights(model, order, layer_names)
-    by_variable = {id(w.variable): w for w in weights}
-    names = Names({w.name for w in weights} | RESERVED)
-    nodes: list[Node] = [_node("input", "input", (), source, titles[""], ())]
-    known: dict[Expression, str] = {source: "input"}
-    seen_as = (lambda x: x) if training else resolved  # only gradients ask how their authors state them
-    root = seen_as(root)
-    inputs = {seen_as(x.args[0]) for x in boundaries} | {root}
+def per_feature(x: Expression) -> bool:
+    """Whether a value is the same for all rows: made of weights and of means over the batch."""
+    return x.level == ELEMENT and bool(x.shape) and x.shape[0] is not None
 
-    def formula(x: Expression) -> str:
+
+def on_numbers(roots: Iterable[Expression], leaves: Iterable[Expression]) -> bool:
+    """Whether formulas work number by number: no reduction, no number of a column."""
+    known = set(leaves)
+    return all(
+        (x.level != ROW and x.op != "column") or x in known for x in topological([resolved(r) for r in roots], known)
+    )
+
+
+class _Cutter:
+    """Cuts the expressions of a network into nodes.
+
+    Args:
+        model: whose layers have the weights.
+        sources: the symbols of the inputs and what they are called.
+        layer_names: names in C.
+        titles: names for comments.
+        training: whether gradients are wanted.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        sources: dict[Expression, str],
+        layer_names: dict[str, str],
+        titles: dict[str, str],
+        training: bool,
+    ) -> None:
+        self.model, self.sources, self.training = model, sources, training
+        self.layer_names, self.titles = layer_names, titles
+        self.nodes: list[Node] = []
+        self.known: dict[Expression, str] = {}
+
+    def seen_as(self, x: Expression) -> Expression:
+        """Only gradients ask how their authors state them."""
+        return x if self.training else resolved(x)
+
+    def cut(
+        self,
+        roots: Sequence[Expression],
+        assignments: Sequence[tuple[Variable, Expression]],
+        penalties: Sequence[Expression],
+    ) -> Graph:
+        ends = [self.seen_as(r) for r in roots]
+        added = [self.seen_as(p) for p in penalties]
+        assigned = [resolved(x) for _, x in assignments]
+        order = topological([*roots, *added, *assigned])
+        self.weights = self._weights([*order, *(_of(v) for v, _ in assignments)])
+        self.by_variable = {id(w.variable): w for w in self.weights}
+        self.names = Names({w.name for w in self.weights} | RESERVED)
+        for source, wish in self.sources.items():
+            name = "input" if wish == "input" else self.names.new(identifier(wish))
+            self.known[source] = name
+            title = "input" if wish == "input" else f"input {wish}"
+            self.nodes.append(_node(name, "input", (), source, title, ()))
+        wanted = {self.seen_as(x.args[0]) for x in order if x.op in BOUNDARY and x.op != "batch_mean"}
+        wanted |= {self.seen_as(a) for x in order if x.op == "arrange" for a in x.args}
+        wanted |= {*ends, *self._shared(order)}
+        vectors = self._vectors(order, assigned)
+        for x in order:
+            if x in self.known:
+                continue
+            if x.op == "batch_mean":
+                self._mean(x)
+            elif x.op in BOUNDARY:
+                inner = tuple(dict.fromkeys(self._formula(self.seen_as(a)) for a in x.args))
+                used = [self.by_variable[id(x.value)].name] if x.op in ("matmul", "take") else []
+                if x.op == "arrange":
+                    inner = tuple(self._formula(self.seen_as(a)) for a in x.args)
+                self._add(x, x.op, inner, used, "product" if x.op == "matmul" else "rows" if x.op == "take" else x.op)
+            elif x in vectors:
+                self._add(x, "vector", self._leaves(x), self._used(x), x.name or "factor")
+            elif x in wanted and x.args:
+                self._formula(x)
+        outputs = tuple(self._formula(x) for x in ends)
+        changed = []
+        for (variable, x), root in zip(assignments, assigned, strict=True):
+            weight = self.by_variable[id(variable)]
+            node = _node(weight.name, "vector", self._leaves(root), x, self._title(x), self._used(root))
+            changed.append((weight.name, node))
+        added_nodes = []
+        for x in added:
+            name = self.names.new(f"{self.layer_names.get(x.owner, identifier(x.owner or 'layer'))}_penalty")
+            added_nodes.append(Penalty(name, _node(name, "formula", self._leaves(x), x, self._title(x), self._used(x))))
+        name = registry.snake_case(type(self.model).__name__) if _automatic(self.model) else self.model.name
+        return Graph(
+            identifier(name),
+            tuple(self.nodes),
+            outputs,
+            self.weights,
+            self.training,
+            tuple(changed),
+            tuple(added_nodes),
+        )
+
+    def _shared(self, order: Sequence[Expression]) -> set[Expression]:
+        """What several layers take from one: it is stored, not computed by each of them again."""
+        users: dict[Expression, set[Expression]] = {}
+        for x in order:
+            if x.op not in ("expand", "stop_gradient"):
+                for a in x.args if x.op == "custom" else operands(x):
+                    users.setdefault(self.seen_as(a), set()).add(x)
+        result = set()
+        for x, by in users.items():
+            apart = {u.owner for u in by} - {x.owner}
+            dear = bool(x.args) and x.level == ELEMENT and not x.mask and x.op not in BOUNDARY and not per_feature(x)
+            if dear and x.owner and len(apart) > 1:
+                result.add(x)
+        return result
+
+    def _vectors(self, order: Sequence[Expression], assigned: Sequence[Expression]) -> set[Expression]:
+        """Numbers per feature that are computed once: from means over the batch, or dearly."""
+        cost: dict[Expression, int] = {}
+        for x in order:
+            if per_feature(x) and x.args and x.op not in BOUNDARY:
+                dear = any(resolved(a).op == "batch_mean" for a in operands(x))
+                own = _DEAR if dear else PRIMITIVES[x.op].cost if x.op in PRIMITIVES else 0
+                cost[x] = max([own, *(cost.get(a, 0) for a in operands(x))])
+        of_rows = {resolved(a) for x in order if x not in cost for a in operands(x)}
+        return {resolved(x) for x, c in cost.items() if c >= _DEAR and resolved(x) in of_rows and x not in assigned}
+
+    def _title(self, x: Expression) -> str:
+        return self.titles.get(x.owner, x.owner)
+
+    def _reached(self, x: Expression) -> list[Expression]:
+        return [n for n in topological([x], self.known) if n in self.known]
+
+    def _leaves(self, x: Expression) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self.known[n] for n in self._reached(x)))
+
+    def _used(self, x: Expression) -> list[str]:
+        return [self.by_variable[id(n.value)].name for n in topological([x], self.known) if n.op == "weight"]
+
+    def _add(self, x: Expression, op: str, inputs: tuple[str, ...], used: Sequence[str], suffix: str) -> None:
+        owner = self.layer_names.get(x.owner, identifier(x.owner))
+        self.known[x] = self.names.new(f"{owner}_{suffix}")
+        self.nodes.append(_node(self.known[x], op, inputs, x, self._title(x), used))
+
+    def _mean(self, x: Expression) -> None:
+        """A mean over the batch; what it is the mean of is computed on the way if that is simple."""
+        inner = self.seen_as(x.args[0])
+        simple = on_numbers([inner], self._reached(inner)) and not self._used(inner)
+        if inner not in self.known and not simple:
+            self._formula(inner)
+        self._add(x, "batch_mean", self._leaves(inner), self._used(inner), x.name or "mean")
+
+    def _formula(self, x: Expression) -> str:
         """Makes a node of the value ``x`` that is stored; returns its name."""
-        if x not in known:
-            leaves = _reached(x, known)
-            used = [by_variable[id(n.value)].name for n in topological([x], known) if n.op == "weight"]
-            wish, title = x.owner or "output", titles.get(x.owner, x.owner)
+        x = x.args[0] if x.op == "expand" else x
+        if x not in self.known:
+            wish, title = x.owner or "output", self._title(x)
             if x.op == "bfloat16" and not x.owner:  # what the first product makes of the input
-                wish, title = "rounded_input", f"{title} in bfloat16"
-            known[x] = names.new(layer_names.get(x.owner, identifier(wish)))
-            made = _node(known[x], "formula", tuple(known[n] for n in leaves), x, title, used)
-            nodes.append(made)
-            known.setdefault(resolved(x), known[x])
-        return known[x]
+                wish, title = "rounded_input", f"{self.titles['']} in bfloat16"
+            inputs, used = self._leaves(x), self._used(x)
+            self.known[x] = self.names.new(self.layer_names.get(x.owner, identifier(wish)))
+            self.nodes.append(_node(self.known[x], "formula", inputs, x, title, used))
+            self.known.setdefault(resolved(x), self.known[x])
+        return self.known[x]
 
-    for x in order:
-        if x in boundaries:
-            inner = formula(seen_as(x.args[0]))
-            used = [by_variable[id(x.value)].name] if x.op == "matmul" else []
-            owner = layer_names.get(x.owner, identifier(x.owner))
-            known[x] = names.new(f"{owner}_{'product' if x.op == 'matmul' else 'reshape'}")
-            nodes.append(_node(known[x], x.op, (inner,), x, titles.get(x.owner, x.owner), used))
-        elif x in inputs and x.args and x not in known:
-            formula(x)
-    output = formula(root)
-    name = registry.snake_case(type(model).__name__) if _automatic(model) else model.name
-    return Graph(identifier(name), tuple(nodes), output, weights, training)
+    def _weights(self, order: Sequence[Expression]) -> tuple[Weight, ...]:
+        used = {id(x.value): x for x in order if x.op in ("weight", "matmul", "take")}
+        result, names = [], Names()
+        for layer, trainable in _trainable(self.model):
+            for variable in layer._variables():
+                if used.pop(id(variable), None) is None:
+                    continue
+                around = self.layer_names.get(layer.name, identifier(layer.name))
+                name = names.new(f"{around}_{identifier(variable.name)}")
+                result.append(Weight(name, variable, variable.shape, bool(trainable and variable.trainable)))
+        if used:
+            lost = next(iter(used.values()))
+            raise ModelError(
+                f"{lost.owner}: uses the variable {lost.value.path!r}, which is not among the layer's weights. "
+                "Make it with self.add_weight(…)."
+            )
+        return tuple(result)
+
+
+def _of(variable: Variable) -> Expression:
+    """The leaf that stands for a variable that is only assigned to."""
+    return ops.node("weight", (), variable, level=ELEMENT if variable.shape else UNIFORM, shape=variable.shape)
+
+
+def _trainable(model: Any) -> list[tuple[Any, bool]]:
+    """All layers, outer before inner, and whether they may be trained: those around them must be as well."""
+    found: dict[int, tuple[Any, bool]] = {}
+
+    def visit(layer: Any, trainable: bool) -> None:
+        if id(layer) not in found:
+            found[id(layer)] = (layer, trainable and layer.trainable)
+            for inner in layer._sublayers():
+                visit(inner, trainable and layer.trainable)
+
+    visit(model, True)
+    return list(found.values())
 
 
 def _node(name: str, op: str, inputs: tuple[str, ...], x: Expression, layer: str, weights: Sequence[str]) -> Node:
-    shape = tuple(n for n in x.shape[1:] if n is not None)
-    return Node(name, op, inputs, shape, layer, x, tuple(dict.fromkeys(weights)))
+    shape = x.shape if per_feature(x) else x.shape[1:]
+    sizes = tuple(n for n in shape if n is not None)
+    if x.level == ROW and x.op != "expand":
+        sizes = (*sizes, 1)
+    return Node(name, op, inputs, sizes, layer, x, tuple(dict.fromkeys(weights)))
 
 
-def _reached(x: Expression, known: dict[Expression, str]) -> list[Expression]:
-    return [n for n in topological([x], known) if n in known]
-
-
-def _weights(model: Any, order: Sequence[Expression], layer_names: dict[str, str]) -> tuple[Weight, ...]:
-    used = {id(x.value) for x in order if x.op in ("weight", "matmul")}
-    result, names = [], Names()
-    for layer in model.layers:
-        for variable in layer.weights:
-            if id(variable) not in used:
-                continue
-            name = names.new(f"{layer_names[layer.name]}_{identifier(variable.name)}")
-            trainable = bool(model.trainable and layer.trainable and variable.trainable)
-            result.append(Weight(name, variable, variable.shape, trainable))
-            used.discard(id(variable))
-    if used:
-        lost = next(x for x in order if x.op in ("weight", "matmul") and id(x.value) in used)
-        raise ModelError(
-            f"{lost.owner}: uses the variable {lost.value.path!r}, which is not among the layer's weights. "
-            "Make it with self.add_weight(…)."
-        )
-    return tuple(result)
-
-
-def _check_uses(graph: Graph, known_as: Mapping[str, str]) -> None:
-    """Refuses what is not a chain, with the names that the user's layers have."""
-    uses: dict[str, int] = {}
-    for node in graph.nodes:
-        for name in node.inputs:
-            uses[name] = uses.get(name, 0) + 1
-    for node in graph.nodes:
-        layer = known_as.get(node.layer, node.layer)
-        if uses.get(node.name, 0) > 1 or (node.name == graph.output and node.name in uses):
-            raise UnsupportedError(
-                f"{layer}: its value is used {uses[node.name]} times; networks that branch are not supported yet."
-            )
-        if len(node.inputs) > 1:
-            raise UnsupportedError(f"{layer}: combines {len(node.inputs)} values; that is not supported yet.")
-
-
-__all__ = ["Graph", "Node", "Weight", "build", "c_names"]
+__all__ = ["Graph", "Node", "Penalty", "Weight", "build", "c_names", "on_numbers", "per_feature"]

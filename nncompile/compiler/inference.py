@@ -181,7 +181,7 @@ def _parts(graph: Graph) -> list[_Part]:
             parts.append(_Part(source, end, None if root is source.expression else root))
     if not parts:  # layers that do nothing: a copy
         source = graph.nodes[0]
-        parts.append(_Part(source, graph.node(graph.output), source.expression))
+        parts.append(_Part(source, graph.node(graph.outputs[0]), source.expression))
     return parts
 
 
@@ -266,6 +266,7 @@ def build(graph: Graph, real: str, prefix: str, titles: Mapping[str, str]) -> In
     Raises:
         UnsupportedError: the network needs something that an export cannot do yet.
     """
+    _check_chain(graph)
     builder = _Builder(graph, real, prefix)
     names = Names(set(builder.reserved))  # of the values in predict
     sizes: dict[str, int] = {}
@@ -313,13 +314,29 @@ def build(graph: Graph, real: str, prefix: str, titles: Mapping[str, str]) -> In
         prefix=prefix,
         real=real,
         input_shape=graph.nodes[0].shape,
-        output_shape=graph.node(graph.output).shape,
+        output_shape=graph.node(graph.outputs[0]).shape,
         weights=tuple(builder.stored.values()),
         locals=tuple(Local(n, sizes[n], offsets[n]) for n in sorted(sizes, key=lambda n: (lifetimes[n], offsets[n]))),
         workspace=workspace,
         layers=tuple(layers),
         functions=tuple(n for n in vocabulary.closure(sorted(builder.functions), "c99") if n != "nn_set"),
     )
+
+
+def _check_chain(graph: Graph) -> None:
+    """Refuses what is not one value after the other."""
+    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        raise UnsupportedError(f"{graph.name}: a file of its own has one input and one output so far.")
+    uses: dict[str, int] = {}
+    for node in graph.nodes:
+        if node.op not in ("input", "matmul", "reshape", "formula") or len(node.inputs) > 1:
+            raise UnsupportedError(f"{node.layer}: cannot be exported yet.")
+        for name in node.inputs:
+            uses[name] = uses.get(name, 0) + 1
+            if uses[name] > 1 or name in graph.outputs:
+                raise UnsupportedError(
+                    f"{graph.node(name).layer}: its value is used twice; that cannot be exported yet."
+                )
 
 
 def widths(layers: Sequence[Layer]) -> tuple[int, ...]:

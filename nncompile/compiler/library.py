@@ -6,9 +6,10 @@ weights' Variables are bound to their places in it.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -25,6 +26,7 @@ _ARRAY = np.ndarray
 _BINDING = threading.RLock()
 """Held while variables are moved: two threads may want to move them to different places."""
 _CODES = {np.dtype(name): code for name, code in TYPE_CODES.items()}
+_REALS = {np.dtype("float32"): "float", np.dtype("float64"): "double"}
 _SMALL = 1 << 16
 """Bytes of an input up to which it costs less to copy it than to tell C where it is."""
 _ALONE = 5e5
@@ -129,18 +131,33 @@ class Samples:
 
     __slots__ = ("_kept", "data", "order", "rows")
 
-    def __init__(self, ffi: Any, x: Array, y: Array | None, order: Array | None) -> None:
-        self.rows = len(x)
+    def __init__(
+        self,
+        ffi: Any,
+        xs: Sequence[Array],
+        ys: Sequence[Array | None],
+        order: Array | None,
+        weights: Sequence[Array | None] = (),
+    ) -> None:
+        self.rows = len(xs[0])
         self.data = data = ffi.new("network_data *")
         data.threads = targets.threads()
-        places = [ffi.from_buffer(array) for array in (x, y, order) if array is not None]
-        self._kept = places  # each keeps its array
-        self.order = ffi.NULL if order is None else ffi.cast("int64_t *", places[-1])
-        data.x, data.x_type = places[0], _CODES[x.dtype]
-        if y is not None:
-            data.y, data.y_type = places[1], _CODES[y.dtype]
+        self._kept: list[Any] = []  # each keeps its array
+        for number, x in enumerate(xs):
+            data.x[number], data.x_type[number] = self._place(ffi, x), _CODES[x.dtype]
+        for number, y in enumerate(ys):
+            if y is not None:
+                data.y[number], data.y_type[number] = self._place(ffi, y), _CODES[y.dtype]
+        for number, weight in enumerate(weights):
+            if weight is not None:
+                data.weight[number] = ffi.cast(f"{_REALS[weight.dtype]} *", self._place(ffi, weight))
+        self.order = ffi.NULL if order is None else ffi.cast("int64_t *", self._place(ffi, order))
         if order is not None:
             data.order = self.order
+
+    def _place(self, ffi: Any, array: Array) -> Any:
+        self._kept.append(ffi.from_buffer(array))
+        return self._kept[-1]
 
 
 class Direct:
@@ -151,7 +168,7 @@ class Direct:
 
     __slots__ = (
         "_data", "_dtype", "_hold", "_kept", "_lock", "_predict", "_rows", "_shape", "_state", "_workspace",
-        "_x", "_y", "_y_place", "changes",
+        "_x", "_y", "_y_places", "changes",
     )  # fmt: skip
 
     def __init__(
@@ -164,7 +181,7 @@ class Direct:
         if shape[0] * sum(matrix.numbers for matrix in library.program.matrices) < _ALONE:
             samples.data.threads = 1
         self._data, self._kept = samples.data, (samples, library._memory)  # C has only the addresses
-        self._workspace, self._y_place = library.workspace(shape[0], samples.data.threads), library.numbers(self._y)
+        self._workspace, self._y_places = library.workspace(shape[0], samples.data.threads), library.places([self._y])
         self._predict, self._state = library._lib.network_predict, library.state
         self._hold, self._lock, self.changes = library.hold, library.lock, targets.changes
 
@@ -181,7 +198,7 @@ class Direct:
         self._lock.acquire()  # takes half the time of with
         try:
             self._x[...] = x
-            self._predict(self._state, self._workspace, self._data, 0, self._rows, self._rows, self._y_place)
+            self._predict(self._state, self._workspace, self._data, 0, self._rows, self._rows, self._y_places[0])
             y: Array = self._y.copy()
             return y
         finally:
@@ -217,6 +234,7 @@ class Library:
         self._memory = _aligned(size, "uint8")
         self.state = self._ffi.cast("network_state *", self._memory.ctypes.data)
         self._reals = self._ffi.typeof(f"{program.real}[]")
+        self._outputs = self._ffi.typeof(f"{program.real} *[]")
         self._shared: Any = ()
         self._directs: dict[tuple[tuple[int, ...], np.dtype[Any]], Direct] = {}
         self._places: dict[str, _Place] = {}
@@ -237,16 +255,26 @@ class Library:
         """Where a weight, or what the optimizer keeps for it, is stored."""
         name = f"{weight}_{slot}" if slot else weight
         if name not in self._places:
-            place = None
-            for m in self.program.matrices:
+            place = self._vector_beside(weight, slot) if slot else None
+            for m in self.program.matrices if place is None else ():
                 if m.name == weight:
                     written = self._pack if m.copied and not slot else None
                     place = _Place(self._view(name), self.lock, self.hold, m.inputs, m.outputs, m.panels, written)
-            for v in self.program.vectors:
+            for v in self.program.vectors if place is None else ():
                 if v.name == weight:
-                    place = _Place(self._view(name), self.lock, self.hold, columns=v.length)
+                    shape = next(w.shape for w in self.program.weights if w.name == weight)
+                    place = _Place(self._view(name), self.lock, self.hold, columns=v.length if shape else 0)
             self._places[name] = place or _Place(self._view(name), self.lock, self.hold)
         return self._places[name]
+
+    def _vector_beside(self, weight: str, slot: str) -> _Place | None:
+        """Where a slot is stored that has another shape than its weight; None if it has the same."""
+        shape = next(w.shape for w in self.program.weights if w.name == weight) or (1,)
+        optimizer = self.program.optimizer
+        of = dict(optimizer.slots(weight)).get(slot, shape) if optimizer is not None else shape
+        if of == shape:
+            return None
+        return _Place(self._view(f"{weight}_{slot}"), self.lock, self.hold, columns=max(of))
 
     def _pack(self) -> None:
         """Makes the copies of kernels in bfloat16 again."""
@@ -254,31 +282,30 @@ class Library:
 
     def bind(self, optimizer: Any = None) -> None:
         """Moves the weights, and the optimizer's variables, into the state."""
-        wanted = optimizer if self.program.rule is not None else None
+        rule = self.program.optimizer
+        wanted = optimizer if rule is not None else None
         if self.hold.whole and wanted in (None, self.hold.optimizer):
             return
         with _BINDING:
             for weight in self.program.weights:
                 weight.variable.bind(self.place(weight.name))
-            if self.program.rule is not None and wanted is not None:
+            if rule is not None and wanted is not None:
                 for weight in self.trainable():
-                    slots = zip(self.program.rule.slots, wanted.slot_variables(weight.variable), strict=True)
-                    for (slot, _), variable in slots:
-                        variable.bind(self.place(weight.name, slot))
-                for name, _ in self.program.rule.scalars:
+                    for name, variable in wanted.kept(weight.variable).items():
+                        variable.bind(self.place(weight.name, name))
+                for name, _ in rule.scalars:
                     wanted.scalar_variables[name].bind(self.place(name))
             self.hold.optimizer, self.hold.whole = wanted, True
 
     def copy_in(self, optimizer: Any) -> None:
         """Copies the weights, and the optimizer's variables, into the state; they stay where they are."""
-        assert self.program.rule is not None
+        assert self.program.optimizer is not None
         for weight in self.program.weights:
             self.place(weight.name).write(weight.variable.value)
         for weight in self.trainable():
-            slots = zip(self.program.rule.slots, optimizer.slot_variables(weight.variable), strict=True)
-            for (slot, _), variable in slots:
-                self.place(weight.name, slot).write(variable.value)
-        for name, _ in self.program.rule.scalars:
+            for name, variable in optimizer.kept(weight.variable).items():
+                self.place(weight.name, name).write(variable.value)
+        for name, _ in self.program.optimizer.scalars:
             self.place(name).write(optimizer.scalar_variables[name].value)
 
     def release(self) -> None:
@@ -296,13 +323,32 @@ class Library:
 
     # ---------------------------------------------------------------- running
 
-    def samples(self, x: Array, y: Array | None = None, order: Array | None = None) -> Samples:
-        """The samples of some arrays, contiguous and of types that C reads."""
-        return Samples(self._ffi, x, y, order)
+    def samples(
+        self,
+        x: Array | Sequence[Array],
+        y: Array | Sequence[Array | None] | None = None,
+        order: Array | None = None,
+        weights: Sequence[Array | None] = (),
+    ) -> Samples:
+        """The samples of some arrays, contiguous and of types that C reads.
+
+        Args:
+            x: an array for each input; it may stand alone.
+            y: what each output should be, likewise.
+            order: memory for an order of the samples.
+            weights: for each output None or an array of the library's type, a number per row.
+        """
+        ys = [y] if isinstance(y, _ARRAY) or y is None else y
+        return Samples(self._ffi, [x] if isinstance(x, _ARRAY) else x, ys, order, weights)
 
     def numbers(self, array: Array) -> Any:
         """Where the numbers of an array of the library's type are, for C; it keeps the array."""
         return self._ffi.from_buffer(self._reals, array)
+
+    def places(self, arrays: Sequence[Array]) -> tuple[Any, list[Any]]:
+        """Where the numbers of several arrays are, and what keeps them."""
+        kept = [self.numbers(array) for array in arrays]
+        return self._ffi.new(self._outputs, kept), kept
 
     def workspace(self, count: int, threads: int) -> Any:
         """New memory to work in with so many samples at a time."""
@@ -326,28 +372,51 @@ class Library:
             found = self._directs[shape, dtype] = Direct(self, shape, dtype, output_shape)
         return found
 
-    def predict(self, samples: Samples, first: int, count: int, batch: int, out: Array) -> None:
-        """Writes the outputs of some samples to ``out``, which holds those alone."""
+    def predict(self, samples: Samples, first: int, count: int, batch: int, out: Array | Sequence[Array]) -> None:
+        """Writes the outputs of some samples to ``out``, an array for each output, which hold those alone."""
+        places, _kept = self.places([out] if isinstance(out, _ARRAY) else out)
         with self.lock:
             self._lib.network_predict(
-                self.state, self._workspace(batch, samples), samples.data, first, count, batch, self.numbers(out)
+                self.state, self._workspace(batch, samples), samples.data, first, count, batch, places
             )
 
-    def evaluate(self, samples: Samples, first: int, count: int, batch: int) -> None:
-        """Adds the losses and metrics of some samples to the totals."""
-        with self.lock:
+    def evaluate(
+        self, samples: Samples, first: int, count: int, batch: int, outputs: Sequence[Array | None] = ()
+    ) -> None:
+        """Adds the losses and metrics of some samples to the totals.
+
+        Args:
+            samples: the samples.
+            first: number of the first.
+            count: how many.
+            batch: how many at a time.
+            outputs: for each output None or an array that receives it, if the program captures them.
+        """
+        with self.lock, self._captured(samples, outputs):
             self._lib.network_evaluate(self.state, self._workspace(batch, samples), samples.data, first, count, batch)
+
+    @contextlib.contextmanager
+    def _captured(self, samples: Samples, outputs: Sequence[Array | None]) -> Iterator[None]:
+        """Tells C where outputs go meanwhile."""
+        for number, out in enumerate(outputs):
+            samples.data.outputs[number] = self._ffi.NULL if out is None else self.numbers(out)
+        try:
+            yield
+        finally:
+            for number in range(len(outputs)):
+                samples.data.outputs[number] = self._ffi.NULL
 
     def shuffle(self, samples: Samples, seed: int) -> None:
         """Writes the random order of a seed, of 64 bits, over the order of the samples."""
         self._lib.network_shuffle(samples.order, samples.rows, seed)
 
-    def train(self, samples: Samples, first: int, count: int, batch: int) -> None:
+    def train(self, samples: Samples, first: int, count: int, batch: int, outputs: Sequence[Array | None] = ()) -> None:
         """Trains on some samples in batches, adding to the totals.
 
-        The samples are numbers ``first`` to ``first + count - 1`` of their order.
+        The samples are numbers ``first`` to ``first + count - 1`` of their order. The outputs that ``outputs``
+        receives, as in :meth:`evaluate`, are those before the update of their batch.
         """
-        with self.lock:
+        with self.lock, self._captured(samples, outputs):
             self._lib.network_train(self.state, self._workspace(batch, samples), samples.data, first, count, batch)
 
     def train_epochs(self, samples: Samples, batch: int, seeds: Array | None, epochs: int) -> list[dict[str, float]]:
@@ -374,15 +443,23 @@ class Library:
 
     def begin(self, optimizer: Any) -> None:
         """Takes over the optimizer's numbers as they are now."""
-        assert self.program.rule is not None
-        for name in self.program.rule.hyper:
-            setattr(self.state, name, float(getattr(optimizer, name)))
-        self.state.learning_rate = float(optimizer.learning_rate)
-        self.state.step = int(optimizer.iterations)
+        assert self.program.optimizer is not None
+        for name, whose, attribute in self.program.optimizer.numbers:
+            setattr(self.state, name, float(getattr(self._owner(whose, optimizer), attribute)))
+        if optimizer.schedule is None:
+            self.state.learning_rate = float(optimizer.learning_rate)
+        self.state.step = int(optimizer._iterations)
+
+    def _owner(self, whose: str, optimizer: Any) -> Any:
+        """Whose attribute a number in the state is: of the optimizer, its schedule, or what a weight has."""
+        if whose in ("optimizer", "schedule"):
+            return optimizer if whose == "optimizer" else optimizer.schedule
+        weight, _, what = whose.partition(" ")
+        return getattr(next(w.variable for w in self.program.weights if w.name == weight), what)
 
     def end(self, optimizer: Any) -> None:
-        """Gives back how many updates were done."""
-        optimizer.iterations.assign(self.state.step)
+        """Gives back how many steps were done."""
+        optimizer._iterations.assign(self.state.step)
 
     def totals(self) -> dict[str, float]:
         """The sums of the loss and the metrics since :meth:`reset_totals`."""

@@ -1,9 +1,10 @@
 """Stage 2: from a Graph to a Program. After this nothing is decided.
 
-The network is a chain of *segments*: a source (the input, a product or a reshape) and
-the formula on it. The formula behind a product is computed while the product is in the
-first-level cache if it works number by number; the one behind the last source is
-computed together with the loss.
+The graph's formulas are computed where that costs least: on the tiles of a product
+while these are in the first-level cache, together with the loss, or over rows in memory
+(:class:`Flow`, one for training and one for inference). Gradients go the other way
+(:class:`Backwards`): what takes a value contributes to its gradient, and when all have,
+it goes on through the formula, on the tiles of a product again if it can.
 
 Rewrites across layers are functions of this module: :func:`fuse_cross_entropy`.
 """
@@ -11,29 +12,39 @@ Rewrites across layers are functions of this module: :func:`fuse_cross_entropy`.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .. import ops
 from ..errors import ModelError, UnsupportedError
-from ..ops import ELEMENT, NUMBER, ROW, UNIFORM, Expression
+from ..ops import ELEMENT, ROW, UNIFORM, Expression
 from ..targets import Target
-from .expression import Names, depends, differentiate, identifier, resolved, topological, trace
-from .graph import RESERVED, Graph, Node, Weight
+from . import sweeps, updates
+from .backwards import Backwards
+from .expression import Names, identifier, resolved, topological, trace
+from .flow import Flow, Leaves, stem
+from .graph import RESERVED, Graph, Node, Penalty, Weight, per_feature
 from .program import (
     Backward,
     Buffer,
+    Columns,
     Copy,
     Formula,
     Forward,
+    Input,
+    Loss,
     Matrix,
     Operand,
+    Optimization,
+    Output,
     Panels,
     Program,
     Rows,
-    Rule,
+    Statistic,
     Step,
+    Supervision,
+    Take,
     Targets,
     Training,
     Update,
@@ -90,67 +101,18 @@ def plan(lifetimes: Mapping[str, tuple[int, int]], sizes: Mapping[str, int]) -> 
     return offsets, max((offsets[n] + sizes[n] for n in offsets), default=0)
 
 
-def _lifetimes(steps: Sequence[Step], input_name: str) -> dict[str, tuple[int, int]]:
-    result: dict[str, tuple[int, int]] = {input_name: (0, 0)}
+def _lifetimes(steps: Sequence[Step], inputs: Sequence[str], buffers: Collection[str]) -> dict[str, tuple[int, int]]:
+    """The first and the last step that uses each buffer."""
+    result: dict[str, tuple[int, int]] = {name: (0, 0) for name in inputs}
     for number, step in enumerate(steps):
         for name in step.uses():
-            if name not in ("y", "target"):
+            if name in buffers:
                 first, _ = result.get(name, (number, number))
                 result[name] = (first, number)
     return result
 
 
-# ------------------------------------------------------------------ the chain of segments
-
-
-@dataclass(frozen=True)
-class _Segment:
-    """A source and the formula on it.
-
-    Attributes:
-        source: the input, a product or a reshape.
-        node: the value that is stored; the source itself if there is no formula.
-    """
-
-    source: Node
-    node: Node
-
-    @property
-    def leaf(self) -> Expression:
-        return self.source.expression
-
-    @property
-    def value(self) -> Expression:
-        """What is differentiated."""
-        return self.node.expression
-
-    @property
-    def root(self) -> Expression:
-        """What is computed."""
-        return resolved(self.node.expression)
-
-    @property
-    def low(self) -> bool:
-        """Whether the source is a product of numbers that are rounded to bfloat16."""
-        return self.source.op == "matmul" and resolved(self.leaf.args[0]).op == "bfloat16"
-
-    def vectors(self) -> list[Expression]:
-        """The weights of one number per feature that the formula uses."""
-        inside = topological([self.root], [self.leaf])
-        return [x for x in inside if x.op == "weight" and x.level == ELEMENT]
-
-
-def _segments(graph: Graph) -> list[_Segment]:
-    formulas = {n.inputs[0]: n for n in graph.nodes if n.op == "formula"}
-    return [_Segment(n, formulas.get(n.name, n)) for n in graph.nodes if n.op != "formula"]
-
-
-def _on_tiles(segment: _Segment) -> bool:
-    """Whether the formula can be computed on tiles of a product: no reduction, no number of a column."""
-    if segment.source.op != "matmul":
-        return False
-    inside = topological([segment.root], [segment.leaf])
-    return all(x.level != ROW and x.op != "column" for x in inside if x is not segment.leaf)
+# ------------------------------------------------------------------ helpers
 
 
 def _per_row(x: Any, what: str) -> Expression:
@@ -163,17 +125,6 @@ def _per_row(x: Any, what: str) -> Expression:
         raise ModelError(f"{what}: expected a value per sample, received one that depends on no sample.")
     row: Expression = x.args[0] if x.op == "expand" else x
     return row
-
-
-def _stem(node: Node) -> str:
-    """``dense`` for the node ``dense_product``."""
-    return node.name.removesuffix("_product")
-
-
-def _says(node: Node) -> str:
-    if node.op == "input":
-        return "the input"
-    return f"{node.layer}: {({'matmul': 'x . kernel', 'reshape': 'in new rows', 'formula': 'its value'})[node.op]}"
 
 
 # ------------------------------------------------------------------ the planner
@@ -197,47 +148,74 @@ class Planner:
         self.lanes = max(target.vector_bytes // (8 if real == "double" else 4), 1)
         self.panel = self.lanes * target.panel_vectors
         self.half = self.lanes * max(target.panel_vectors // 2, 1)
-        self.inference = _segments(inference_graph)
-        self.training = _segments(training_graph or inference_graph)
-        self.last = len(self.training) - 1
-        self.low = {s.source.weights[0] for s in (*self.inference, *self.training) if s.low}
-        self.all_weights = (training_graph or inference_graph).weights
+        graphs = [g for g in (training_graph, inference_graph) if g]
+        products = [n for g in graphs for n in g.nodes if n.op == "matmul"]
+        self.kernels = {n.weights[0] for n in products}
+        self.low = {n.weights[0] for n in products if resolved(n.expression.args[0]).op == "bfloat16"}
+        self.all_weights = self._all_weights(graphs)
         self.weights = {w.name: w for w in self.all_weights}
         self.by_variable = {id(w.variable): w for w in self.all_weights}
         for w in self.all_weights:
             if len(w.shape) > 2:
                 raise UnsupportedError(f"{w.name}: weights of shape {w.shape} are not supported.")
-            if trains and w.trainable:
-                self._check_trainable(w)
-        nodes = [n for graph in (inference_graph, training_graph or inference_graph) for n in graph.nodes]
-        self.names = Names({*RESERVED, *self.weights, *(n.name for n in nodes), *map(_stem, nodes)})
+        nodes = [n for g in graphs for n in g.nodes]
+        self.names = Names({*RESERVED, *self.weights, *(n.name for n in nodes), *map(stem, nodes)})
         self.gradient_names: dict[str, str] = {}
         self.buffers: dict[str, tuple[int, int, str]] = {}
+        self.statistics: dict[str, tuple[int, str]] = {}
         self.noises: list[ops.Noise] = []
-        # gradients are needed back to the first segment that has a weight to train
-        trained = [trains and any(self.weights[n].trainable for n in self._weights_of(s)) for s in self.training]
-        self.first_trained = trained.index(True) if any(trained) else len(trained)
-        self.stored: list[str] = []  # the buffer that each segment leaves its value in
-        self.saved: list[dict[Expression, Operand]] = []  # what the backward pass of each segment loads
-        self.gradients: dict[str, str] = {}  # the buffer that holds the gradient of a product or vector
-
-    def _check_trainable(self, weight: Weight) -> None:
-        """Refuses a weight whose gradient would be wrong, as it is a sum that is not taken yet."""
-        uses = sum(self._weights_of(s).count(weight.name) for s in self.training)
-        if uses > 1:
-            raise UnsupportedError(
-                f"{weight.variable.path}: is used {uses} times; a layer that is used more than once cannot be "
-                "trained yet. Set its trainable to False, or make a layer for each use."
-            )
-        if weight.shape == ():
-            raise UnsupportedError(
-                f"{weight.variable.path}: a weight of shape () cannot be trained yet. "
-                "Give it a number per feature, or trainable=False."
-            )
+        self.trains, self.captures = trains, False
+        self.low_inputs = {n.name for n in graphs[0].inputs if all(self._only_rounded(g, n.name) for g in graphs)}
+        self.inference = Flow(self, inference_graph, {})
+        self.training = self.inference
+        if training_graph is not None:
+            self.training = Flow(self, training_graph, {})
+            self.inference = Flow(self, inference_graph, self._fed_alike(training_graph, inference_graph))
 
     @staticmethod
-    def _weights_of(segment: _Segment) -> list[str]:
-        return list(dict.fromkeys((*segment.source.weights, *segment.node.weights)))
+    def _all_weights(graphs: Sequence[Graph]) -> tuple[Weight, ...]:
+        """The weights of all graphs, in the order of the first; those of others alone follow."""
+        found = {id(w.variable): w for w in graphs[0].weights}
+        names = Names({w.name for w in graphs[0].weights})
+        for graph in graphs[1:]:
+            for w in graph.weights:
+                if id(w.variable) not in found:
+                    found[id(w.variable)] = replace(w, name=names.new(w.name))
+        return tuple(found.values())
+
+    @staticmethod
+    def _only_rounded(graph: Graph, name: str) -> bool:
+        """Whether all that is done with an input is to round it: then that is done where samples are taken in."""
+        takers = [n for n in graph.nodes if name in n.inputs]
+        leaf = graph.node(name).expression
+        return (
+            len(takers) == 1
+            and name not in graph.outputs
+            and takers[0].name not in graph.outputs
+            and resolved(takers[0].expression).op == "bfloat16"
+            and resolved(takers[0].expression).args[0] is leaf
+            and not any(name in p.node.inputs for p in graph.penalties)
+        )
+
+    @staticmethod
+    def _fed_alike(training: Graph, inference: Graph) -> dict[str, str]:
+        """What values of inference are called so that products find their inputs where they are in training."""
+        wishes: dict[str, set[str]] = {}
+        trained = {n.name: n for n in training.nodes if n.op == "matmul"}
+        for n in inference.nodes:
+            for name in n.inputs:
+                source = trained.get(n.name)
+                same = n.op == "matmul" and source is not None
+                wishes.setdefault(name, set()).add(source.inputs[0] if same and source else name)
+        taken = {n.name for n in inference.nodes}
+        result: dict[str, str] = {}
+        for name, wished in wishes.items():
+            (wish, *others), node = sorted(wished), inference.node(name)
+            if others or wish == name or wish in taken or wish in result.values() or name in inference.outputs:
+                continue
+            if node.op in ("formula", "matmul") and training.node(wish).shape == node.shape:
+                result[name] = wish
+        return result
 
     def panels(self, columns: int) -> Panels:
         """How so many columns are cut; a narrow panel is half as wide."""
@@ -255,7 +233,15 @@ class Planner:
         return padded if padded < 16 * line else (-(-padded // line) | 1) * line
 
     def buffer(self, name: str, node: Node, comment: str) -> str:
-        self.buffers.setdefault(name, (node.positions, node.features, comment))
+        """Memory for a value of the shape of a node; another name if there is one of another shape."""
+        shape = (node.positions, node.features)
+        if name in self.buffers and self.buffers[name][:2] != shape:
+            name = self.names.new(name)
+        self.buffers.setdefault(name, (*shape, comment))
+        return name
+
+    def statistic(self, name: str, columns: int, comment: str) -> str:
+        self.statistics.setdefault(name, (columns, comment))
         return name
 
     def d(self, key: str) -> str:
@@ -268,13 +254,22 @@ class Planner:
         weight = self.weights[name]
         inputs, outputs = weight.shape
         low = name in self.low
-        tiled = self.target.tiles and self.real == "float" and inputs * outputs >= self.target.tiles_from
+        tiled = self.target.tiles and self.real == "float" and inputs * outputs >= max(self.target.tiles_from, 1)
+        tiled = tiled and name in self.kernels
         parts = 0 if not tiled else 1 if low else self.target.parts
         return Matrix(name, inputs, outputs, self.panels(outputs), weight.trainable, low, parts)
 
     def vector(self, name: str) -> Vector:
-        (length,) = self.weights[name].shape
+        length = self.weights[name].shape[0] if self.weights[name].shape else 1
         return Vector(name, length, self.panels(length).padded, self.weights[name].trainable)
+
+    def leaf(self, x: Expression) -> Operand | None:
+        """Where a leaf is found that is no value of a layer."""
+        if x.op == "weight":
+            return Operand("vector" if x.level == ELEMENT else "number", self.by_variable[id(x.value)].name)
+        if x.op == "noise":
+            return Operand("noise", str(self._noise(x.value)))
+        return None
 
     def formula(
         self,
@@ -284,16 +279,18 @@ class Planner:
         results: Sequence[tuple[str, Expression]] = (),
     ) -> Formula:
         """Finds the leaves of a formula; those in ``leaves`` are not looked behind."""
-        found: dict[Expression, Operand] = {}
-        for x in topological([v for _, v in (*stores, *results)], leaves):
-            if x in leaves:
-                found[x] = leaves[x]
-            elif x.op == "weight":
-                kind = "vector" if x.level == ELEMENT else "number"
-                found[x] = Operand(kind, self.by_variable[id(x.value)].name)
-            elif x.op == "noise":
-                found[x] = Operand("noise", str(self._noise(x.value)))
-        return Formula(tuple(stores), tuple(found.items()), comment, tuple(results))
+        return Formula(tuple(stores), self.found([v for _, v in (*stores, *results)], leaves), comment, tuple(results))
+
+    def found(
+        self, values: Sequence[Expression], leaves: Mapping[Expression, Operand]
+    ) -> tuple[tuple[Expression, Operand], ...]:
+        """The leaves that are needed for some values."""
+        result: Leaves = {}
+        for x in topological([resolved(v) for v in values], leaves):
+            where = leaves.get(x) or self.leaf(x)
+            if where is not None:
+                result[x] = where
+        return tuple(result.items())
 
     def _noise(self, source: ops.Noise) -> int:
         """The number of a source of random numbers."""
@@ -304,279 +301,241 @@ class Planner:
     # ---------------------------------------------------------------- forward
 
     def forward(self) -> list[Step]:
-        """The steps from the input to the source of the last segment."""
-        steps: list[Step] = []
-        for i, (t, n) in enumerate(zip(self.training, self.inference, strict=True)):
-            source = t.source
-            raw = self.buffer(source.name, source, _says(source))
-            plain = i == self.last or (t.root is t.leaf and n.root is n.leaf) or (i == 0 and self.rounds_input())
-            fused = not plain and _on_tiles(t) and _on_tiles(n)
-            stored = raw if plain else self.buffer(t.node.name, t.node, _says(t.node))
-            kept = self._keep(t, stored) if fused and i >= self.first_trained else {}
-            if source.op == "reshape":
-                comment = f"{source.layer}: the numbers of a sample in new rows"
-                steps.append(Copy(source.name, self.stored[-1], raw, comment))
-            if source.op == "matmul":
-                tiles = {s: {s.leaf: Operand("tile", "product")} for s in (t, n)}
-                if fused:
-                    extra = [(o.name, x) for x, o in kept.items() if o.name != stored]
-                    training = self.formula([(stored, t.root), *extra], tiles[t], t.node.layer)
-                    inference = self.formula([(stored, n.root)], tiles[n], n.node.layer)
-                else:
-                    training = inference = self.formula([(raw, t.leaf)], tiles[t], source.layer)
-                matrix = self.matrix(source.weights[0])
-                comment = f"{source.layer}: {matrix.inputs} -> {matrix.outputs}"
-                steps.append(
-                    Forward(_stem(source), matrix, self.stored[-1], source.positions, training, inference, comment)
+        """The steps from the inputs to what the last formulas are about."""
+        if self.training is self.inference:
+            return [as_done(s, "inference") for s in self.inference.forward(keeps=False)]
+        trained = self.training.forward(keeps=self.trains)
+        predicted = self.inference.forward(keeps=False)
+        return _merged(trained, predicted, self.names)
+
+    def assignments(self) -> list[Columns]:
+        """What training sets beside the weights that are trained."""
+        made = []
+        for name, node in self.training.graph.assignments:
+            vector = self.vector(name)
+            if self.weights[name].shape not in ((vector.length,), ()):
+                raise UnsupportedError(f"{name}: a formula sets weights of one axis, received {node.shape}.")
+            leaves = self.training.leaves(node)
+            root = resolved(node.expression)
+            if root.level > UNIFORM and (not per_feature(root) or root.shape != (vector.length,)):
+                raise ModelError(
+                    f"{node.layer}: {name} is set to values of shape {root.shape}; expected ({vector.length},), "
+                    "made of weights and of means over the batch (ops.batch_mean)."
                 )
-            if not plain and not fused:
-                rows = [
-                    self.formula([(stored, s.root)], {s.leaf: Operand("buffer", raw)}, s.node.layer) for s in (t, n)
-                ]
-                name = f"{t.node.name}_rows"
-                steps.append(Rows(name, source.positions, source.features, rows[0], rows[1], t.node.layer))
-            self.stored.append(stored)
-            self.saved.append(kept if fused else {t.leaf: Operand("buffer", raw)})
-        return steps
+            found = self.found([root], leaves)
+            made.append(
+                Columns(
+                    self.names.new(f"{name}_next"), 1, vector.length, (), ((name, root),), found,
+                    f"{node.layer}: {name} after a step of training", True, "training",
+                )
+            )  # fmt: skip
+        return made
 
-    def rounds_input(self) -> bool:
-        """Whether all that the first formula does is to round the input: that is done where samples are taken in."""
-        return self.last > 0 and all(
-            s[0].source.op == "input" and s[0].root.op == "bfloat16" and s[0].root.args[0] is s[0].leaf
-            for s in (self.training, self.inference)
-        )
+    def outputs(self) -> list[Output]:
+        """The last formulas, to the user's memory."""
+        made = []
+        flows = (self.training, self.inference)
+        for number, ended in enumerate(self.inference.graph.outputs):
+            node = self.inference.graph.node(ended)
+            out: list[Formula] = []
+            captured = None
+            for flow in flows:
+                end = flow.graph.node(flow.graph.outputs[number])
+                out.append(self.formula([("y", flow.root(end))], flow.end_leaves(end), end.layer))
+            if self.captures:
+                name = self._numbered("captured", number)
+                captured = Rows(name, node.positions, node.features, out[0], out[1], node.layer)
+            says = f"{node.layer}: the output"
+            rows = Rows(self._numbered("output", number), node.positions, node.features, None, out[1], says)
+            made.append(Output(rows.name, node.positions, node.features, rows, captured))
+        return made
 
-    def _keep(self, segment: _Segment, name: str) -> dict[Expression, Operand]:
-        """Decides what the backward pass of a formula on tiles loads.
-
-        It is differentiated once to see which of its values the gradient is stated in. If
-        that is at most one beside the stored result they are kept; otherwise one value
-        that all of them can be computed from again.
-        """
-        inside = [x for x in topological([segment.root], [segment.leaf]) if depends(x, [segment.leaf])]
-        inside = [x for x in inside if x is resolved(x)]
-        seed = ops.symbol("g", ELEMENT, segment.root.shape)
-        gradients = differentiate(segment.value, seed, [segment.leaf, *segment.vectors()])
-        met = _met_first([g for g in gradients if g is not None], set(inside))
-        kept = {segment.root: Operand("buffer", name)}
-        if segment.root.op == "bfloat16":  # what is rounded for the next product serves backward as well
-            kept[segment.root.args[0]] = kept[segment.root]
-        met = [x for x in met if x not in kept]
-        if len(met) > 1:
-            # later values of the topological order are nearer to the result: the last that serves
-            met = [next(x for x in reversed(inside) if segment.leaf not in topological(met, [x]) or x is segment.leaf)]
-        for x in met:
-            wish = f"{_stem(segment.source)}_{identifier(x.name) if x.name and x is not segment.leaf else 'kept'}"
-            where = self.buffer(self.names.new(wish), segment.node, f"{segment.node.layer}: kept for backward")
-            kept[x] = Operand("buffer", where)
-        return kept
-
-    def predict(self) -> Rows:
-        """The last formula, to the user's memory."""
-        end = self.inference[-1]
-        out = self.formula([("y", end.root)], {end.leaf: Operand("buffer", self.stored[-1])}, end.node.layer)
-        return Rows("output", end.node.positions, end.node.features, None, out, f"{end.node.layer}: the output")
+    def _numbered(self, name: str, number: int) -> str:
+        """A name for each output: itself where there is one."""
+        return name if len(self.inference.graph.outputs) == 1 else f"{name}_{number + 1}"
 
     # ---------------------------------------------------------------- loss
 
-    def loss(self, loss: Any, metrics: Sequence[tuple[str, Any]], labels: bool) -> Rows:
-        """The last formula, the loss, its gradient and the metrics, as one formula over rows."""
-        name = getattr(loss, "name", None) or type(loss).__name__
-        comment = f"{name} of {self.training[-1].node.layer}"
-        forms = []
-        for segment, training in ((self.training[-1], True), (self.inference[-1], False)):
-            shape = segment.root.shape
-            y_true = ops.symbol("label", ROW, shape[:-1]) if labels else ops.symbol("y_true", ELEMENT, shape)
+    def losses(self, training: Training) -> list[Loss]:
+        """For each output the last formula, the loss, its gradient and the metrics, and all penalties."""
+        made = []
+        backward = self.backward_pass = Backwards(self, self.training) if self.trains else None
+        several = len(training.outputs) > 1
+        penalties = len(self.training.graph.penalties)
+        for number, given in enumerate(training.outputs):
+            if given.loss is None and not given.metrics:
+                continue
+            made.append(self._loss(number, given, several or penalties > 0, backward))
+        for trained, predicted in zip(
+            self.training.graph.penalties, _padded(self.inference.graph.penalties, penalties), strict=True
+        ):
+            made.append(self._penalty(trained, predicted, backward))
+        return made
+
+    def _loss(self, number: int, given: Supervision, several: bool, backward: Backwards | None) -> Loss:
+        name = getattr(given.loss, "name", None) or type(given.loss).__name__
+        own = given.name if several and given.name else self._numbered("", number)
+        total = f"{identifier(own)}_loss" if several else "loss"
+        target, weight = self._numbered("target", number), self._numbered("weight", number)
+        forms, totals = [], list[str]()
+        for flow, training in ((self.training, True), (self.inference, False)):
+            node = flow.graph.node(flow.graph.outputs[number])
+            shape = node.expression.shape
+            y_true = ops.symbol("label", ROW, shape[:-1]) if given.labels else ops.symbol("y_true", ELEMENT, shape)
             scale = ops.symbol("scale", UNIFORM)
             leaves = {
-                segment.leaf: Operand("buffer", self.stored[-1]),
-                y_true: Operand("labels" if labels else "buffer", "target"),
+                **flow.end_leaves(node),
+                y_true: Operand("labels" if given.labels else "buffer", target),
                 scale: Operand("number", "scale"),
             }
-            fused, value = fuse_cross_entropy(loss, segment.value)
-            per_row = _per_row(trace(fused.call, y_true, value), f"loss {name!r}")
-            results = [("loss", per_row)]
-            for key, metric in metrics:
-                measured = trace(metric.call, y_true, segment.root)
-                results.append((key, _per_row(measured, f"metric {metric.name!r}")))
+            factor = None
+            if given.weighted:
+                factor = ops.symbol("weight", ROW, shape[:-1])
+                leaves[factor] = Operand("weight", weight)
+            output, results, seed = flow.value(node), list[tuple[str, Expression]](), scale
+            per_row = None
+            if given.loss is not None:
+                fused, value = fuse_cross_entropy(given.loss, output)
+                per_row = _per_row(trace(fused.call, y_true, value), f"loss {name!r}")
+                results.append((total, per_row if factor is None else per_row * factor))
+                seed = scale if factor is None else scale * factor
+            for key, metric, weighted in given.metrics:
+                measured = _per_row(trace(metric.call, y_true, flow.root(node)), f"metric {metric.name!r}")
+                if weighted and factor is not None:
+                    results += [(key, measured * factor), (f"{key}_weights", factor)]
+                else:
+                    results.append((key, measured))
             stores: list[tuple[str, Expression]] = []
-            if training and self.first_trained <= self.last:
-                wanted = [segment.leaf, *self._trainable(segment)]
-                for x, g in zip(wanted, differentiate(per_row, scale, wanted), strict=True):
-                    self._store_gradient(stores, segment, x, g)
+            if training and backward is not None and per_row is not None:
+                backward.from_loss(node, per_row, seed, leaves, stores)
+            comment = f"{name} of {node.layer}" if given.loss is not None else f"metrics of {node.layer}"
             forms.append(self.formula(stores, leaves, comment, results))
-        end = self.training[-1].node
-        return Rows("loss", end.positions, end.features, forms[0], forms[1], comment)
+            totals = [key for key, _ in results]
+        node = self.training.graph.node(self.training.graph.outputs[number])
+        rows = Rows(
+            total if given.loss is not None else self._numbered("metrics", number),
+            node.positions, node.features, forms[0], forms[1], forms[0].comment,
+        )  # fmt: skip
+        columns = 1 if given.labels else given.columns
+        stride = 1 if given.labels else -(-columns // self.lanes) * self.lanes
+        supervised = Targets(
+            target, number, given.labels, node.positions, columns, stride, weight if given.weighted else ""
+        )
+        reduction = str(getattr(given.loss, "reduction", ""))
+        mean = {"sum": "sum", REDUCED_BY_WEIGHTS: "weights" if given.weighted else "mean"}.get(reduction, "mean")
+        return Loss(
+            rows.name, rows, supervised, total if given.loss is not None else "", tuple(totals), mean, given.factor
+        )
 
-    def _trainable(self, segment: _Segment) -> list[Expression]:
-        return [x for x in segment.vectors() if self.by_variable[id(x.value)].trainable]
-
-    def _store_gradient(
-        self, stores: list[tuple[str, Expression]], segment: _Segment, x: Expression, gradient: Expression | None
-    ) -> None:
-        """Notes which buffer will hold the gradient of ``x``, storing it if no buffer does yet."""
-        key = segment.source.name if x is segment.leaf else self.by_variable[id(x.value)].name
-        gradient = gradient if gradient is not None else ops.constant(0.0)
-        for name, known in stores:
-            if gradient is (known.args[0] if known.op == "bfloat16" else known):  # that of a bias is the product's
-                self.gradients[key] = name
-                return
-        if x is segment.leaf and segment.low:  # two products take it: those of the input's and of the kernel's gradient
-            gradient = ops.bfloat16(gradient)
-        self.gradients[key] = self.buffer(self.d(key), segment.source, f"gradient of {key}")
-        stores.append((self.gradients[key], gradient))
+    def _penalty(self, trained: Penalty, predicted: Penalty, backward: Backwards | None) -> Loss:
+        forms = []
+        for flow, penalty, training in ((self.training, trained, True), (self.inference, predicted, False)):
+            node = penalty.node
+            scale = ops.symbol("scale", UNIFORM)
+            leaves = {**flow.leaves(node), scale: Operand("number", "scale")}
+            value = node.expression if node.expression.level != ELEMENT else ops.sum(node.expression, axis=-1)
+            value = value.args[0] if value.op == "expand" else value
+            stores: list[tuple[str, Expression]] = []
+            if training and backward is not None:
+                backward.through(node, value, scale, leaves, stores)
+            forms.append(self.formula(stores, leaves, f"penalty of {node.layer}", [(penalty.name, value)]))
+        of = [self.training.graph.node(n) for n in trained.node.inputs]
+        width, positions = max(n.features for n in of), max(n.positions for n in of)
+        rows = Rows(trained.name, positions, width, forms[0], forms[1], forms[0].comment)
+        return Loss(trained.name, rows, None, trained.name, (trained.name,), "samples", 1.0)
 
     # ---------------------------------------------------------------- backward
 
     def backward(self) -> list[Step]:
-        """From the gradient of the last product back to the first weight that is trained."""
-        steps: list[Step] = []
-        for i in range(self.last, self.first_trained - 1, -1):
-            segment = self.training[i]
-            if i > self.first_trained:
-                steps += self._through(segment, self.training[i - 1], self.saved[i - 1])
-            update = self._update(segment, self.stored[i - 1] if i else "")
-            if update is not None:
-                steps.append(update)
-        return steps
-
-    def _through(self, segment: _Segment, before: _Segment, saved: Mapping[Expression, Operand]) -> list[Step]:
-        """From the gradient of a source to that of the source before it."""
-        node, d = segment.source, self.gradients[segment.source.name]
-        incoming = ops.symbol("g", ELEMENT, before.root.shape)
-        on_tile = node.op == "matmul" and (_on_tiles(before) or before.root is before.leaf)
-        name = self.d(before.node.name)
-        if not on_tile:
-            self.buffer(name, before.node, f"gradient of {before.node.name}")
-        leaves = {**saved, incoming: Operand("tile", "product") if on_tile else Operand("buffer", name)}
-        stores: list[tuple[str, Expression]] = []
-        wanted = [before.leaf, *self._trainable(before)]
-        same = before.value is before.leaf
-        gradients = [incoming] if same else differentiate(before.value, incoming, wanted)
-        for x, g in zip(wanted, gradients, strict=True):
-            self._store_gradient(stores, before, x, g)
-        formula = self.formula(stores, leaves, f"gradient of {before.node.layer}")
-        steps: list[Step] = []
-        if node.op == "matmul":
-            on_product = formula
-            if not on_tile:
-                on_product = self.formula([(name, incoming)], {incoming: Operand("tile", "product")}, formula.comment)
-            comment = f"gradient of {before.node.name} through {node.layer}"
-            matrix = self.matrix(node.weights[0])
-            panels = self.panels(matrix.inputs)
-            steps.append(Backward(_stem(node), matrix, panels, d, node.positions, on_product, comment))
-        else:
-            comment = f"{node.layer}: gradients in their old rows"
-            steps.append(Copy(f"{node.name}_backward", d, name, comment))
-        if not on_tile and not same:
-            at = before.node
-            name = f"{at.name}_rows_backward"
-            steps.append(Rows(name, at.positions, at.features, formula, None, f"gradient of {before.source.name}"))
-        return steps
-
-    def _update(self, segment: _Segment, x: str) -> Update | None:
-        """The update of all weights of a segment, if it has any."""
-        node = segment.source
-        vectors = tuple((self.vector(n), self.gradients[n]) for n in segment.node.weights if n in self.gradients)
-        trained = node.op == "matmul" and self.weights[node.weights[0]].trainable
-        if not trained and not vectors:
-            return None
-        matrix = self.matrix(node.weights[0]) if trained else None
-        return Update(
-            _stem(node), matrix, x, self.gradients[node.name], node.positions, vectors, f"weights of {node.layer}"
-        )
+        """From the gradients of the last products back to the first weight that is trained."""
+        assert self.backward_pass is not None
+        return self.backward_pass.steps()
 
 
-def _met_first(roots: Iterable[Expression], inside: set[Expression]) -> list[Expression]:
-    """The values of ``inside`` that are met first on the way down from ``roots``."""
-    met: dict[Expression, None] = {}
-    seen: set[Expression] = set()
-    stack = [resolved(x) for x in roots]
-    while stack:
-        x = resolved(stack.pop())
-        if x in seen:
+REDUCED_BY_WEIGHTS = "mean_with_sample_weight"
+
+
+def _padded(penalties: Sequence[Penalty], count: int) -> Sequence[Penalty]:
+    if len(penalties) != count:
+        raise ModelError(f"add_loss: expected as many calls in training as in inference, {len(penalties)} and {count}.")
+    return penalties
+
+
+def as_done(step: Step, when: str) -> Step:
+    """A step as it is done in one mode only."""
+    if isinstance(step, (Forward, Rows)):
+        formula = step.training or step.inference
+        trained = formula if when == "training" else None
+        return replace(step, training=trained, inference=formula if trained is None else None)
+    assert isinstance(step, (Copy, Take, Columns))
+    return replace(step, when=when)
+
+
+def _merged(trained: Sequence[Step], predicted: Sequence[Step], names: Names) -> list[Step]:
+    """The steps of training and those of inference, each once; what both do in the same way is one step."""
+
+    def key(step: Step) -> Any:
+        if isinstance(step, (Forward, Rows)):
+            return replace(step, training=None, inference=None, comment="")
+        return step
+
+    waiting = list(predicted)
+    taken = {s.name for s in trained}
+    result: list[Step] = []
+
+    def alone(step: Step) -> Step:
+        name = step.name if step.name not in taken else names.new(f"{step.name}_inference")
+        return replace(as_done(step, "inference"), name=name)
+
+    for step in trained:
+        place = next((i for i, other in enumerate(waiting) if key(other) == key(step)), None)
+        if place is None:
+            result.append(as_done(step, "training"))
             continue
-        seen.add(x)
-        if x in inside and not x.mask:
-            met[x] = None
-        else:
-            stack.extend(x.args)
-    return list(met)
-
-
-# ------------------------------------------------------------------ the optimizer
-
-
-def rule_of(optimizer: Any, names: Names) -> Rule:
-    """Traces an optimizer's update with symbols for its numbers.
-
-    Args:
-        optimizer: the optimizer.
-        names: those that the C has already.
-
-    Raises:
-        ModelError: it does not return the weight and all slots.
-    """
-    hyper = {name: ops.symbol(name, NUMBER) for name in optimizer.hyperparameters}
-    hyper["learning_rate"] = ops.symbol("learning_rate", UNIFORM)
-    formulas = optimizer.with_values(**hyper)
-    step = ops.symbol("step", UNIFORM)
-    shape = (None, None)
-    w, g = (ops.symbol(n, ELEMENT, shape) for n in ("w", "g"))
-    slots = {n: ops.symbol(n, ELEMENT, shape) for n in optimizer.slots}
-    scalars = {n: ops.symbol(n, UNIFORM) for n in optimizer.scalars}
-    new_scalars: dict[str, Expression] = {}
-    if scalars:
-        made = trace(formulas.update_scalars, step, *scalars.values())
-        new_scalars = dict(zip(scalars, made if isinstance(made, tuple) else (made,), strict=True))
-    results = trace(formulas.step, w, g, *slots.values(), step=step, **new_scalars)
-    results = results if isinstance(results, tuple) else (results,)
-    name = type(optimizer).__name__
-    if len(results) != 1 + len(slots) or not all(isinstance(r, Expression) for r in results):
-        raise ModelError(
-            f"{name}.update: expected the new weight and {len(slots)} slots ({', '.join(slots) or 'none'}), "
-            f"received {len(results)} values: {', '.join(type(r).__name__ for r in results)}."
-        )
-    leaves = {x: name for name, x in hyper.items()} | {step: "step", w: "w", g: "g"}
-    return Rule(
-        name=names.new(name),
-        slots=tuple(optimizer.slots.items()),
-        scalars=tuple(optimizer.scalars.items()),
-        hyper=tuple(optimizer.hyperparameters),
-        updates=tuple(zip(("w", *slots), map(resolved, results), strict=True)),
-        scalar_updates=tuple(new_scalars.items()),
-        leaves=tuple((leaves | {x: n for n, x in (slots | scalars).items()}).items()),
-    )
+        result += map(alone, waiting[:place])
+        other = waiting[place]
+        if isinstance(step, (Forward, Rows)) and isinstance(other, (Forward, Rows)):
+            step = replace(step, inference=other.training)
+        result.append(step)
+        waiting = waiting[place + 1 :]
+    return [*result, *map(alone, waiting)]
 
 
 # ------------------------------------------------------------------ the stage
 
 
-def _one_pass(forward: Sequence[Step], backward: Sequence[Step]) -> bool:
+def _one_pass(program: Program) -> bool:
     """Whether, with one row per batch, an update can wait for the forward pass of the next row.
 
     Then each kernel is read and written once per row. All weights must belong to products
-    of single rows that are trained.
+    of single rows that are trained, one after the other.
     """
-    products = [s.matrix.name for s in forward if isinstance(s, Forward) and s.positions == 1]
-    updates = [s.matrix.name for s in backward if isinstance(s, Update) and s.matrix]
-    others = [s for s in backward if not isinstance(s, Backward)]
+    forward = [s for s in program.forward if isinstance(s, Forward) and s.positions == 1]
+    products = [s.matrix.name for s in forward]
+    others = [s for s in program.backward if not isinstance(s, Backward)]
+    updates = [s.matrix.name for s in others if isinstance(s, Update) and s.matrix]
+    alone = [v for s in others if isinstance(s, Update) for _, _, single in s.vectors for v in [single]]
     return (
         bool(products)
-        and len(products) == len(forward)
-        and not any(s.matrix.low for s in forward if isinstance(s, Forward))
-        and sorted(products)
-        == sorted(updates)
-        == sorted(s.matrix.name for s in others if isinstance(s, Update) and s.matrix)
+        and len(products) == len(program.forward) == len(set(products))
+        and len(program.inputs) == len(program.losses) == len(program.outputs) == 1
+        and not program.losses[0].targets.weights  # type: ignore[union-attr]
+        and not program.assignments
+        and not any(program.losses[0].mean == kind for kind in ("sum", "weights"))
+        and all(o.capture is None for o in program.outputs)
+        and not any(s.matrix.low or s.training is None or s.inference is None for s in forward)
+        and sorted(products) == sorted(updates)
         and len(others) == len(updates)
+        and not any(alone)
+        and not (program.optimizer and program.optimizer.penalties)
     )
 
 
-def _laps(forward: Sequence[Step], backward: Sequence[Step]) -> tuple[str, ...]:
+def _laps(forward: Sequence[Step], losses: Sequence[Loss], backward: Sequence[Step]) -> tuple[str, ...]:
     """What a profile measures, in the order in which it is done."""
     kinds = {Forward: "_forward", Backward: "_backward", Update: "_update"}
     names = [[s.name + kinds.get(type(s), "") for s in steps] for steps in (forward, backward)]
-    return tuple(dict.fromkeys(("gather", *names[0], "loss", *names[1])))
+    return tuple(dict.fromkeys(("gather", *names[0], *(loss.name for loss in losses), *names[1])))
 
 
 def build(
@@ -601,37 +560,44 @@ def build(
     """
     trains = training is not None and training.optimizer is not None
     planner = Planner(inference_graph, target, real, training_graph, trains)
+    planner.captures = training is not None and training.capture
     forward = planner.forward()
-    predict = planner.predict()
-    end = planner.training[-1].node
-    targets, loss_step, backward, rule = None, None, list[Step](), None
+    outputs = planner.outputs()
+    assignments = planner.assignments() if training is not None else []
+    losses, backward = list[Loss](), list[Step]()
+    optimizer: Optimization | None = None
     if training is not None:
-        columns = 1 if training.labels else training.columns
-        stride = 1 if training.labels else -(-columns // planner.lanes) * planner.lanes
-        targets = Targets(training.labels, end.positions, columns, stride)
-        loss_step = planner.loss(training.loss, training.metrics, training.labels)
+        losses = planner.losses(training)
         if training.optimizer is not None:
-            rule = rule_of(training.optimizer, planner.names)
-            backward = planner.backward()
-    source = planner.training[0].source
-    steps: list[Step] = [*forward, *([loss_step] if loss_step else []), predict, *backward]
+            rows = target.tile_rows[0]
+            cut = sweeps.Cut(planner.panels, planner.stride, rows * 16, planner.lanes, rows)
+            backward, optimizer = updates.build(
+                planner.backward(), training.optimizer, planner.all_weights, planner.names, cut
+            )
+    ends: list[Step] = [loss.rows for loss in losses]
+    ends += [rows for o in outputs for rows in (o.predict, o.capture) if rows]
+    steps: list[Step] = [*forward, *assignments, *ends, *backward]
+    inputs = [n for n in planner.training.graph.nodes if n.op == "input"]
     sizes = {n: p * planner.stride(c) for n, (p, c, _) in planner.buffers.items()}
     alone = dict(zip(sizes, itertools.accumulate(sizes.values(), initial=0), strict=False))
-    offsets, sample_size = plan(_lifetimes(steps, source.name), sizes)
-    return Program(
+    offsets, sample_size = plan(_lifetimes(steps, [n.name for n in inputs], sizes), sizes)
+    profile = training is not None and training.profile
+    program = Program(
         name=inference_graph.name,
         real=real,
         target=target,
-        inputs=source.positions * source.features,
-        outputs=end.features,
-        output_positions=end.positions,
+        inputs=tuple(Input(n.name, n.positions, n.features, n.name in planner.low_inputs) for n in inputs),
+        outputs=tuple(outputs),
         matrices=tuple(planner.matrix(w.name) for w in planner.all_weights if len(w.shape) == 2),
-        vectors=tuple(planner.vector(w.name) for w in planner.all_weights if len(w.shape) == 1),
+        vectors=tuple(planner.vector(w.name) for w in planner.all_weights if len(w.shape) < 2),
         weights=planner.all_weights,
         buffers=tuple(
             Buffer(n, p, c, planner.panels(c).padded, planner.stride(c), offsets[n], alone[n], comment)
             for n, (p, c, comment) in planner.buffers.items()
             if n in offsets
+        ),
+        statistics=tuple(
+            Statistic(n, c, planner.panels(c).padded, comment) for n, (c, comment) in planner.statistics.items()
         ),
         sample_size=sample_size,
         alone_size=sum(sizes.values()),
@@ -639,19 +605,22 @@ def build(
             (s.matrix.outputs * planner.panel for s in backward if isinstance(s, Backward) and not s.matrix.parts),
             default=0,
         ),
-        laps=_laps(forward, backward) if training is not None and training.profile else (),
-        profile=training is not None and training.profile,
-        one_pass=_one_pass(forward, backward),
-        input_buffer=source.name,
-        input_low=planner.rounds_input(),
+        laps=_laps(forward, losses, backward) if profile else (),
+        profile=profile,
+        one_pass=False,
         forward=tuple(forward),
-        predict=predict,
-        targets=targets,
-        loss=loss_step,
+        losses=tuple(losses),
         backward=tuple(backward),
-        rule=rule,
-        totals=("loss", *(name for name, _ in training.metrics)) if training is not None else (),
-        mean=training is None or str(getattr(training.loss, "reduction", "")) != "sum",
+        assignments=tuple(assignments),
+        optimizer=optimizer,
+        totals=_totals(losses),
         noises=tuple(source.seed for source in planner.noises),
         layers=tuple(dict.fromkeys(n.layer for n in inference_graph.nodes)),
     )
+    return replace(program, one_pass=bool(losses) and optimizer is not None and _one_pass(program))
+
+
+def _totals(losses: Sequence[Loss]) -> tuple[str, ...]:
+    """The sums that are kept: of the whole loss, of its parts if there are several, and of the metrics."""
+    names = list(dict.fromkeys(name for loss in losses for name in loss.totals))
+    return tuple(dict.fromkeys(("loss", *names))) if losses else ()

@@ -11,8 +11,32 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..ops import Expression
+from ..ops.arrays import Arrangement
 from ..targets import Target
 from .graph import Weight
+
+
+@dataclass(frozen=True)
+class Supervision:
+    """What an output is trained for, or measured by.
+
+    Attributes:
+        loss: a Loss; None for an output that is only measured or neither.
+        metrics: (name in C, metric with a formula ``call``, whether samples have weights in it).
+        labels: whether y has one number per row.
+        columns: numbers per row of y otherwise.
+        factor: of its loss in the whole.
+        weighted: whether each sample, or each row of one, has a weight: 1 where none is given.
+        name: of the output, for C.
+    """
+
+    loss: Any
+    metrics: tuple[tuple[str, Any, bool], ...] = ()
+    labels: bool = False
+    columns: int = 0
+    factor: float = 1.0
+    weighted: bool = False
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -20,20 +44,16 @@ class Training:
     """What a network is trained for, or measured by.
 
     Attributes:
-        loss: a Loss.
-        metrics: (name in C, metric with a formula ``call``).
+        outputs: of each output in order.
         optimizer: an Optimizer; None for a network that is only measured.
-        labels: whether y has one number per row.
-        columns: numbers per row of y otherwise.
         profile: whether the C measures how long each of its steps takes.
+        capture: whether training and evaluation can give the outputs that they computed.
     """
 
-    loss: Any
-    metrics: tuple[tuple[str, Any], ...] = ()
+    outputs: tuple[Supervision, ...]
     optimizer: Any = None
-    labels: bool = False
-    columns: int = 0
     profile: bool = False
+    capture: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,12 +164,26 @@ class Vector:
 
 
 @dataclass(frozen=True)
+class Statistic:
+    """Memory for a number per feature that is the same for all rows of a batch."""
+
+    name: str
+    columns: int
+    padded: int
+    comment: str
+
+    def __str__(self) -> str:
+        return f"{self.name}[{self.columns}]"
+
+
+@dataclass(frozen=True)
 class Operand:
     """Where a leaf of a formula is found.
 
     Attributes:
-        kind: ``tile`` (the product, in registers), ``buffer``, ``vector``, ``noise``,
-            ``labels`` (one number per row) or ``number``.
+        kind: ``tile`` (the product, in registers), ``buffer``, ``column`` (of a buffer of one column: a
+            value per row), ``statistic`` (a number per feature in the workspace), ``vector`` (a weight),
+            ``noise``, ``labels`` (one number per row), ``weight`` (of a sample or row) or ``number``.
         name: of the buffer, weight or number; for noise which one it is.
     """
 
@@ -174,33 +208,37 @@ class Formula:
     results: tuple[tuple[str, Expression], ...] = ()
 
     def reads(self) -> list[str]:
-        return [o.name for _, o in self.leaves if o.kind == "buffer"]
+        return [o.name for _, o in self.leaves if o.kind in ("buffer", "column")]
 
     def __str__(self) -> str:
         made = [f"{n} = {x!r}" for n, x in (*self.stores, *self.results)]
         return "; ".join(made)
 
 
+def _uses(*formulas: Formula | None) -> list[str]:
+    made = [f for f in formulas if f]
+    return [*(n for f in made for n, _ in f.stores), *(n for f in made for n in f.reads())]
+
+
 @dataclass(frozen=True)
 class Forward:
-    """One product and the formula on it: stores = f(x · kernel)."""
+    """One product and the formula on it: stores = f(x · kernel), as in training and as in inference."""
 
     name: str
     matrix: Matrix
     x: str
     positions: int
-    training: Formula
-    inference: Formula
+    training: Formula | None
+    inference: Formula | None
     comment: str
 
     def uses(self) -> list[str]:
-        formulas = (self.training, self.inference)
-        return [self.x, *(n for f in formulas for n, _ in f.stores), *(n for f in formulas for n in f.reads())]
+        return [self.x, *_uses(self.training, self.inference)]
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A formula over rows that are in memory."""
+    """A formula over rows that are in memory, as in training and as in inference."""
 
     name: str
     positions: int
@@ -210,21 +248,88 @@ class Rows:
     comment: str
 
     def uses(self) -> list[str]:
-        formulas = [f for f in (self.training, self.inference) if f]
-        return [*(n for f in formulas for n, _ in f.stores), *(n for f in formulas for n in f.reads())]
+        return _uses(self.training, self.inference)
 
 
 @dataclass(frozen=True)
 class Copy:
-    """The numbers of every sample of one buffer, in order, as rows of another size."""
+    """The numbers of every sample of some buffers, in other places of another.
+
+    Attributes:
+        adds: whether numbers that come to one place are added up.
+        when: ``both``, ``training`` or ``inference``.
+    """
 
     name: str
-    source: str
+    sources: tuple[str, ...]
     target: str
+    arrangement: Arrangement
     comment: str
+    adds: bool = False
+    when: str = "both"
 
     def uses(self) -> list[str]:
-        return [self.source, self.target]
+        return [*self.sources, self.target]
+
+
+@dataclass(frozen=True)
+class Take:
+    """The rows of a weight that some numbers name."""
+
+    name: str
+    matrix: Matrix
+    indices: str
+    target: str
+    comment: str
+    when: str = "both"
+
+    def uses(self) -> list[str]:
+        return [self.indices, self.target]
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """The gradient of a weight whose rows were taken: the rows of dy, added to those that were named.
+
+    Attributes:
+        first: whether nothing else contributed to the gradient before, so that it begins as 0.
+    """
+
+    name: str
+    matrix: Matrix
+    indices: str
+    dy: str
+    comment: str
+    first: bool = True
+
+    def uses(self) -> list[str]:
+        return [self.indices, self.dy]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Numbers per feature: sums over all rows of a batch, and what is computed from those.
+
+    Attributes:
+        positions: rows per sample.
+        columns: features.
+        sums: (statistic, formula that is summed over the rows).
+        derived: (statistic or weight, formula over statistics and weights).
+        state: whether what is derived are weights.
+    """
+
+    name: str
+    positions: int
+    columns: int
+    sums: tuple[tuple[str, Expression], ...]
+    derived: tuple[tuple[str, Expression], ...]
+    leaves: tuple[tuple[Expression, Operand], ...]
+    comment: str
+    state: bool = False
+    when: str = "both"
+
+    def uses(self) -> list[str]:
+        return [o.name for _, o in self.leaves if o.kind in ("buffer", "column")]
 
 
 @dataclass(frozen=True)
@@ -245,18 +350,33 @@ class Backward:
     comment: str
 
     def uses(self) -> list[str]:
-        return [self.dy, *(n for n, _ in self.formula.stores), *self.formula.reads()]
+        return [self.dy, *_uses(self.formula)]
+
+
+@dataclass(frozen=True)
+class Use:
+    """What becomes of the gradient of a weight, once a tile of it is known.
+
+    Attributes:
+        rule: the name of a :class:`Rule`.
+        at: member of the state that the rule works on: the weight, or its gradient if that is kept in memory.
+    """
+
+    rule: str
+    at: str
 
 
 @dataclass(frozen=True)
 class Update:
-    """The gradients of a layer's weights, consumed by the optimizer tile by tile.
+    """The gradients of a layer's weights, consumed by the optimizer tile by tile, or kept.
 
     Attributes:
         matrix: kernel, or None.
         x: input of the product.
         dy: gradient of the product.
-        vectors: (weight, buffer whose column sums are its gradient).
+        vectors: (weight, buffer whose column sums are its gradient, or whether it is a statistic that is it).
+        use: what becomes of the gradient of the kernel; :mod:`.updates` says it, and the next.
+        uses: the same for the vectors.
     """
 
     name: str
@@ -264,94 +384,363 @@ class Update:
     x: str
     dy: str
     positions: int
-    vectors: tuple[tuple[Vector, str], ...]
+    vectors: tuple[tuple[Vector, str, bool], ...]
+    comment: str
+    use: Use | None = None
+    vector_uses: tuple[Use, ...] = ()
+
+    def uses(self) -> list[str]:
+        return [*([self.x, self.dy] if self.matrix else []), *(b for _, b, alone in self.vectors if not alone)]
+
+
+# ------------------------------------------------------------------ formulas over a whole weight
+
+
+@dataclass(frozen=True)
+class Array:
+    """Where an array of a formula over a weight is.
+
+    Attributes:
+        name: member of the state; ``""`` for the workspace's memory for figures.
+        rows: of the array; 1 for a vector.
+        columns: of the array.
+        panels: how it is cut if it lies as a kernel does, panel by panel; None: row after row.
+        stride: numbers from a row to the next otherwise.
+        offset: where it starts among the figures.
+    """
+
+    name: str
+    rows: int
+    columns: int
+    panels: Panels | None = None
+    stride: int = 0
+    offset: int = 0
+
+    def __str__(self) -> str:
+        return self.name or f"figures {self.offset}"
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """A reduction in a sweep: parts of it by unit, which :class:`Combine` takes together.
+
+    Attributes:
+        node: the expression, an ``over``.
+        value: what is reduced.
+        op: ``sum``, ``max`` or ``min``.
+        axis: ``all``, ``0`` for one number per column, ``1`` for one per row.
+        parts: where the parts are among the figures.
+    """
+
+    node: Expression
+    value: Expression
+    op: str
+    axis: str
+    parts: int
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A run over a matrix, or a vector as one row, cut into units that any thread may do.
+
+    Attributes:
+        rows: of the matrix.
+        columns: of the matrix.
+        panels: how the columns are cut.
+        stores: (where, value), number by number.
+        reductions: of values number by number.
+        leaves: where the arrays are that these are computed from.
+        numbers: single numbers among the figures that these are computed from.
+    """
+
+    name: str
+    rows: int
+    columns: int
+    panels: Panels
+    stores: tuple[tuple[Array, Expression], ...]
+    reductions: tuple[Reduction, ...]
+    leaves: tuple[tuple[Expression, Array], ...]
+    numbers: tuple[tuple[Expression, int], ...]
+
+
+@dataclass(frozen=True)
+class Combine:
+    """The parts of a reduction taken together: ``count`` rows of ``width`` numbers become one, at ``to``."""
+
+    node: Expression
+    op: str
+    parts: int
+    count: int
+    width: int
+    to: int
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A formula over vectors of some numbers: what is stored, and reductions to single numbers."""
+
+    columns: int
+    stores: tuple[tuple[Array, Expression], ...]
+    reductions: tuple[tuple[Expression, int], ...]
+    leaves: tuple[tuple[Expression, Array], ...]
+    numbers: tuple[tuple[Expression, int], ...]
+
+
+@dataclass(frozen=True)
+class Number:
+    """A single number, and where it is kept among the figures."""
+
+    value: Expression
+    to: int
+    numbers: tuple[tuple[Expression, int], ...]
+
+
+@dataclass(frozen=True)
+class Between:
+    """What one thread does between two sweeps."""
+
+    name: str
+    items: tuple[Combine | Loop | Number, ...]
+
+
+@dataclass(frozen=True)
+class Product:
+    """A product of two matrices that lie row after row; ``inner`` is the size that they share."""
+
+    name: str
+    a: Array
+    b: Array
+    to: Array
+    inner: int
+    panels: Panels
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A matrix transposed."""
+
+    name: str
+    source: Array
+    to: Array
+
+
+@dataclass(frozen=True)
+class Apply:
+    """A formula over a whole weight: what is done, in order.
+
+    Attributes:
+        name: for the reader.
+        steps: sweeps, products and what comes between them.
+        when: ``always``; with accumulation of gradients ``applies`` in steps that update the weights, ``holds`` in
+            others.
+        comment: what is computed.
+    """
+
+    name: str
+    steps: tuple[Sweep | Between | Product | Turn, ...]
+    when: str
     comment: str
 
     def uses(self) -> list[str]:
-        return [*([self.x, self.dy] if self.matrix else []), *(b for _, b in self.vectors)]
+        return []
 
 
-Step = Forward | Rows | Copy | Backward | Update
+Step = Forward | Rows | Copy | Take | Scatter | Columns | Backward | Update | Apply
 
 
 @dataclass(frozen=True)
 class Rule:
-    """An optimizer: what happens to one weight, and to the numbers shared by all.
+    """What happens to numbers whose gradient is known: weights, or gradients that are kept.
 
     Attributes:
         name: its name in C.
-        slots: what is kept for each weight.
-        scalars: what is kept once, with the initial value.
-        hyper: names of the numbers that may change at run time, beside the learning rate.
-        updates: (``w`` or a slot, new value).
-        scalar_updates: (name, new value).
-        leaves: what the leaves of all those values are called.
+        slots: what else it works on, beside ``w``.
+        updates: (``w`` or a slot, new value); what does not change is missing.
+        held: the same for a step that only accumulates gradients; None if there is none.
+        leaves: what the leaves of these values are called.
     """
 
     name: str
-    slots: tuple[tuple[str, float], ...]
-    scalars: tuple[tuple[str, float], ...]
-    hyper: tuple[str, ...]
+    slots: tuple[str, ...]
     updates: tuple[tuple[str, Expression], ...]
-    scalar_updates: tuple[tuple[str, Expression], ...]
+    held: tuple[tuple[str, Expression], ...] | None
     leaves: tuple[tuple[Expression, str], ...]
 
 
 @dataclass(frozen=True)
-class Targets:
-    """What the network should have said: the y of training.
+class Optimization:
+    """An optimizer, and all else that is done to weights.
 
     Attributes:
+        name: of the optimizer's class.
+        kept: for each weight (name, shape) of what is kept beside it.
+        scalars: what is kept once, with the initial value.
+        numbers: (name in C, whose, attribute) of the numbers that may change at run time, beside the learning rate:
+            whose is ``optimizer``, ``schedule``, or the name of a weight and ``regularizer`` or ``constraint``.
+        scalar_updates: (name, new value) of scalars.
+        schedule: the learning rate as a formula of the steps done; None if it is set from outside.
+        leaves: what the single numbers that values are computed from are called.
+        rules: what happens to gradients that are known tile by tile.
+        gradients: names of the weights whose gradients are kept in memory.
+        penalties: what computes the penalties on weights.
+        penalties_at: where they are among the figures.
+        figures: how many numbers of the workspace formulas over weights need.
+        accumulated: after how many steps weights are updated.
+    """
+
+    name: str
+    kept: tuple[tuple[str, tuple[tuple[str, tuple[int, ...]], ...]], ...]
+    scalars: tuple[tuple[str, float], ...]
+    numbers: tuple[tuple[str, str, str], ...]
+    scalar_updates: tuple[tuple[str, Expression], ...]
+    schedule: Expression | None
+    leaves: tuple[tuple[Expression, str], ...]
+    rules: tuple[Rule, ...]
+    gradients: tuple[str, ...]
+    penalties: tuple[Apply, ...]
+    penalties_at: tuple[int, ...]
+    figures: int
+    accumulated: int
+
+    def slots(self, weight: str) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """(name, shape) of what is kept beside a weight."""
+        return dict(self.kept).get(weight, ())
+
+
+@dataclass(frozen=True)
+class Input:
+    """What the network takes in.
+
+    Attributes:
+        name: of the buffer.
+        low: whether it is rounded to bfloat16 where it is taken in.
+    """
+
+    name: str
+    positions: int
+    columns: int
+    low: bool
+
+
+@dataclass(frozen=True)
+class Output:
+    """What the network returns.
+
+    Attributes:
+        predict: the last formula, to the user's memory.
+        capture: the same as it is in training and in inference; None if nobody asks for it.
+    """
+
+    name: str
+    positions: int
+    columns: int
+    predict: Rows
+    capture: Rows | None
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What an output should have been: a y of training.
+
+    Attributes:
+        name: of its memory.
+        number: which y of the data it is.
         labels: whether there is one number per row rather than one per column.
         positions: rows per sample.
         columns: numbers per row.
         stride: from a row to the next.
+        weights: name of the memory of the weights, one per row; empty if there are none.
     """
 
+    name: str
+    number: int
     labels: bool
     positions: int
     columns: int
     stride: int
+    weights: str = ""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A part of the loss with its gradient and metrics, as one formula over rows.
+
+    Attributes:
+        name: of its functions and its total.
+        rows: the formula; its results are sums over rows.
+        targets: what the output should have been; None for a penalty.
+        total: name of the result that is the loss; empty for an output that is only measured.
+        totals: names of the results, each a member of the state with ``_total``.
+        mean: how a sum becomes the loss of a batch: ``mean`` of rows, ``samples`` (divided by their number),
+            ``sum``, or ``weights`` (divided by the sum of the weights).
+        factor: in the whole loss.
+    """
+
+    name: str
+    rows: Rows
+    targets: Targets | None
+    total: str
+    totals: tuple[str, ...]
+    mean: str
+    factor: float
 
 
 @dataclass(frozen=True)
 class Program:
-    """What the C does. ``str()`` of it is for people."""
+    """What the C does. ``str()`` of it is for people.
+
+    Attributes:
+        sample_size: numbers per sample of all buffers, which share memory.
+        alone_size: numbers of all buffers of a single row, where none share.
+        totals: of a step, members of the state.
+    """
 
     name: str
     real: str
     target: Target
-    inputs: int
-    outputs: int
-    output_positions: int
+    inputs: tuple[Input, ...]
+    outputs: tuple[Output, ...]
     matrices: tuple[Matrix, ...]
     vectors: tuple[Vector, ...]
     weights: tuple[Weight, ...]
     buffers: tuple[Buffer, ...]
+    statistics: tuple[Statistic, ...]
     sample_size: int
     alone_size: int
     scratch_size: int
     laps: tuple[str, ...]
     profile: bool
     one_pass: bool
-    input_buffer: str
-    input_low: bool
     forward: tuple[Step, ...]
-    predict: Rows
-    targets: Targets | None
-    loss: Rows | None
+    losses: tuple[Loss, ...]
     backward: tuple[Step, ...]
-    rule: Rule | None
+    assignments: tuple[Columns, ...]
+    optimizer: Optimization | None
     totals: tuple[str, ...]
-    mean: bool
     noises: tuple[Any, ...]
     layers: tuple[str, ...]
 
     def buffer(self, name: str) -> Buffer:
         return next(b for b in self.buffers if b.name == name)
 
+    @property
+    def by_batch(self) -> bool:
+        """Whether the loss of some samples depends on the batches that they come in."""
+        return any(loss.mean in ("sum", "weights") for loss in self.losses)
+
+    @property
+    def sample_numbers(self) -> int:
+        """Numbers that a sample has in all inputs."""
+        return sum(i.positions * i.columns for i in self.inputs)
+
+    @property
+    def targets(self) -> tuple[Targets, ...]:
+        """All targets, in the order of the outputs."""
+        return tuple(loss.targets for loss in self.losses if loss.targets)
+
     def __str__(self) -> str:
-        steps = [*self.forward, *([self.loss] if self.loss else [self.predict]), *self.backward]
+        ends = [loss.rows for loss in self.losses] or [o.predict for o in self.outputs]
+        steps = [*self.forward, *self.assignments, *ends, *self.backward]
         lines = [f"program {self.name} for {self.target}, {self.sample_size} numbers per sample"]
         lines += [f"  {type(s).__name__.lower():8} {s.name}: {s.comment}" for s in steps]
-        return "\n".join([*lines, *(f"  buffer {b}" for b in self.buffers)])
+        return "\n".join([*lines, *(f"  buffer {b}" for b in (*self.buffers, *self.statistics))])

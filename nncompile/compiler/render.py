@@ -17,10 +17,29 @@ import jinja2
 
 from .. import _version
 from ..errors import BuildError, InternalError, ModelError
-from ..ops import PRIMITIVES, UNIFORM, Expression
+from ..ops import PRIMITIVES, ROW, Expression
 from . import cache, tiles, vocabulary
-from .expression import ColumnWriter, Names, Pass, RowWriter, Writer, scalar, topological
-from .program import Backward, Buffer, Copy, Formula, Forward, Matrix, Operand, Program, Rows, Rule, Update
+from .expression import ColumnWriter, Names, Pass, RowWriter, Writer, resolved, scalar, topological
+from .program import (
+    Apply,
+    Backward,
+    Buffer,
+    Columns,
+    Copy,
+    Formula,
+    Forward,
+    Loss,
+    Matrix,
+    Operand,
+    Product,
+    Program,
+    Rows,
+    Scatter,
+    Take,
+    Update,
+)
+from .updates import KEPT
+from .updates_text import ApplyText, RuleText, UpdatesPrinter
 
 
 @dataclass(frozen=True)
@@ -91,7 +110,8 @@ class ForwardText:
     rows: str
     cost: float
     units: str
-    pack_cost: float = 0.0
+    pack_cost: float
+    when: str
     update: UpdateText | None = None
     kind: str = "forward"
 
@@ -104,17 +124,90 @@ class RowsText:
     same: bool
     rows: str
     cost: float
+    when: str
     kind: str = "rows"
+
+
+@dataclass(frozen=True)
+class LoopsText:
+    """Numbers that go from one buffer to another.
+
+    Attributes:
+        source: the buffer.
+        loops: heads of the loops from the outermost, indented.
+        inner: the indentation within.
+        run: how many numbers lie side by side in both behind the loops; 1 if they do not.
+        origin, goal: C texts of places in a sample of the source and of the target.
+    """
+
+    source: Buffer
+    loops: tuple[str, ...]
+    inner: str
+    run: int
+    origin: str
+    goal: str
 
 
 @dataclass(frozen=True)
 class CopyText:
     step: Copy
-    source: Buffer
     target: Buffer
-    size: int
+    pieces: tuple[LoopsText, ...]
+    clear: bool
     cost: float
+    when: str
     kind: str = "copy"
+
+
+@dataclass(frozen=True)
+class TakeText:
+    step: Take
+    indices: Buffer
+    target: Buffer
+    cost: float
+    when: str
+    kind: str = "take"
+
+
+@dataclass(frozen=True)
+class ColumnsText:
+    """Sums over all rows, and what is computed from them.
+
+    Attributes:
+        scalars: ``const real`` statements ahead of all.
+        row_lines: statements for the vector at a column of row ``r``.
+        sums: (variable, statistic, C text of what is summed).
+        lines: statements behind the sums, with the stores.
+        padded: columns of whole panels.
+    """
+
+    step: Columns
+    scalars: tuple[str, ...]
+    row_lines: tuple[str, ...]
+    sums: tuple[tuple[str, str, str], ...]
+    lines: tuple[str, ...]
+    padded: int
+    rows: str
+    cost: float
+    when: str
+    kind: str = "columns"
+
+
+@dataclass(frozen=True)
+class LossText:
+    """A part of the loss.
+
+    Attributes:
+        number: which part.
+        scale: C text of what the gradient is multiplied by.
+        share: C text behind a sum over the rows of a batch that makes it the loss of its samples.
+    """
+
+    step: Loss
+    rows: RowsText
+    number: int
+    scale: str
+    share: str
 
 
 @dataclass(frozen=True)
@@ -138,8 +231,8 @@ class UpdateText:
     x_stride: str
     dy: str
     dy_stride: str
-    slots: tuple[str, ...]
-    vectors: tuple[tuple[Any, str, str], ...]
+    rule: RuleText | None
+    vectors: tuple[tuple[Any, str, str, bool, str, RuleText], ...]
     rows: str
     units: str
     cost: float
@@ -148,22 +241,15 @@ class UpdateText:
 
 
 @dataclass(frozen=True)
-class RuleText:
-    """The optimizer, printed.
+class ScatterText:
+    """A gradient of a table; ``gradient`` is the member of the state."""
 
-    Attributes:
-        rates: (name, C text) of the numbers computed once per step.
-        scalars: (name, C text) of the shared numbers that each step changes.
-        lines: statements for a vector of weights.
-        powers: whether something is raised to the power of the step.
-    """
-
-    name: str
-    slots: tuple[str, ...]
-    rates: tuple[tuple[str, str], ...]
-    scalars: tuple[tuple[str, str], ...]
-    lines: tuple[str, ...]
-    powers: bool
+    step: Scatter
+    indices: Buffer
+    dy: Buffer
+    gradient: str
+    cost: float
+    kind: str = "scatter"
 
 
 @dataclass(frozen=True)
@@ -203,6 +289,9 @@ class _Printer:
         self.real = program.real
         self.lanes = max(program.target.vector_bytes // (8 if self.real == "double" else 4), 1)
         self.functions: set[str] = set()
+        optimizer = program.optimizer
+        self.updates = UpdatesPrinter(optimizer, self.real, self.lanes, self.functions) if optimizer else None
+        self.rules: dict[str, RuleText] = {}
 
     def tile(self, formula: Formula, rates: str = "") -> Text:
         """A formula on the vector at column ``c`` of row ``i`` of a tile."""
@@ -280,14 +369,20 @@ class _Printer:
         reserved |= {b.name for b in self.program.buffers} | {"target"} | {n for n, _ in formula.results}
         for x, operand in formula.leaves:
             name = operand.name
-            if operand.kind == "labels":
-                row_values[x] = f"{self._call('nn_load')}(b->target + r)"  # behind the last row is other memory of ours
-            elif operand.kind == "buffer":
+            if operand.kind in ("labels", "weight"):
+                row_values[x] = f"{self._call('nn_load')}(b->{name} + r)"  # behind the last row is other memory of ours
+            elif operand.kind in ("buffer", "column"):
                 array = f"{name}_columns"
                 call = f"{self._call('nn_load_columns')}(b->{name} + (ptrdiff_t)r * {constant_name(name)}{{}}, "
                 call += f"{constant_name(name)}, count, {array}{{}});"
-                begin[array] = [f"vec {array}[{self._whole(width)}];", *self._blocks(call, width)]
-                loads[x] = f"{array}[c]"
+                columns = width if operand.kind == "buffer" else 1
+                begin[array] = [f"vec {array}[{self._whole(columns)}];", *self._blocks(call, columns)]
+                if operand.kind == "buffer":
+                    loads[x] = f"{array}[c]"
+                else:
+                    row_values[x] = f"{array}[0]"
+            elif operand.kind == "statistic":
+                loads[x] = f"{self._call('nn_set')}(b->{name}[c])"
             elif operand.kind == "vector":
                 loads[x] = f"{self._call('nn_set')}(state->{name}[c])"
             elif operand.kind == "noise":
@@ -299,30 +394,34 @@ class _Printer:
                 lines.append(f"        {array}[c + i] = {text};")
                 begin[array] = [*lines, f"    {self._call('nn_transpose')}({array} + c);", "}"]
                 loads[x] = f"{array}[c]"
-        stores = []
+        stores, row_stores = [], []
         for where, x in formula.stores:
             array = f"new_{where}"
-            begin[array] = [f"vec {array}[{width if where == 'y' else self._whole(width)}];"]
-            stores.append((f"{array}[c] = {{}};", x))
+            columns = 1 if x.level == ROW else width
+            begin[array] = [f"vec {array}[{columns if where == 'y' else self._whole(columns)}];"]
+            if x.level == ROW:
+                row_stores.append((f"{array}[0] = {{}};", x))
+            else:
+                stores.append((f"{array}[c] = {{}};", x))
             if where == "y":  # the user's memory has no padding
                 end += ["for (int i = 0; i < count; i++)", f"    for (int c = 0; c < {width}; c++)"]
-                end.append(f"        y[(ptrdiff_t)(r + i) * OUTPUTS + c] = {self._call('nn_lane')}({array}[c], i);")
+                end.append(f"        y[(ptrdiff_t)(r + i) * {width} + c] = {self._call('nn_lane')}({array}[c], i);")
                 continue
             stride, padded = constant_name(where), self.program.buffer(where).padded
-            if width < self._whole(width):
-                end.append(f"UNROLL for (int c = {width}; c < {self._whole(width)}; c++)")
+            if columns < self._whole(columns):
+                end.append(f"UNROLL for (int c = {columns}; c < {self._whole(columns)}; c++)")
                 end.append(f"    {array}[c] = {self._call('nn_set')}(0);")
             call = f"{self._call('nn_store_columns')}(b->{where} + (ptrdiff_t)r * {stride}{{}}, {stride}, count, "
-            end += self._blocks(call + f"{array}{{}});", width)
-            if self._whole(width) < padded:
+            end += self._blocks(call + f"{array}{{}});", columns)
+            if self._whole(columns) < padded:
                 fill = f"{self._call('nn_store')}(b->{where} + (ptrdiff_t)(r + i) * {stride} + c, nn_set(0));"
                 end.append("for (int i = 0; i < count; i++)")
-                end.append(f"    for (int c = {self._whole(width)}; c < {padded}; c += LANES)")
+                end.append(f"    for (int c = {self._whole(columns)}; c < {padded}; c += LANES)")
                 end.append(f"        {fill}")
         reserved |= set(begin)
         writer = ColumnWriter(self.real, width, loads, row_values, self._numbers(formula.leaves), reserved)
         results = [(f"{name} += {self._call('nn_sum_first')}({{}}, count);", x) for name, x in formula.results]
-        code = writer.write(stores, results)
+        code = writer.write(stores, [*results, *row_stores])
         self.functions |= code.functions
         return Text(
             comment=_comment(formula),
@@ -351,20 +450,25 @@ class _Printer:
         row_values: dict[Expression, str] = {}
         pointers: dict[str, str] = {}
         keys: list[str] = []
-        buffers = {b.name for b in self.program.buffers} | {"target", "y"}
+        buffers = {b.name for b in self.program.buffers} | {t.name for t in self.program.targets} | {"y"}
         for x, operand in formula.leaves:
-            if operand.kind == "labels":
-                row_values[x] = f"{self._call('nn_set')}(b->target[r])"
+            if operand.kind in ("labels", "weight"):
+                row_values[x] = f"{self._call('nn_set')}(b->{operand.name}[r])"
+            elif operand.kind == "column":
+                at = f"b->{operand.name}[(ptrdiff_t)r * {constant_name(operand.name)}]"
+                row_values[x] = f"{self._call('nn_set')}({at})"
             elif operand.kind == "buffer":
-                pointers.setdefault(operand.name, self._pointer(operand.name, const=True))
+                pointers.setdefault(operand.name, self._pointer(operand.name, width, const=True))
                 loads[x] = f"{self._call('nn_load')}({operand.name}_row + c)"
             elif operand.kind != "number":
                 loads[x], key = self._load(operand, "c", False, width)
                 keys += key
-        stores = []
+        stores, row_stores = [], []
         for where, x in formula.stores:
-            pointers[where] = self._pointer(where, const=False)
-            if where == "y":  # the user's memory has no padding
+            pointers[where] = self._pointer(where, width, const=False)
+            if x.level == ROW:
+                row_stores.append((f"{where}_row[0] = {self._call('nn_first')}({{}});", x))
+            elif where == "y":  # the user's memory has no padding
                 some = self._call("nn_store_some" if width % self.lanes else "nn_store")
                 count = f", {width} - c" if width % self.lanes else ""
                 stores.append((f"{some}(y_row + c, {{}}{count});", x))
@@ -388,15 +492,18 @@ class _Printer:
         writer = RowWriter(self.real, width, self.lanes, loads, row_values, numbers, reserved)
         results = [(f"{name} += (double){self._call('nn_first')}({{}});", x) for name, x in formula.results]
         # what is written last can hold what is kept between passes, if it is padded and not read
-        only = formula.stores[0][0] if len(formula.stores) == 1 else ""
+        only = formula.stores[0][0] if len(formula.stores) == 1 and not row_stores else ""
         spare = (
             f"{only}_row" if only and only not in formula.reads() and not (only == "y" and width % self.lanes) else ""
         )
-        code = writer.write(stores, results, spare)
+        code = writer.write(stores, [*results, *row_stores], spare)
         final = list(code.final)
         padding = -(-width // self.lanes) * self.lanes
-        for where, _ in formula.stores:
-            if where != "y" and padding < self.program.buffer(where).padded:
+        for where, x in formula.stores:
+            if x.level == ROW:
+                fill = f"{self._call('nn_store')}({where}_row + c, {self._call('nn_set')}(0));"
+                final[:0] = [f"for (int c = 0; c < {self.program.buffer(where).padded}; c += LANES)", f"    {fill}"]
+            elif where != "y" and padding < self.program.buffer(where).padded:
                 fill = f"{self._call('nn_store')}({where}_row + c, {self._call('nn_set')}(0));"
                 final.append(f"for (int c = {padding}; c < {self.program.buffer(where).padded}; c += LANES)")
                 final.append(f"    {fill}")
@@ -412,40 +519,10 @@ class _Printer:
             width=width,
         )
 
-    def _pointer(self, name: str, const: bool) -> str:
-        stride = "OUTPUTS" if name == "y" else constant_name(name)
+    def _pointer(self, name: str, width: int, const: bool) -> str:
+        stride = str(width) if name == "y" else constant_name(name)
         base = "y" if name == "y" else f"b->{name}"
         return f"{'const ' if const else ''}real *{name}_row = {base} + (ptrdiff_t)r * {stride};"
-
-    def rule(self, rule: Rule) -> RuleText:
-        names = Names({"rates", "state", *(n for n, _ in rule.slots), "w", "g"})
-        leaves = dict(rule.leaves)
-        known = {x: n for x, n in leaves.items() if x.level > UNIFORM}
-        scalars: dict[Expression, str] = {}
-        writer = Writer(self.real, known, names, scalars, prefix="rates->")
-        writer.shared([x for _, x in rule.updates])
-        for name, x in rule.updates:
-            writer.lines.append(f"{writer.call('nn_store')}({name}_at, {writer.value(x)});")
-        self.functions |= writer.functions | {"nn_load"}
-        numbers = {x: f"state->{n}" for x, n in leaves.items() if x.level <= UNIFORM}
-        for x, n in leaves.items():
-            if n == "step":
-                numbers[x] = f"({self.real})state->step"
-        after = {x: f"state->{n}" for n, x in rule.scalar_updates}
-        for x, name in [*scalars.items()]:
-            if x in after:
-                scalars[x] = name
-        step = next((x for x, n in leaves.items() if n == "step"), None) if self.real == "float" else None
-        rates = tuple((name, scalar(x, self.real, {**numbers, **after}, step)) for x, name in scalars.items())
-        shared = tuple((n, scalar(x, self.real, numbers, step)) for n, x in rule.scalar_updates)
-        return RuleText(
-            name=rule.name,
-            slots=tuple(n for n, _ in rule.slots),
-            rates=rates,
-            scalars=shared,
-            lines=tuple(writer.lines),
-            powers=any("nn_power_of_step(" in text for _, text in (*rates, *shared)),
-        )
 
     def _call(self, name: str) -> str:
         self.functions.add(name)
@@ -457,6 +534,10 @@ class _Printer:
             return f"{self._call('nn_load')}(tile + i * width + c)", []
         if operand.kind == "buffer":
             return f"{self._call('nn_load')}(b->{operand.name} + at + c)", []
+        if operand.kind == "column":
+            return f"{self._call('nn_set')}(b->{operand.name}[(ptrdiff_t)(r + i) * {constant_name(operand.name)}])", []
+        if operand.kind == "statistic":
+            return f"{self._call('nn_load')}(b->{operand.name} + {column})", []
         if operand.kind == "vector":
             return f"{self._call('nn_load')}(state->{operand.name} + {column})", []
         if operand.kind == "noise":
@@ -470,7 +551,68 @@ class _Printer:
         raise InternalError(f"no load for {operand}")
 
     def _numbers(self, leaves: Iterable[tuple[Expression, Operand]]) -> Mapping[Expression, str]:
-        return {x: "scale" if o.name == "scale" else f"state->{o.name}" for x, o in leaves if o.kind == "number"}
+        return {x: self._number(o.name) for x, o in leaves if o.kind == "number"}
+
+    def _number(self, name: str) -> str:
+        if name == "scale":
+            return name
+        return f"(real)(w->{name})" if name.startswith("samples") else f"state->{name}[0]"
+
+    def columns(self, step: Columns, rows: str) -> ColumnsText:
+        """Sums over all rows, and what is computed from them."""
+        names = Names({"c", "r", "at", "column", "width", "rows", "state", "b", "w", "unit", "thread", "end", "first"})
+        numbers = self._numbers(step.leaves)
+        scalars: dict[Expression, str] = {}
+        summed = Writer(self.real, {}, names, scalars)
+        behind = Writer(self.real, {}, names, scalars)
+        called = {name: names.new(name) for name, _ in (*step.sums, *step.derived)}
+        pairs = ((summed, step.sums), (behind, step.derived))
+        stops = [x for x, _ in step.leaves]
+        among = [(writer, set(topological([resolved(x) for _, x in of], stops))) for writer, of in pairs]
+        for x, operand in step.leaves:
+            for writer, used in among:
+                if x not in used or operand.kind == "number":
+                    continue
+                if writer is behind and operand.name in called:  # it was just computed
+                    writer.known[x] = called[operand.name]
+                    continue
+                name = names.new(_leaf_name(x, operand))
+                writer.lines.append(f"const vec {name} = {self._column(operand)};")
+                writer.known[x] = name
+        summed.shared([x for _, x in step.sums])
+        sums = tuple((called[n], n, summed.value(x)) for n, x in step.sums)
+        for name, x in step.derived:
+            behind.lines.append(f"const vec {called[name]} = {behind.value(x)};")
+            place = f"{'state' if step.state else 'b'}->{name} + column + c"
+            behind.lines.append(f"{behind.call('nn_store')}({place}, {called[name]});")
+        self.functions |= summed.functions | behind.functions | {"nn_set", "nn_store"}
+        of = step.derived[0][0]
+        paddings = {s.name: s.padded for s in self.program.statistics} | {
+            v.name: v.padded for v in self.program.vectors
+        }
+        return ColumnsText(
+            step=step,
+            scalars=tuple(f"const real {n} = {scalar(x, self.real, numbers)};" for x, n in scalars.items()),
+            row_lines=tuple(summed.lines),
+            sums=sums,
+            lines=tuple(behind.lines),
+            padded=paddings[of],
+            rows=rows,
+            cost=10.0 * paddings[of],
+            when=step.when,
+        )
+
+    def _column(self, operand: Operand) -> str:
+        """The text that loads a vector of columns, of row ``r`` where there are rows."""
+        if operand.kind == "buffer":
+            at = f"b->{operand.name} + (ptrdiff_t)r * {constant_name(operand.name)} + column + c"
+            return f"{self._call('nn_load')}({at})"
+        if operand.kind == "column":
+            return f"{self._call('nn_set')}(b->{operand.name}[(ptrdiff_t)r * {constant_name(operand.name)}])"
+        if operand.kind in ("statistic", "vector"):
+            place = "b" if operand.kind == "statistic" else "state"
+            return f"{self._call('nn_load')}({place}->{operand.name} + column + c)"
+        raise InternalError(f"no column of {operand}")
 
 
 def _leaf_name(x: Expression, operand: Operand) -> str:
@@ -534,13 +676,19 @@ def environment() -> jinja2.Environment:
 def training(program: Program) -> Sources:
     """The unit that Python loads: predict, and evaluate and train if the program can."""
     printer = _Printer(program)
-    forward: list[Any] = []
-    for step in program.forward:
-        forward.append(_step(printer, step))
-    predict = _step(printer, program.predict)
-    loss = _step(printer, program.loss) if program.loss else None
+    forward = [_step(printer, step) for step in program.forward]
+    outputs = [(_step(printer, o.predict), _step(printer, o.capture) if o.capture else None) for o in program.outputs]
+    losses = [_loss(printer, loss, number) for number, loss in enumerate(program.losses)]
+    assignments = [_step(printer, s) for s in program.assignments]
+    updates, rule, penalties = printer.updates, None, list[ApplyText]()
+    uses = [s.use.rule for s in program.backward if isinstance(s, Update) and s.use]
+    kernels = list(dict.fromkeys(uses))
+    if updates is not None:
+        printer.rules = updates.rules(kernels)
     backward = [_step(printer, s) for s in program.backward]
-    rule = printer.rule(program.rule) if program.rule else None
+    if updates is not None:
+        penalties = [updates.apply(a) for a in updates.optimization.penalties]
+        rule = updates.optimizer(printer.rules, kernels)
     if program.one_pass:
         updates = {f.step.matrix.name: f for f in backward if f.kind == "update"}
         forward = [replace(f, update=updates[f.step.matrix.name]) for f in forward]
@@ -556,18 +704,25 @@ def training(program: Program) -> Sources:
     if any(m.parts > 1 for m in copied):
         printer.functions |= {"nn_abs", "nn_and"}
     products = [s for s in (*program.forward, *program.backward) if isinstance(s, (Forward, Backward))]
-    changed = [s.matrix for s in program.backward if isinstance(s, Update) and s.matrix]
     tiled = [f for f in (*forward, *backward) if getattr(f, "pack_cost", 0)]
+    applies = [f for f in (*backward, *penalties) if f.kind == "apply"]
+    parts = [p for f in applies for p in f.parts]
+    untiled = any(not s.matrix.parts and not (s.matrix.low and isinstance(s, Forward)) for s in products)
+    untiled = untiled or any(p.kind == "product" for p in parts)
+    untiled_updates = any(isinstance(s, Update) and s.matrix and not s.matrix.parts for s in program.backward)
     context = {
         "program": program,
         "version": _version.__version__,
         "v": _vocabulary(program, printer.functions),
-        "state": _state(program, rule),
+        "state": _state(program),
         "forward": forward,
-        "predict": predict,
-        "loss": loss,
+        "outputs": outputs,
+        "losses": losses,
         "backward": backward,
+        "assignments": assignments,
         "rule": rule,
+        "penalties": penalties,
+        "applies": applies,
         "heights": program.target.tile_rows,
         "tile_heights": tuple(dict.fromkeys((*program.target.tile_rows, 1))),
         "panel": printer.lanes * program.target.panel_vectors,
@@ -584,8 +739,9 @@ def training(program: Program) -> Sources:
         "turned": {s.matrix.name for s in program.backward if isinstance(s, Backward) and s.matrix.parts},
         "left_operands": [tiles.left_operand(f) for f in tiled],
         "right_operands": [tiles.right_operand(f) for f in tiled if f.kind == "update"],
-        "untiled": any(not s.matrix.parts and not (s.matrix.low and isinstance(s, Forward)) for s in products),
-        "untiled_updates": any(not m.parts for m in changed),
+        "untiled": untiled,
+        "untiled_updates": untiled_updates,
+        "in_parts": untiled or untiled_updates or bool(low) or any(p.kind == "sweep" for p in parts),
         "dots": any(isinstance(s, Backward) for s in products),
         "side_by_side": _SIDE_BY_SIDE,
         "low_widths": sorted({v for _, v in _row_times(low, printer.lanes)}, reverse=True),
@@ -593,9 +749,13 @@ def training(program: Program) -> Sources:
         "grain": max(program.target.tile_rows[2], 2),
         "transposes": program.scratch_size > 0,
         "threads": program.target.form == "gnu",
-        "strides": [(constant_name(b.name), b.stride) for b in program.buffers],
+        "strides": [(constant_name(b.name), b.stride) for b in program.buffers]
+        + [(constant_name(t.name), t.stride) for t in program.targets],
         "interleaved": _interleaved(printer.lanes),
-        "sample": program.buffer(program.input_buffer),
+        "inputs": [(i, program.buffer(i.name)) for i in program.inputs],
+        "weighted": any(t.weights for t in program.targets),
+        "takes": any(isinstance(s, (Take, Scatter)) for s in (*program.forward, *program.backward)),
+        "captures": any(o.capture for o in program.outputs),
     }
     return Sources(fill("api.h.j2", context), fill("training.c.j2", context), parts=3 if rule else 2)
 
@@ -604,6 +764,9 @@ def _widths(program: Program, lanes: int) -> list[int]:
     """The widths of panels that products have, in vectors, the widest first."""
     cut = [m.panels for m in program.matrices]
     cut += [s.panels for s in program.backward if isinstance(s, Backward)]
+    applies = [s for s in program.backward if isinstance(s, Apply)]
+    applies += program.optimizer.penalties if program.optimizer else ()
+    cut += [p.panels for a in applies for p in a.steps if isinstance(p, Product)]
     found = {c.width // lanes for c in cut if c.full} | {c.rest // lanes for c in cut if c.rest}
     return sorted(found, reverse=True)
 
@@ -635,22 +798,36 @@ def fill(name: str, context: Mapping[str, Any]) -> str:
 
 
 def _step(printer: _Printer, step: Any) -> Any:
-    rows = "w->samples" if isinstance(step, Copy) or step.positions == 1 else f"w->samples * {step.positions}"
+    if isinstance(step, Apply):
+        assert printer.updates is not None
+        return printer.updates.apply(step, printer.program.matrices)
+    whole = isinstance(step, (Copy, Take, Scatter))
+    rows = "w->samples" if whole or step.positions == 1 else f"w->samples * {step.positions}"
+    program = printer.program
     if isinstance(step, Forward):
-        train, infer = printer.tile(step.training), printer.tile(step.inference)
-        stride = constant_name(step.training.stores[0][0])
+        train, infer = (printer.tile(f) if f else None for f in (step.training, step.inference))
+        formula = step.training or step.inference
+        one, other = train or infer, infer or train
+        assert formula is not None and one is not None and other is not None
+        stride, x_stride = constant_name(formula.stores[0][0]), constant_name(step.x)
         work = tiles.work(step.matrix, step.matrix.panels, rows, step.matrix.inputs)
-        return ForwardText(step, step.x, constant_name(step.x), stride, train, infer, train == infer, rows, *work)
+        return ForwardText(step, step.x, x_stride, stride, one, other, one == other, rows, *work, _when(step))
     if isinstance(step, Rows):
         texts = [printer.rows(f, step.width) if f else None for f in (step.training, step.inference)]
-        return RowsText(step, texts[0], texts[1], texts[0] == texts[1] or None in texts, rows, 30.0 * step.width)
+        same = texts[0] == texts[1] or None in texts
+        return RowsText(step, texts[0] or texts[1], texts[1], same, rows, 30.0 * step.width, _when(step))
+    if isinstance(step, Columns):
+        return printer.columns(step, rows)
     if isinstance(step, Backward):
         stride, dy_stride = constant_name(step.formula.stores[0][0]), constant_name(step.dy)
         work = tiles.work(step.matrix, step.panels, rows, step.matrix.outputs, "BACKWARD_ROWS")
         return BackwardText(step, step.dy, dy_stride, stride, printer.tile(step.formula), rows, *work)
     if isinstance(step, Update):
-        slots = tuple(n for n, _ in printer.program.rule.slots) if printer.program.rule else ()
-        vectors = tuple((v, d, constant_name(d)) for v, d in step.vectors)
+        vectors = tuple(
+            (v, d, "0" if alone else constant_name(d), alone, use.at, printer.rules[use.rule])
+            for (v, d, alone), use in zip(step.vectors, step.vector_uses, strict=True)
+        )
+        rule = printer.rules[step.use.rule] if step.use else None
         units, cost, pack_cost = f"pieces({vectors[0][0].padded if vectors else 0}, PANEL)", 0.0, 0.0
         if step.matrix:
             packed = step.matrix.inputs + step.matrix.panels.padded
@@ -659,24 +836,64 @@ def _step(printer: _Printer, step: Any) -> Any:
             )
         else:
             cost = 2.0 * vectors[0][0].padded
-        return UpdateText(
-            step,
-            step.x,
-            constant_name(step.x),
-            step.dy,
-            constant_name(step.dy),
-            slots,
-            vectors,
-            rows,
-            units,
-            cost,
-            pack_cost,
-        )
+        x_stride, dy_stride = constant_name(step.x), constant_name(step.dy)
+        return UpdateText(step, step.x, x_stride, step.dy, dy_stride, rule, vectors, rows, units, cost, pack_cost)
+    if isinstance(step, Scatter):
+        dy = program.buffer(step.dy)
+        cost = 2.0 * dy.positions * dy.columns
+        return ScatterText(step, program.buffer(step.indices), dy, f"{step.matrix.name}_{KEPT}", cost)
     if isinstance(step, Copy):
-        source, to = (printer.program.buffer(n) for n in (step.source, step.target))
-        size = source.positions * source.columns
-        return CopyText(step, source, to, size, 2.0 * size)
+        target = program.buffer(step.target)
+        pieces = tuple(_loops(program, step, piece, target) for piece in step.arrangement.pieces)
+        clear = step.adds or not step.arrangement.whole or target.columns != target.stride
+        return CopyText(step, target, pieces, clear, 2.0 * target.positions * target.columns, step.when)
+    if isinstance(step, Take):
+        target = program.buffer(step.target)
+        return TakeText(step, program.buffer(step.indices), target, 2.0 * target.positions * target.columns, step.when)
     raise InternalError(f"no text for {step!r}")
+
+
+def _when(step: Forward | Rows) -> str:
+    """In which mode a step is done."""
+    return "inference" if step.training is None else "training" if step.inference is None else "both"
+
+
+def _loops(program: Program, step: Copy, piece: Any, target: Buffer) -> LoopsText:
+    """The loops that bring numbers of a sample to their places."""
+    source = program.buffer(step.sources[piece.source])
+    sizes, starts = list(piece.sizes), (piece.start, piece.to_start)
+    steps = [list(piece.steps), list(piece.to_steps)]
+    run = sizes[-1]
+    for buffer, start, by in zip((source, target), starts, steps, strict=True):
+        inside = buffer.positions == 1 or (
+            start % buffer.columns + run <= buffer.columns and all(n % buffer.columns == 0 for n in by[:-1])
+        )
+        if by[-1] != 1 or not inside:
+            run = 1
+    if run > 1:
+        sizes, steps = sizes[:-1], [by[:-1] for by in steps]
+    names = [f"i{n}" for n in range(len(sizes))]
+    places = []
+    for buffer, start, by in zip((source, target), starts, steps, strict=True):
+        terms = [f"{name} * {n}" if n != 1 else name for name, n in zip(names, by, strict=True) if n]
+        at = " + ".join([*terms, *([str(start)] if start or not terms else [])])
+        if buffer.positions > 1:
+            at = f"({at}) / {buffer.columns} * {constant_name(buffer.name)} + ({at}) % {buffer.columns}"
+        places.append(at)
+    heads = [f"for (int {i} = 0; {i} < {n}; {i}++)" for i, n in zip(names, sizes, strict=True)]
+    loops = tuple("    " * depth + head for depth, head in enumerate(heads))
+    return LoopsText(source, loops, "    " * len(heads), run, places[0], places[1])
+
+
+def _loss(printer: _Printer, loss: Loss, number: int) -> LossText:
+    positions = loss.rows.positions if loss.mean != "samples" else 1
+    count = f"((double)w->samples * {positions})" if positions > 1 else "(double)w->samples"
+    scale = {"sum": "1.0", "weights": f"1.0 / w->weights[{number}]"}.get(loss.mean, f"1.0 / {count}")
+    scale = f"{loss.factor!r} * {scale}" if loss.factor != 1.0 else scale
+    share = {"sum": " * w->samples", "weights": f" * w->samples / w->weights[{number}]"}.get(
+        loss.mean, f" / {positions}" if positions > 1 else ""
+    )
+    return LossText(loss, _step(printer, loss.rows), number, scale, share)
 
 
 _OF_ROWS = {
@@ -706,10 +923,26 @@ def _vocabulary(program: Program, functions: Iterable[str]) -> Vocabulary:
     )
 
 
-def _state(program: Program, rule: RuleText | None) -> list[Field]:
+def _kept(program: Program, weight: str, shape: tuple[int, ...], numbers: int) -> list[Field]:
+    """What is kept beside a weight, and its gradient if that goes to memory."""
+    optimizer = program.optimizer
+    if optimizer is None:
+        return []
+    lanes = max(program.target.vector_bytes // (8 if program.real == "double" else 4), 1)
+    fields = [
+        Field(program.real, f"{weight}_{name}", numbers if of == shape else -(-max(of) // lanes) * lanes, what)
+        for name, of in optimizer.slots(weight)
+        for what in [f"{name} of the optimizer"]
+    ]
+    if weight in optimizer.gradients:
+        fields.append(Field(program.real, f"{weight}_{KEPT}", numbers, "its gradient"))
+    return fields
+
+
+def _state(program: Program) -> list[Field]:
     """The members of the state, weights first so that they are aligned."""
     fields: list[Field] = []
-    slots = rule.slots if rule else ()
+    optimizer = program.optimizer
     backward = (s for s in program.backward if isinstance(s, Backward) and s.matrix.parts)
     turned = {s.matrix.name: s.panels.padded for s in backward}
     for m in program.matrices:
@@ -717,29 +950,20 @@ def _state(program: Program, rule: RuleText | None) -> list[Field]:
         fields.append(Field(program.real, m.name, m.numbers, what))
         if m.copied:
             parts = f" in {m.parts} parts" if m.parts > 1 else ""
-            pairs = (
-                f"the same in bfloat16{parts}, {m.pairs} pairs of rows; the first of a pair in the lower half of a word"
-            )
+            pairs = f"the same in bfloat16{parts}, {m.pairs} pairs of rows, the first in the lower half of a word"
             fields.append(Field("uint32_t", f"{m.name}_pairs", max(m.parts, 1) * m.part_size, pairs))
         if m.name in turned:
             pairs = f"the same transposed, {16 * m.depth} pairs of rows"
             size = m.parts * 16 * m.depth * turned[m.name]
             fields.append(Field("uint32_t", f"{m.name}_transposed", size, pairs))
-        if m.trainable:
-            fields += [Field(program.real, f"{m.name}_{s}", m.numbers, f"{s} of the optimizer") for s in slots]
+        fields += _kept(program, m.name, (m.inputs, m.outputs), m.numbers)
     for v in program.vectors:
         fields.append(Field(program.real, v.name, v.padded, f"{v.length}"))
-        if v.trainable:
-            fields += [Field(program.real, f"{v.name}_{s}", v.padded, f"{s} of the optimizer") for s in slots]
-    for w in program.weights:
-        if w.shape == ():
-            fields.append(Field(program.real, w.name, 0, "a single weight"))
-    if program.rule:
-        fields += [Field("double", n, 0, "of the optimizer") for n in program.rule.hyper]
+        fields += _kept(program, v.name, (v.length,), v.padded)
+    if optimizer:
+        fields += [Field("double", n, 0, f"of the {whose}") for n, whose, _ in optimizer.numbers]
         fields.append(Field(program.real, "learning_rate", 0, "of the optimizer"))
-        fields += [
-            Field(program.real, n, 0, "of the optimizer, shared by all weights") for n, _ in program.rule.scalars
-        ]
+        fields += [Field(program.real, n, 0, "of the optimizer, shared by all weights") for n, _ in optimizer.scalars]
     fields.append(Field("int64_t", "step", 0, "updates done"))
     fields.append(Field("int32_t", "turn", 0, "whether the next prediction does the units of a step backwards"))
     fields += [Field("uint64_t", f"noise_{i}_seed", 0, "of random numbers") for i in range(len(program.noises))]

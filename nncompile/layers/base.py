@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import backend, dtype_policies, initializers, ops, registry, targets, tree
+from .. import backend, constraints, dtype_policies, initializers, ops, registry, regularizers, targets, tree
 from .. import config as settings
 from ..dtype_policies import DTypePolicy
 from ..errors import FileFormatError, ModelError, NncompileError, UnsupportedError
@@ -61,6 +61,59 @@ layers_around = _scope.get
 _training: ContextVar[bool | None] = ContextVar("training mode of the outermost call", default=None)
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+# ------------------------------------------------------------------ limits of what comes from files
+
+
+class _Budget:
+    """How much what a file describes may take.
+
+    Attributes:
+        left: bytes that its weights may still take.
+        width: the most numbers that a row may have.
+        found: why it is so much, for the message.
+    """
+
+    def __init__(self, left: int, width: int, found: str) -> None:
+        self.left = left
+        self.width = width
+        self.found = found
+
+    def take(self, size: int, what: str) -> None:
+        """Counts the bytes of a weight that is about to be made."""
+        self.left -= size
+        if self.left < 0:
+            raise FileFormatError(f"{what}: takes {size} bytes, and with those before it too many: {self.found}.")
+
+    def check(self, shapes: Any, what: str) -> None:
+        """Looks at the shapes of what a layer returns."""
+
+        def one(shape: Any) -> None:
+            numbers = math.prod(n or 1 for n in shape[1:])
+            if numbers > self.width:
+                raise FileFormatError(f"{what}: a row of {numbers} numbers; the most is {self.width}.")
+
+        tree.map_shape_structure(one, shapes)
+
+
+_budget: ContextVar[_Budget | None] = ContextVar("limits of what is made", default=None)
+
+
+@contextlib.contextmanager
+def limited(size: int, width: int, found: str) -> Iterator[None]:
+    """Limits what is made meanwhile, because a file that may come from anyone describes it.
+
+    Args:
+        size: bytes that all weights may take together.
+        width: the most numbers that a row of a tensor may have.
+        found: why, for the message.
+    """
+    token = _budget.set(_Budget(size, width, found))
+    try:
+        yield
+    finally:
+        _budget.reset(token)
 
 
 # ------------------------------------------------------------------ helpers for arguments
@@ -519,8 +572,8 @@ class Layer(symbolic.Operation):
             dtype: element type; the layer's if None.
             trainable: whether the optimizer changes it.
             autocast: kept for the interface: there is one element type per layer.
-            regularizer: not supported yet; only None.
-            constraint: not supported yet; only None.
+            regularizer: what gives a penalty on it; see :func:`nncompile.regularizers.get`.
+            constraint: what is made of it after each update; see :func:`nncompile.constraints.get`.
             aggregation: kept for the interface: there is one replica.
             overwrite_with_gradient: not supported; only False.
             name: last part of its path.
@@ -532,12 +585,8 @@ class Layer(symbolic.Operation):
         label = self._where
         if isinstance(shape, str):
             raise ModelError(f"{label}: add_weight takes the name as a keyword: add_weight(shape=…, name={shape!r}).")
-        registry.refuse(
-            f"{label}: add_weight",
-            regularizer=regularizer,
-            constraint=constraint,
-            overwrite_with_gradient=overwrite_with_gradient,
-        )
+        registry.refuse(f"{label}: add_weight", overwrite_with_gradient=overwrite_with_gradient)
+        regularizer, constraint = regularizers.get(regularizer), constraints.get(constraint)
         if aggregation not in (None, "none", "mean", "sum", "only_first_replica"):
             raise ModelError(f"{label}: add_weight does not know aggregation={aggregation!r}.")
         if self._sealed and not self._building:
@@ -557,6 +606,9 @@ class Layer(symbolic.Operation):
                 "Give Input() sizes instead of None."
             )
         kind = self._weight_type(dtype)
+        budget = _budget.get()
+        if budget is not None:
+            budget.take(math.prod(n or 0 for n in sizes) * np.dtype(kind).itemsize, f"{label}: {name} of shape {sizes}")
         if initializer is None:
             initializer = "glorot_uniform" if kind.startswith("float") else "zeros"
         function = initializers.get(initializer)
@@ -566,6 +618,10 @@ class Layer(symbolic.Operation):
         if not _scope.get() or _scope.get()[-1] is not self:
             around.append(self.name)
         variable = Variable(value, name=name, path="/".join([*around, name]), trainable=bool(trainable), dtype=kind)
+        if regularizer is not None:
+            variable.regularizer = regularizer
+        if constraint is not None:
+            variable.constraint = constraint
         (self._trainable_variables if trainable else self._non_trainable_variables).append(variable)
         if not self._trainable:
             variable.trainable = False
@@ -670,8 +726,9 @@ class Layer(symbolic.Operation):
 
     @property
     def losses(self) -> list[Any]:
-        """Penalties that the layer adds to the loss: none yet."""
-        return []
+        """Penalties that the layer adds to the loss: those on its weights, as they are now."""
+        penalized = [v for v in self.trainable_weights if v.regularizer is not None]
+        return [regularizers.penalty(v.regularizer, v.value, v.path) for v in penalized]
 
     def get_weights(self) -> list[Array]:
         """Returns the numbers of :attr:`weights`."""
@@ -1009,12 +1066,19 @@ class Layer(symbolic.Operation):
         """Calls the layer on symbolic tensors: it is built, and what it will return is known by shape and type."""
         kwargs = {name: value for name, value in kwargs.items() if name != "training" or value is not None}
         call_kwargs = {k: v for k, v in kwargs.items() if k != "training" or self._takes_training}
+        if self._takes_training and self._training_default is not None:  # as Keras records it
+            call_kwargs.setdefault("training", self._training_default)
+        if self._takes_mask:
+            call_kwargs.setdefault("mask", None)
         with _inside(self):
             self._check_inputs(args[0])
             if not self.built:
                 self._build_for(args, {k: v for k, v in kwargs.items() if k != "training"})
                 self._check_inputs(args[0])
             outputs = self.compute_output_spec(*args, **call_kwargs)
+        budget = _budget.get()
+        if budget is not None:
+            budget.check(tree.map_structure(lambda x: x.shape, outputs), self._where)
         Node(self, args, call_kwargs, outputs)
         shapes = list(self._argument_shapes(args, {}).values())
         taken = args[0].shape if isinstance(args[0], KerasTensor) else shapes[0] if shapes else None
@@ -1185,17 +1249,20 @@ def serialize(layer: Layer) -> dict[str, Any]:
     ``build_config`` for a layer that was built, and ``compile_config`` for a model.
     """
     cls = type(layer)
+    name: str | None = registry.registered_name(cls) or cls.__name__
     if MODELS.get(cls.__name__) is cls:
-        module: str | None = "keras"
+        public = cls.__name__ != "Functional"  # a class that Keras does not export, and writes by where it stands
+        module: str | None = "keras" if public else "keras.src.models.functional"
+        name = None if public else name
     elif registry.registered("layers").get(cls.__name__) is cls:
-        module = "keras.layers"
+        module, name = "keras.layers", None
     else:
         module = None
     form: dict[str, Any] = {
         "module": module,
         "class_name": cls.__name__,
         "config": plain(layer.get_config()),
-        "registered_name": None if module else registry.registered_name(cls) or cls.__name__,
+        "registered_name": name,
     }
     build_config = layer.get_build_config()
     if build_config is not None:

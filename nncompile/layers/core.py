@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import activations, initializers, ops, registry
+from .. import activations, constraints, initializers, ops, registry, regularizers
 from .. import config as settings
 from ..errors import ModelError, UnsupportedError
 from ..ops.symbolic import KerasTensor, Node
@@ -177,7 +177,7 @@ def Input(
     return layer.output
 
 
-def _activated_shape(layer: Layer, activation: Any, shape: Shape) -> Shape:
+def _activated_shape(layer: Layer, activation: Any, shape: Shape) -> Any:
     """Returns the shape after an activation; a user's own may change the width."""
     if activation in registry.registered("activations").values():
         return shape
@@ -197,11 +197,11 @@ class Dense(Layer):
         use_bias: whether there is a bias.
         kernel_initializer: of the kernel.
         bias_initializer: of the bias.
-        kernel_regularizer: not supported yet; only None.
-        bias_regularizer: not supported yet; only None.
+        kernel_regularizer: penalty on the kernel; see :mod:`nncompile.regularizers`.
+        bias_regularizer: penalty on the bias.
         activity_regularizer: not supported yet; only None.
-        kernel_constraint: not supported yet; only None.
-        bias_constraint: not supported yet; only None.
+        kernel_constraint: what the kernel is made to be after each update; see :mod:`nncompile.constraints`.
+        bias_constraint: the same of the bias.
         lora_rank: not supported; only None.
         lora_alpha: not supported; only None.
         quantization_config: not supported; only None.
@@ -248,10 +248,6 @@ class Dense(Layer):
             raise ModelError(f"{owner}: expected use_bias to be True or False, received {use_bias!r:.80}.")
         registry.refuse(
             owner,
-            kernel_regularizer=kernel_regularizer,
-            bias_regularizer=bias_regularizer,
-            kernel_constraint=kernel_constraint,
-            bias_constraint=bias_constraint,
             lora_rank=lora_rank,
             lora_alpha=lora_alpha,
             quantization_config=quantization_config,
@@ -262,6 +258,10 @@ class Dense(Layer):
         self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
         self.input_spec = InputSpec(min_ndim=2)
         self.supports_masking = True
 
@@ -277,10 +277,22 @@ class Dense(Layer):
                 f"{self._where}: expected to know the width of its input, received shape {shape}. "
                 "Give Input() a size instead of None."
             )
-        self.kernel = self.add_weight(shape=(width, self.units), initializer=self.kernel_initializer, name="kernel")
+        self.kernel = self.add_weight(
+            shape=(width, self.units),
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+            name="kernel",
+        )
         self.bias = None
         if self.use_bias:
-            self.bias = self.add_weight(shape=(self.units,), initializer=self.bias_initializer, name="bias")
+            self.bias = self.add_weight(
+                shape=(self.units,),
+                initializer=self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+                name="bias",
+            )
         self.input_spec = InputSpec(min_ndim=2, axes={-1: width})
 
     def _check_input(self, shape: Shape, dtype: str) -> None:
@@ -301,7 +313,7 @@ class Dense(Layer):
             x = ops.add(x, self.bias)
         return self.activation(x)
 
-    def compute_output_shape(self, input_shape: Any) -> Shape:
+    def compute_output_shape(self, input_shape: Any) -> Any:
         shape = standardize_shape(input_shape, self._where)
         return _activated_shape(self, self.activation, (*shape[:-1], self.units))
 
@@ -313,10 +325,10 @@ class Dense(Layer):
             "use_bias": self.use_bias,
             "kernel_initializer": initializers.serialize(self.kernel_initializer),
             "bias_initializer": initializers.serialize(self.bias_initializer),
-            "kernel_regularizer": None,
-            "bias_regularizer": None,
-            "kernel_constraint": None,
-            "bias_constraint": None,
+            "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
+            "bias_regularizer": regularizers.serialize(self.bias_regularizer),
+            "kernel_constraint": constraints.serialize(self.kernel_constraint),
+            "bias_constraint": constraints.serialize(self.bias_constraint),
             "quantization_config": None,
         }
 
@@ -346,7 +358,7 @@ class Activation(Layer):
     def call(self, inputs: Any) -> Any:
         return self.activation(inputs)
 
-    def compute_output_shape(self, input_shape: Any) -> Shape:
+    def compute_output_shape(self, input_shape: Any) -> Any:
         return _activated_shape(self, self.activation, standardize_shape(input_shape, self._where))
 
     def get_config(self) -> dict[str, Any]:

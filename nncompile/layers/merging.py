@@ -247,10 +247,11 @@ class Concatenate(Merge):
                     f"{self._where}: expected inputs that differ in the size of axis {self.axis} alone, "
                     f"received {_listed(shapes)}."
                 )
-            result = [
-                (None if None in (m, n) else m + n) if i == place else n if m is None else m
-                for i, (m, n) in enumerate(zip(result, shape, strict=True))
-            ]
+            for i, (m, n) in enumerate(zip(result, shape, strict=True)):
+                if i != place:
+                    result[i] = n if m is None else m
+                else:
+                    result[i] = None if m is None or n is None else m + n
         return tuple(result)
 
     def get_config(self) -> dict[str, Any]:

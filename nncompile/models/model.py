@@ -108,6 +108,11 @@ class Model(Trainer, Layer):
         self._path = self.name
         self.built = True
 
+    @property
+    def _is_functional(self) -> bool:
+        """Whether it was made of inputs and outputs."""
+        return self._network is not None
+
     def _graph(self, what: str) -> Network:
         if self._network is None:
             raise AttributeError(f"{self._where}: has no {what}: its inputs are not known. Build it with Input().")
@@ -459,11 +464,14 @@ class Model(Trainer, Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Returns what makes an equal model, as Keras writes it."""
-        if self._network is not None and _takes_graph(type(self)):
+        if self._is_functional and takes_graph(type(self)):
             return base.MODELS["Functional"]._network_config(self)  # type: ignore[attr-defined, no-any-return]
         return super().get_config()
 
     get_config._is_default = True  # type: ignore[attr-defined]
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        return {"input_shape": None} if self._is_functional else super().get_build_config()
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
@@ -477,7 +485,7 @@ class Model(Trainer, Layer):
             FileFormatError: it is none of these.
         """
         with known_objects(custom_objects):
-            if "input_layers" in config and "output_layers" in config and _takes_graph(cls):
+            if "input_layers" in config and "output_layers" in config and takes_graph(cls):
                 made: Self = base.MODELS["Functional"]._from_network_config(cls, config)  # type: ignore[attr-defined]
                 return made
             return super().from_config(config)
@@ -489,7 +497,7 @@ def _has_graph(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
     return len(args) >= 2 or bool(given and (args or len(given) >= 1))
 
 
-def _takes_graph(cls: type[Model]) -> bool:
+def takes_graph(cls: type[Model]) -> bool:
     """Whether a class can be made of inputs, outputs and a name, and of nothing else, as Model can."""
     init = cls.__init__
     if init in (Model.__init__, base.MODELS["Functional"].__init__):

@@ -80,11 +80,10 @@ class Network:
             for parent in node.parents:
                 if parent in inside:
                     depths[parent] = max(depth + 1, depths.get(parent, 0))
-        for tensor in self.inputs:  # those that no output needs
-            node = node_of(tensor)
-            if node is not None and node.is_input and node.operation not in by_operation:
-                by_operation[node.operation] = depths[node] = 0
-                first_seen[node.operation] = -1
+        for made in map(node_of, self.inputs):  # those that no output needs
+            if made is not None and made.is_input and made.operation not in by_operation:
+                by_operation[made.operation] = depths[made] = 0
+                first_seen[made.operation] = -1
         self.nodes_by_depth = {
             depth: [node for node, d in depths.items() if d == depth] for depth in sorted(set(depths.values()))[::-1]
         }

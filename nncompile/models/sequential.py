@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .. import ops, registry, tree
+from .. import backend, ops, registry, tree
 from ..errors import FileFormatError, ModelError
 from ..layers import base
 from ..layers.base import Layer, layers_around, standardize_shape
@@ -131,6 +131,10 @@ class Sequential(Model):
         """A Sequential holds nothing but its layers: what a Trainer keeps is not state."""
         return iter(self._layers)
 
+    @property
+    def _is_functional(self) -> bool:
+        return False
+
     # -------------------------------------------------------------- build and call
 
     def build(self, input_shape: Any = None) -> None:
@@ -168,6 +172,7 @@ class Sequential(Model):
         if given is None:
             self._layers.insert(0, first)
         self._network = Network(first.output, x, self._where)
+        backend.auto_name("Functional")  # Keras makes one here, and counts it: names of later ones depend on it
         self._build_shapes = {"input_shape": shape}
 
     @property

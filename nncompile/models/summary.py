@@ -29,7 +29,7 @@ def summary_text(
     ascii_only: bool,
 ) -> str:
     """Returns the text that :meth:`Model.summary` prints; the arguments are those of it."""
-    network = model._network if hasattr(model, "operations") and not hasattr(model, "add") else None
+    network = model._network if model._is_functional else None
     rows_of = network.operations if network is not None else model.layers
     header = ["Layer (type)", "Output Shape", "Param #"]
     alignments = ["left", "left", "right"]

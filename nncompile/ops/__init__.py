@@ -16,7 +16,7 @@ they meet a tensor or the step.
 
 from __future__ import annotations
 
-from . import symbolic
+from . import symbolic, weights
 from .arrays import (
     batch_mean,
     broadcast_to,
@@ -57,6 +57,7 @@ from .core import (
     column,
     constant,
     convert_to_tensor,
+    cos,
     custom_gradient,
     divide,
     equal,
@@ -86,6 +87,7 @@ from .core import (
     negative,
     node,
     noise,
+    norm,
     not_equal,
     one_hot,
     ones_like,
@@ -141,6 +143,7 @@ __all__ = [
     "concatenate",
     "constant",
     "convert_to_tensor",
+    "cos",
     "custom_gradient",
     "divide",
     "equal",
@@ -172,6 +175,7 @@ __all__ = [
     "negative",
     "node",
     "noise",
+    "norm",
     "not_equal",
     "one_hot",
     "ones_like",
@@ -203,6 +207,7 @@ __all__ = [
     "tanh",
     "tile",
     "transpose",
+    "weights",
     "where",
     "zeros_like",
 ]

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ..errors import ModelError, UnsupportedError
 from ..variables import Variable
+from . import weights
 from .core import ELEMENT, ROW, Expression, _as_number, _number_or_array, _traced, node
 from .core import reshape as _reshape
 
@@ -239,7 +240,10 @@ def _axis(axis: Any, rank: int, where: str) -> int:
 
 
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
-    """The axes of x in another order; in a formula axis 0 stays the first."""
+    """The axes of x in another order; in a formula axis 0 stays the first, unless it is one over a weight."""
+    if weights.is_weight(x):
+        turned = axes is None or [a % len(x.shape) for a in axes] == [*range(len(x.shape))][::-1]
+        return weights.transpose(x) if turned else x
     return _move(lambda a: np.transpose(a, None if axes is None else tuple(axes)), x)
 
 
@@ -416,8 +420,8 @@ def reduced(reduce: Callable[..., Any], x: Any, axis: int | Sequence[int], keepd
     over = sorted(_axis(a, rank, reduce.__name__) for a in axes)
     if not over or over[0] == 0:
         raise ModelError(
-            f"ops.{reduce.__name__}: a formula does not reduce over the rows of a batch: axis -1 and others but 0, "
-            f"received {axis!r}. ops.batch_mean(x) is the mean over them."
+            f"ops.{reduce.__name__}: a formula does not reduce over the rows of a batch: expected axis=-1, or others "
+            f"but 0, received {axis!r}. ops.batch_mean(x) is the mean over the rows."
         )
     kept = [a for a in range(1, rank) if a not in over]
     last = transpose(elements(x), (0, *kept, *over))

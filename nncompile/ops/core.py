@@ -222,6 +222,7 @@ PRIMITIVES: dict[str, Primitive] = {
     "log":           Primitive(np.log, lambda g, y, x: (g / x,), "nn_log", 18),
     "log1p":         Primitive(np.log1p, lambda g, y, x: (g / (x + 1.0),), "nn_log1p", 22),
     "tanh":          Primitive(np.tanh, lambda g, y, x: (g * (1.0 - y * y),), "nn_tanh", 24),
+    "cos":           Primitive(np.cos, None, "nn_cos", 30),
     "sigmoid":       Primitive(_np_sigmoid, lambda g, y, x: (g * (y * (1.0 - y)),), "nn_sigmoid", 24),
     "erf":           Primitive(_np_erf, lambda g, y, x: (g * exp(-x * x) * 1.1283791670955126,), "nn_erf", 30),
     "power":         Primitive(np.power, lambda g, y, a, b: (g * b * power(a, b - 1.0), g * y * log(a)), "nn_pow", 40),
@@ -367,6 +368,12 @@ def _lift(x: Any) -> Expression:
     raise ModelError(
         f"A formula met an array of shape {np.shape(x)}: make it a weight (add_weight) or give single numbers."
     )
+
+
+def is_weight(x: Any) -> bool:
+    """Whether an expression is an array all of whose sizes are known: one over a weight, not over a batch."""
+    known = isinstance(x, Expression) and bool(x.shape) and None not in x.shape and as_symbol.get() is None
+    return known and x.op != "column" and x.level in (ELEMENT, UNIFORM)
 
 
 def _as_number(x: Expression) -> Expression:
@@ -530,6 +537,10 @@ def _reduce(op: str, x: Any, axis: int | None, keepdims: bool) -> Any:
         if op == "argmax":
             return np.argmax(array, axis=axis, keepdims=keepdims)
         return PRIMITIVES[op].numpy(array, axis=axis, keepdims=keepdims)
+    if is_weight(x):
+        from . import weights
+
+        return weights.reduce(op, _as_number(x), axis, keepdims)
     x = _as_number(x)
     if axis != -1 and axis != len(x.shape) - 1:
         return _other_axes(globals()[op], x, axis, keepdims)
@@ -602,6 +613,7 @@ expm1: Unary = _unary("expm1", "e^x - 1, exact near 0.")
 log: Unary = _unary("log", "Natural logarithm.")
 log1p: Unary = _unary("log1p", "log(1 + x), exact near 0.")
 tanh: Unary = _unary("tanh", "Hyperbolic tangent.")
+cos: Unary = _unary("cos", "Cosine.")
 sigmoid: Unary = _unary("sigmoid", "1 / (1 + e^-x)")
 erf: Unary = _unary("erf", "The error function.")
 
@@ -691,6 +703,10 @@ def mean(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     x = _traced(x)
     if not isinstance(x, Expression):
         return np.mean(_number_or_array(x), axis=axis, keepdims=keepdims)
+    if is_weight(x):
+        from . import weights
+
+        return sum(x, axis, keepdims) / weights.count("mean", x, axis)
     if axis != -1 and axis != len(x.shape) - 1:
         return _other_axes(mean, x, axis, keepdims)
     if x.shape and x.shape[-1] is None:
@@ -751,6 +767,11 @@ def squeeze(x: Any, axis: int | None = None) -> Any:
     """x without an axis of size 1; in a formula the last one leaves a value per row."""
     if not isinstance(x, Expression):
         return np.squeeze(np.asarray(x), axis=axis)
+    if is_weight(x):
+        axes = [i for i, n in enumerate(x.shape) if n == 1] if axis is None else [axis % len(x.shape)]
+        from . import weights
+
+        return weights.view(x, tuple(n for i, n in enumerate(x.shape) if i not in axes))
     rank = len(x.shape)
     if axis not in (None, -1, rank - 1):
         if x.shape[axis] != 1:
@@ -766,6 +787,11 @@ def expand_dims(x: Any, axis: int) -> Any:
     """x with a new axis of size 1; in a formula a value per row becomes one per row and column."""
     if not isinstance(x, Expression):
         return np.expand_dims(np.asarray(x), axis)
+    if is_weight(x):
+        place = axis % (len(x.shape) + 1)
+        from . import weights
+
+        return weights.view(x, (*x.shape[:place], 1, *x.shape[place:]))
     if x.level != ELEMENT or not x.shape or x.shape[0] is not None:
         return _expand(x)
     rank = len(x.shape) + 1
@@ -801,6 +827,10 @@ def reshape(x: Any, newshape: Sequence[int | None]) -> Any:
     """x in another shape; in a formula the rows of a batch stay apart: newshape[0] is -1 or None."""
     if not isinstance(x, Expression):
         return np.reshape(x, tuple(-1 if n is None else n for n in newshape))
+    if is_weight(x):
+        from . import weights
+
+        return weights.view(x, np.empty(x.shape, bool).reshape(tuple(newshape)).shape)
     first, *rest = newshape
     if x.level == ROW:
         from . import arrays
@@ -828,6 +858,10 @@ def matmul(x1: Any, x2: Any) -> Any:
     if not _symbols(x1, x2):
         operands = (_number_or_array(x) for x in (x1, x2))
         return np.matmul(*map(bfloat16, operands) if low else operands)
+    if is_weight(x1) or is_weight(x2):
+        from . import weights
+
+        return weights.matmul(x1, x2)
     if isinstance(x1, Expression) and x1.level == ROW and len(x1.shape) > 1:
         from . import arrays
 
@@ -837,6 +871,24 @@ def matmul(x1: Any, x2: Any) -> Any:
     if x1.shape[-1] != x2.shape[0]:
         raise ModelError(f"ops.matmul: {x1.shape} times {x2.path} of shape {x2.shape} does not fit.")
     return node("matmul", (bfloat16(x1) if low else x1,), x2, level=ELEMENT, shape=(*x1.shape[:-1], x2.shape[1]))
+
+
+def norm(x: Any, ord: int | str | None = None, axis: Any = None, keepdims: bool = False) -> Any:
+    """Length of vectors: sqrt(sum(x^2)); the sum of |x| for ord=1, the largest |x| for ord=inf.
+
+    Args:
+        x: an array, of any shape without ``axis``.
+        ord: None, 2, ``"fro"``, 1 or infinity; those of single axes alone.
+        axis: along which; all if None.
+        keepdims: whether axes stay, with size 1.
+    """
+    if ord not in (None, 2, "fro", 1, float("inf")) or (ord not in (None, "fro") and not isinstance(axis, int)):
+        raise UnsupportedError(f"ops.norm: ord={ord!r} along axis={axis!r} is not supported.")
+    if ord == 1:
+        return sum(abs(x), axis, keepdims)
+    if ord == float("inf"):
+        return max(abs(x), axis, keepdims)
+    return sqrt(sum(square(x), axis, keepdims))
 
 
 def custom_gradient(function: Callable[..., tuple[Any, Callable[..., Any]]]) -> Callable[..., Any]:

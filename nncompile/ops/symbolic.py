@@ -125,10 +125,10 @@ class KerasTensor:
         return _call("multiply", other, self)
 
     def __truediv__(self, other: Any) -> Any:
-        return _call("divide", self, other)
+        return _call("true_divide", self, other)
 
     def __rtruediv__(self, other: Any) -> Any:
-        return _call("divide", other, self)
+        return _call("true_divide", other, self)
 
     def __floordiv__(self, other: Any) -> Any:
         return _call("floor_divide", self, other)
@@ -289,6 +289,30 @@ def kind_of(operation: Any) -> str:
 OPERANDS = frozenset("x x1 x2 xs inputs condition a b y indices arrays operands key values".split())
 """Parameters of operations that belong to the call; the others say what operation it is."""
 
+_NAMES = {"abs": "absolute", "swish": "silu", "hard_swish": "hard_silu"}
+"""Operations that have another name in Keras' files."""
+_KINDS = {
+    "allclose": "AllClose", "cdist": "CDist", "isin": "IsIn", "psnr": "PSNR", "searchsorted": "SearchSorted",
+}  # fmt: skip
+"""Classes of Keras whose names do not follow from those of the functions."""
+_MODULES = {
+    "core": "cast saturate_cast slice stop_gradient unstack",
+    "math": "cdist erf erfc erfinv in_top_k logsumexp rsqrt segment_max segment_min segment_prod segment_sum top_k",
+    "linalg": "cholesky det inv norm",
+    "nn": "binary_crossentropy categorical_crossentropy celu elu gelu glu hard_shrink hard_sigmoid hard_silu hard_tanh "
+    "leaky_relu log_sigmoid log_softmax moments multi_hot normalize one_hot psnr relu relu6 selu sigmoid silu "
+    "soft_shrink softmax softplus softsign sparse_categorical_crossentropy sparse_plus sparse_sigmoid sparsemax "
+    "squareplus tanh_shrink threshold",
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
+"""In which module of ``keras.src.ops`` the class of an operation stands, if not in that of NumPy's."""
+_ONLY_HERE = frozenset(("batch_mean",))
+
+
+def _kind(function: str) -> str:
+    name = _NAMES.get(function, function)
+    return _KINDS.get(name) or "".join(part.capitalize() for part in name.split("_"))
+
 
 class FunctionOperation(Operation):
     """An operation of :mod:`nncompile.ops` on symbolic tensors, which a model does again with its values.
@@ -301,7 +325,7 @@ class FunctionOperation(Operation):
 
     def __init__(self, function: str, options: Mapping[str, Any] | None = None, name: str | None = None) -> None:
         self.function = function
-        self.kind = "".join(part.capitalize() for part in function.split("_"))
+        self.kind = _kind(function)
         self.options = dict(options or {})
         self.name = backend.auto_name(self.kind) if name is None else name
         self._inbound_nodes = []
@@ -334,8 +358,33 @@ class FunctionOperation(Operation):
                 raise ModelError(f"ops.{self.function}: failed for shapes {shown}: {error}") from error
         return tree.map_structure(result, *made)
 
+    def serialize(self) -> dict[str, Any]:
+        """Returns Keras' serialized form of the operation.
+
+        Raises:
+            UnsupportedError: Keras has no such operation.
+        """
+        if self.function in _ONLY_HERE:
+            raise UnsupportedError(
+                f"ops.{self.function} of symbolic tensors cannot be saved: Keras has no such operation. "
+                "Put it into the call() of a layer."
+            )
+        name = _NAMES.get(self.function, self.function)
+        options = {key: value for key, value in self.options.items() if value is not None}
+        return {
+            "module": f"keras.src.ops.{_MODULE_OF.get(name, 'numpy')}",
+            "class_name": self.kind,
+            "config": {"name": self.name, **options},
+            "registered_name": self.kind,
+        }
+
     def __repr__(self) -> str:
         return f"<Operation {self.function} name={self.name}>"
+
+
+def function_of(kind: str) -> str | None:
+    """Returns the operation that a class of ``keras.src.ops`` is, None if there is none here."""
+    return next((name for name in FUNCTIONS if _kind(name) == kind), None)
 
 
 def sample(x: Any, rows: int) -> Any:
@@ -357,7 +406,7 @@ def result(a: Any, b: Any) -> KerasTensor:
 
 def get_item(x: Any, key: Any) -> Any:
     """x[key], by position or slice."""
-    return x[key]
+    return x[tuple(key) if isinstance(key, list) else key]  # JSON has no tuples
 
 
 def _call(name: str, *args: Any) -> Any:
@@ -383,6 +432,7 @@ def overload(namespace: dict[str, Any], names: Sequence[str]) -> None:
         if inspect.isfunction(function) and name not in _NOT_RECORDED:
             namespace[name] = FUNCTIONS[name] = _recording(name, function)
     FUNCTIONS["get_item"] = _recording("get_item", get_item)
+    FUNCTIONS.setdefault("true_divide", _recording("true_divide", namespace["divide"]))  # what Keras calls the operator
 
 
 def _recording(name: str, function: Callable[..., Any]) -> Callable[..., Any]:

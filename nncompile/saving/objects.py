@@ -26,6 +26,7 @@ import numpy as np
 
 from .. import registry
 from ..errors import BuildError, FileFormatError, InternalError, ModelError, UnsupportedError
+from ..ops import symbolic
 from . import legacy_config, storage
 
 if TYPE_CHECKING:
@@ -48,8 +49,13 @@ FREE_SIZE = 1 << 20
 CODE = frozenset(("Lambda", "__lambda__", "TorchModuleWrapper", "FlaxLayer", "JaxLayer", "TFSMLayer"))
 """Classes of Keras that carry code, or the path of code, in their configuration."""
 
-VALUES = frozenset(("__numpy__", "__tensor__", "__bytes__", "__slice__", "__ellipsis__", "DTypePolicy"))
+VALUES = frozenset(
+    ("__keras_tensor__", "__numpy__", "__tensor__", "__bytes__", "__slice__", "__ellipsis__", "DTypePolicy")
+)
 """Names in the place of a class that stand for plain values."""
+
+OPERATIONS = ("keras.src.ops.", "keras.ops.")
+"""Modules of the operations that a functional model may be made of, beside layers."""
 
 _KERAS = re.compile(r"(keras|tf_keras|tensorflow\.keras|tensorflow\.python\.keras|nncompile)(\.|$)")
 
@@ -342,6 +348,10 @@ def check_names(config: Any, where: str, custom: Custom) -> None:
     for item in _dictionaries(config):
         name, module, registered = item["class_name"], item.get("module", "keras"), item.get("registered_name")
         what = "class"
+        if isinstance(module, str) and module.startswith(OPERATIONS):
+            if not isinstance(name, str) or symbolic.function_of(name) is None:
+                raise UnsupportedError(f"{where}: {f'{module}.{name}'!r:.120} is not supported yet.")
+            continue
         if name == "function":
             name, what = item["config"], "function"
         if not isinstance(name, str) or not isinstance(module, (str, type(None))):
@@ -398,6 +408,9 @@ def _declared(config: Any, shape: tuple[int, ...] | None) -> tuple[int, tuple[in
     for key in ("batch_shape", "batch_input_shape", "build_input_shape"):
         shape = _sizes(inner.get(key)) or shape
     width = shape[-1] if shape else 1
+    if isinstance(inner.get("layers"), list) and "output_layers" in inner:
+        # What its layers are called on is known when they are called: then what they make is counted.
+        return sum(_declared({**layer, "build_config": None}, None)[0] for layer in inner["layers"]), None
     if isinstance(inner.get("layers"), list):
         total = 0
         for layer in inner["layers"]:
@@ -484,10 +497,11 @@ def model_from_object(
         raise FileFormatError(f"{where}: expected a model, found the configuration of {name!r:.80}.")
     size = guarded(lambda: declared_bytes(config), where)
     limit = storage.MAX_FILE if stored is None else max(FREE_SIZE, MAX_EXPANSION * stored)
+    found = "at most 4 GiB are read" if stored is None else f"the file has {stored} bytes for them"
     if size > limit:
-        found = "at most 4 GiB are read" if stored is None else f"the file has {stored} bytes for them"
         raise FileFormatError(f"{where}: declared are {size} bytes of weights, and {found}.")
-    return made({**config, "compile_config": compiled}, where, custom)
+    with base.limited(limit, MAX_WIDTH, found):
+        return made({**config, "compile_config": compiled}, where, custom)
 
 
 def model_from_json(json_string: str, custom_objects: Custom | None = None) -> Any:
