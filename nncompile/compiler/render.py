@@ -682,8 +682,8 @@ def training(program: Program) -> Sources:
         penalties = [updates.apply(a) for a in updates.optimization.penalties]
         rule = updates.optimizer(printer.rules, kernels)
     if program.one_pass:
-        updates = {f.step.matrix.name: f for f in backward if f.kind == "update"}
-        forward = [replace(f, update=updates[f.step.matrix.name]) for f in forward]
+        by_kernel = {f.step.matrix.name: f for f in backward if f.kind == "update"}
+        forward = [replace(f, update=by_kernel[f.step.matrix.name]) for f in forward]
     printer.functions |= {"nn_load", "nn_store", "nn_set"}  # of the kernel of products
     if any(isinstance(s, Backward) for s in program.backward):
         printer.functions |= {"nn_iota", "nn_lt", "nn_select"}  # of dots()
