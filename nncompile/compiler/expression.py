@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..errors import InternalError, ModelError
+from ..errors import InternalError, ModelError, NncompileError, line_of_user
 from ..ops import ELEMENT, NUMBER, PRIMITIVES, ROW, UNIFORM, Expression, weights
 
 BOUNDARY = ("matmul", "reshape", "arrange", "take", "row", "batch_mean")
@@ -36,6 +36,10 @@ def trace(formula: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
 
     The names make the printed C read like the formula. They are taken from the frames
     of the formula and of the formulas that it calls as these return.
+
+    Raises:
+        ModelError: it does what no formula can; the message ends with the user's line that is the cause. So it is
+            for errors of Python which come from a symbol being no array.
     """
     ours = (__name__, weakref.__name__)
     readable = ("softmax", "log_softmax", "logsumexp")  # of the module ops, those that are formulas themselves
@@ -56,12 +60,31 @@ def trace(formula: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
     sys.setprofile(note)
     try:
         return formula(*args, **keywords)
+    except NncompileError as error:
+        line = _line(error)
+        if line and line not in str(error):
+            error.args = (f"{error}{line}", *error.args[1:])
+        raise
+    except (AttributeError, IndexError, TypeError) as error:
+        line = _line(error)
+        if not line:
+            raise
+        raise ModelError(
+            f"A formula is called with symbols, once: they have axes, but no numbers and no number of rows, which is "
+            f"None. {type(error).__name__}: {str(error).removesuffix(line)}{line}"
+        ) from error
     finally:
         enable = getattr(before, "enable", None)
         if enable is not None:  # cProfile's, which setprofile does not take back
             enable()
         else:
             sys.setprofile(before)
+
+
+def _line(error: Exception) -> str:
+    """The user's line within the formula that is traced; nothing if the formula is one of ours."""
+    inside = error.__traceback__ and error.__traceback__.tb_next
+    return line_of_user(inside) if inside is not None else ""
 
 
 def resolved(x: Expression) -> Expression:
@@ -375,9 +398,10 @@ def _default_name(x: Expression) -> str:
     return short.get(x.op, x.op)
 
 
-_MATH = {"power": "pow", "sqrt": "sqrt", "exp": "exp", "log": "log", "tanh": "tanh", "cos": "cos", "expm1": "expm1",
+_MATH = {"power": "pow", "sqrt": "sqrt", "exp": "exp", "log": "log", "tanh": "tanh", "expm1": "expm1",
          "log1p": "log1p", "erf": "erf", "abs": "fabs", "floor": "floor", "maximum": "fmax", "minimum": "fmin",
-         "round": "rint"}  # fmt: skip
+         "round": "rint", "sin": "sin", "cos": "cos", "arctan": "atan", "exp2": "exp2", "log2": "log2", "erfc": "erfc",
+         "copysign": "copysign", "fmod": "fmod"}  # fmt: skip
 """Functions of <math.h> for what is computed once per step."""
 
 
@@ -487,7 +511,8 @@ class RowCode:
     functions: frozenset[str]
 
 
-IDENTITY = {"sum": 0.0, "max": -float("inf"), "min": float("inf"), "argmax": -float("inf")}
+IDENTITY = {"sum": 0.0, "prod": 1.0, "max": -float("inf"), "min": float("inf"), "argmax": -float("inf")}
+_JOINED_BY = {"sum": "+", "prod": "*"}
 _KEEP_COST = 8
 """A value that costs more instructions than this is kept for a later pass, not computed again."""
 
@@ -691,11 +716,11 @@ class RowWriter:
         return name
 
     def _term(self, writer: Writer, op: str, so_far: str, operand: str) -> str:
-        """The statement that takes a vector into a sum or an extreme."""
-        if op != "sum":
+        """The statement that takes a vector into a sum, a product or an extreme."""
+        if op not in _JOINED_BY:
             return f"{so_far} = {writer.call(f'nn_{op}')}({so_far}, {operand});"
         term = f"({operand})" if " " in operand else operand  # what is summed is rounded as one number
-        return f"{so_far} = {so_far} + {term};"
+        return f"{so_far} = {so_far} {_JOINED_BY[op]} {term};"
 
     def _track(self, writer: Writer, name: str, largest: str, operand: str, before: list[str]) -> str:
         """Prints how the column of the largest so far is kept, the first of equals; returns its name."""

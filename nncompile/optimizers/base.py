@@ -17,7 +17,6 @@ most.)
 
 from __future__ import annotations
 
-import copy
 import inspect
 import re
 import sys
@@ -359,10 +358,17 @@ class Optimizer:
 
         Only its formulas are of use: it shares its variables with this optimizer.
         """
-        other = copy.copy(self)
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
         for name, value in values.items():
             setattr(other, "_learning_rate" if name == "learning_rate" else name, value)
         return other
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Lets ``pickle`` and ``copy`` make an equal optimizer, which begins anew."""
+        from ..saving import pickling
+
+        return pickling.reduce_optimizer(self)
 
     # -------------------------------------------------------------- variables
 
