@@ -11,7 +11,7 @@ import pytest
 import nncompile as nn
 from nncompile import losses, ops
 from nncompile.errors import ModelError
-from nncompile.supervision import Objectives, Supervisor
+from nncompile.training.supervision import Objectives, Supervisor
 
 # Keras on NumPy 2 warns of itself
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -421,7 +421,7 @@ def test_metrics_of_numpy_state(shuffle: bool) -> None:
 
 
 def test_large_data_is_given_to_metrics_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nncompile import feeds
+    from nncompile.training import feeds
 
     monkeypatch.setattr(feeds, "_CAPTURED", 12)
     calls: list[int] = []
