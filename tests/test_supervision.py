@@ -293,6 +293,15 @@ def test_class_weights_of_several_outputs() -> None:
         model.fit([X, TWO], [ONE, TWO], class_weight={0: 1.0}, verbose=0)
 
 
+def test_metrics_are_those_of_the_first_targets_that_fit() -> None:
+    model = classifier(nn, "categorical_crossentropy", metrics=["accuracy"])
+    with pytest.raises(ModelError, match="For labels use sparse_categorical_crossentropy"):
+        model.fit(X, LABELS, verbose=0)
+    one_hot = np.eye(3)[LABELS]
+    expected = float((model.predict(X, verbose=0).argmax(-1) == LABELS).mean())
+    assert model.evaluate(X, one_hot, verbose=0)[1] == pytest.approx(expected)
+
+
 # ------------------------------------------------------------------ weights of samples
 
 LABELS = RNG.integers(0, 3, ROWS)

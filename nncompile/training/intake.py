@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import data, losses, random
+from .. import data, random
 from ..errors import ModelError
 from ..variables import Array
 from . import supervision
@@ -75,19 +75,13 @@ class Intake(Compiled):
             goals = self._supervisor.goals
         else:
             goals = self._objectives.sort(names, self._ends.keyed)
-            self._need_loss(where)
         raw = self._take_y(y, xs[0], names, goals, where)
-        found = tuple(
-            losses.resolve(goal.loss, shape, shape if target is None else target.shape)
-            for goal, shape, target in zip(goals, shapes, raw, strict=True)
-        )
-        for loss in found:
-            if loss is not None and str(getattr(loss, "reduction", "")) in ("none", "None"):
-                raise ModelError(f"{where}: a loss with reduction=None has no single number to minimise.")
-        if self._supervisor is None:
-            wanted = [None if target is None else target.shape for target in raw]
+        supervisor, wanted = self._supervisor, [None if target is None else target.shape for target in raw]
+        if supervisor is None:
+            self._need_loss(where)
             order = self._objectives.order(names, self._ends.keyed)
-            self._supervisor = supervision.Supervisor(goals, shapes, wanted, order)
+            supervisor = supervision.Supervisor(goals, shapes, wanted, order)
+        found = supervisor.losses(wanted, where)
         weights = data.sample_weights(sample_weight, y, names, shapes, len(xs[0]), where=where)
         if class_weight is not None:
             if sample_weight is not None:
@@ -107,6 +101,7 @@ class Intake(Compiled):
             ys.append(prepared)
             columns = 0 if kind == "labels" else int(shape[-1] or 1)
             forms.append(Form(kind == "labels", columns, weight is not None))
+        self._supervisor = supervisor  # made for targets that fit
         return Taken(xs, ys, weights, tuple(forms), found)
 
     def _take_y(

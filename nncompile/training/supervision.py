@@ -317,7 +317,8 @@ class Supervisor:
     ) -> None:
         from ..compiler.expression import Names
 
-        self.goals = tuple(goals)
+        self.goals, self._shapes = tuple(goals), list(shapes)
+        self._losses: dict[tuple[Any, ...], tuple[Any, ...]] = {}
         rows = [prod(n or 1 for n in shape[1:-1]) for shape in shapes]
         self.columns = sum(prod(n or 1 for n in shape[1:]) for shape in shapes)
         self.loss = metrics.Mean(name="loss")
@@ -364,6 +365,23 @@ class Supervisor:
         """What ``evaluate`` returns: the loss, or a list if there is more."""
         found = [logs[name] for name in self.names]
         return found[0] if len(found) == 1 else found
+
+    def losses(self, targets: Sequence[Any | None], where: str) -> tuple[Any, ...]:
+        """The Loss of each output for targets of some shapes; None for outputs that are not trained.
+
+        Raises:
+            ModelError: one has no number for a batch.
+        """
+        key = tuple(None if shape is None else shape[1:] for shape in targets)
+        if key not in self._losses:
+            found = [
+                losses.resolve(goal.loss, shape, target or shape)
+                for goal, shape, target in zip(self.goals, self._shapes, targets, strict=True)
+            ]
+            if any(loss is not None and str(getattr(loss, "reduction", "")) in ("none", "None") for loss in found):
+                raise ModelError(f"{where}: a loss with reduction=None has no single number to minimise.")
+            self._losses[key] = tuple(found)
+        return self._losses[key]
 
     def reset(self) -> None:
         """Forgets what was measured."""
