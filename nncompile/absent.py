@@ -208,7 +208,6 @@ _NOT_YET: dict[str, str] = {
     "regularizers": (
         "L1 L1L2 L2 OrthogonalRegularizer Regularizer deserialize get l1 l1_l2 l2 orthogonal_regularizer serialize"
     ),
-    "utils": "PyDataset",
 }
 """What is missing and should not be: module, names."""
 
