@@ -185,8 +185,8 @@ def signs(x):
 
 
 def angles(x):
-    far = ops.sin(x * 1e4) + ops.cos(x * 1e-3)
-    return far + ops.arctan2(x, 0.5) + ops.mod(x, 0.3) * ops.arcsinh(x)
+    far = ops.sin(x + 1700.0) * 0.1 + ops.cos(x * 3.0)  # beyond what is reduced in parts, and before
+    return far + ops.arctan2(x, 0.5) + ops.fmod(x, 1e3) * ops.arcsinh(x)
 
 
 def tails(x):
