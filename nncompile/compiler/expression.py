@@ -18,10 +18,12 @@ import numpy as np
 
 from .. import ops
 from ..errors import InternalError, ModelError, NncompileError, line_of_user
-from ..ops import ELEMENT, NUMBER, PRIMITIVES, ROW, UNIFORM, Expression
+from ..ops import ELEMENT, NUMBER, PRIMITIVES, ROW, UNIFORM, Expression, weights
 
 BOUNDARY = ("matmul", "reshape", "arrange", "take", "row", "batch_mean")
 """Operations that reach beyond one row: where they are, formulas end and begin."""
+_OF_WEIGHTS = ("over", "view", "product", "transposed")
+"""Operations on whole weights, of which the module ops.weights knows the gradients."""
 _TRANSPARENT = ("expand", "custom", "stop_gradient")
 _VAGUE = ("x", "x1", "x2", "inputs", "outputs", "result", "value", "self", "y", "features")
 """Names of local variables that say nothing about a value."""
@@ -154,6 +156,8 @@ def differentiate(
             if part is None or operand not in active:
                 continue
             part = _strip(part)
+            if x.op not in _OF_WEIGHTS and weights.is_weight(x):
+                part = weights.summed_to(part, operand, x.shape)
             if operand.level in (ROW, UNIFORM) and x.level == ELEMENT:  # it counts in every column
                 summed = part.level == ELEMENT
                 part = ops.sum(part, axis=-1, keepdims=True) if summed else part * float(x.shape[-1] or 1)
@@ -171,6 +175,8 @@ def _gradients(x: Expression, g: Expression) -> tuple[Expression | None, ...]:
     if x.op == "custom":
         parts = x.value(wide)
         return (None, *(parts if isinstance(parts, (tuple, list)) else (parts,)))
+    if x.op in _OF_WEIGHTS:
+        return weights.gradients(x, g)
     if x.op in BOUNDARY:
         raise InternalError(f"differentiate: {x.op} is not part of a formula")
     rule = PRIMITIVES[x.op].gradient
@@ -273,6 +279,7 @@ class Writer:
             to compute ahead of the loop.
         prefix: what stands before those names, for example ``rates->``.
         assigned: names given so far, for values that are computed in several scopes.
+        scalar_names: the names already used among ``scalars``, if these are apart from the function's.
     """
 
     def __init__(
@@ -283,8 +290,10 @@ class Writer:
         scalars: dict[Expression, str] | None = None,
         prefix: str = "",
         assigned: dict[Expression, str] | None = None,
+        scalar_names: Names | None = None,
     ) -> None:
         self.real = real
+        self.scalar_names = scalar_names or names
         self.assigned = assigned if assigned is not None else {}
         self.known: dict[Expression, str] = dict(leaves)
         self.names = names
@@ -352,10 +361,12 @@ class Writer:
         if x.level <= UNIFORM and not x.mask:
             if x not in self.scalars:
                 wish = x.name or _default_name(x)
-                self.scalars[x] = self.names.new(f"{wish}_value" if wish in _MATH.values() else wish)
+                self.scalars[x] = self.scalar_names.new(f"{wish}_value" if wish in _MATH.values() else wish)
             return self.prefix + self.scalars[x], 4
         if x.op == "column":
             raise InternalError("a formula uses the number of its column where there is none")
+        if x.op == "view":  # of a vector, whose numbers lie as they are
+            return self._text(x.args[0])
         if x.op in _INFIX:
             return self._infix(x)
         if x.op not in PRIMITIVES:
@@ -394,7 +405,13 @@ _MATH = {"power": "pow", "sqrt": "sqrt", "exp": "exp", "log": "log", "tanh": "ta
 """Functions of <math.h> for what is computed once per step."""
 
 
-def scalar(x: Expression, real: str, known: Mapping[Expression, str], step: Expression | None = None) -> str:
+def scalar(
+    x: Expression,
+    real: str,
+    known: Mapping[Expression, str],
+    step: Expression | None = None,
+    count: str = "state->step",
+) -> str:
     """The text of a value that depends on no row, over plain C and <math.h>.
 
     Python numbers are computed in double; what meets the step or the learning rate in
@@ -405,6 +422,7 @@ def scalar(x: Expression, real: str, known: Mapping[Expression, str], step: Expr
         real: ``float`` or ``double``.
         known: the text of each leaf.
         step: the number of the step, if powers of it are to be computed by ``nn_power_of_step``.
+        count: the text of that number as an integer.
     """
     x = resolved(x)
     if x in known:
@@ -416,13 +434,13 @@ def scalar(x: Expression, real: str, known: Mapping[Expression, str], step: Expr
     kind = real if x.level == UNIFORM else "double"
 
     def operand(a: Expression) -> str:
-        text = literal(a.value, kind) if a.op == "constant" else scalar(a, real, known, step)
+        text = literal(a.value, kind) if a.op == "constant" else scalar(a, real, known, step, count)
         cast = kind == "float" and a.level == NUMBER and a.op != "constant"
         return f"(float){text}" if cast else text
 
     arguments = [operand(a) for a in x.args]
     if x.op == "power" and step is not None and resolved(x.args[1]) is step:
-        return f"({kind})nn_power_of_step({arguments[0]}, state->step)"
+        return f"({kind})nn_power_of_step({arguments[0]}, {count})"
     if x.op in _MATH:
         return f"({kind}){_MATH[x.op]}({', '.join(arguments)})"
     if x.op in _INFIX:
@@ -432,6 +450,12 @@ def scalar(x: Expression, real: str, known: Mapping[Expression, str], step: Expr
         return f"({arguments[0]} {compare[x.op]} {arguments[1]})"
     if x.op == "where":
         return f"({arguments[0]} ? {arguments[1]} : {arguments[2]})"
+    if x.op in ("logical_and", "logical_or"):
+        return f"({arguments[0]} {'&&' if x.op == 'logical_and' else '||'} {arguments[1]})"
+    if x.op == "logical_not":
+        return f"!{arguments[0]}"
+    if x.op == "sign":
+        return f"({kind})(({arguments[0]} > 0) - ({arguments[0]} < 0))"
     if x.op == "cast":
         return f"({kind}){arguments[0]}"
     if x.op == "sigmoid":
@@ -487,7 +511,7 @@ class RowCode:
     functions: frozenset[str]
 
 
-_IDENTITY = {"sum": 0.0, "prod": 1.0, "max": -float("inf"), "min": float("inf"), "argmax": -float("inf")}
+IDENTITY = {"sum": 0.0, "prod": 1.0, "max": -float("inf"), "min": float("inf"), "argmax": -float("inf")}
 _JOINED_BY = {"sum": "+", "prod": "*"}
 _KEEP_COST = 8
 """A value that costs more instructions than this is kept for a later pass, not computed again."""
@@ -574,7 +598,7 @@ class RowWriter:
             keep = [x for x in kept if keep_at[x] == number]
             if here or out or keep:
                 passes.append(self._pass(number, here, out, keep, storage, row_names))
-        final = Writer(self.real, row_names, self.names, self.scalars)
+        final = self._last(row_names)
         final.shared([x for _, x in results])
         for text, x in results:
             final.lines.append(text.format(final.value(x)))
@@ -582,6 +606,10 @@ class RowWriter:
         scalars = tuple((name, scalar(x, self.real, self.numbers)) for x, name in self.scalars.items())
         scratch = tuple(dict.fromkeys(s for s in storage.values() if s != spare))
         return RowCode(tuple(passes), scratch, tuple(final.lines), scalars, frozenset(self.functions))
+
+    def _last(self, row_names: dict[Expression, str]) -> Writer:
+        """What prints the statements behind the last loop."""
+        return Writer(self.real, row_names, self.names, self.scalars)
 
     def _spare_is_free(self, stores: Sequence[tuple[str, Expression]], last: int) -> bool:
         return all(self.stage(x) == last for _, x in stores)
@@ -676,7 +704,7 @@ class RowWriter:
     def _reduction(self, writer: Writer, x: Expression, before: list[str], after: list[str]) -> str:
         """Prints a reduction: its beginning, its part of the body and its result, whose name is returned."""
         operand = writer.value(x.args[0])
-        identity = f"{writer.call('nn_set')}({literal(_IDENTITY[x.op], self.real)})"
+        identity = f"{writer.call('nn_set')}({literal(IDENTITY[x.op], self.real)})"
         if self.partial:
             operand = f"{writer.call('nn_select')}(inside, {operand}, {identity})"
         name = self.names.new(x.name or x.op)
@@ -739,7 +767,7 @@ class ColumnWriter(RowWriter):
         operand = writer.value(x.args[0])
         name = self.names.new(x.name or x.op)
         so_far = self.names.new(f"{name}_largest") if x.op == "argmax" else name
-        before.append(f"vec {so_far} = {writer.call('nn_set')}({literal(_IDENTITY[x.op], self.real)});")
+        before.append(f"vec {so_far} = {writer.call('nn_set')}({literal(IDENTITY[x.op], self.real)});")
         if x.op == "argmax":
             return self._track(writer, name, so_far, operand, before)
         writer.lines.append(self._term(writer, x.op, so_far, operand))

@@ -1,4 +1,4 @@
-"""Input, Dense, Activation and Flatten."""
+"""Input, Dense, Activation and Identity."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import activations, initializers, ops, registry
+from .. import activations, constraints, initializers, ops, registry, regularizers
 from .. import config as settings
 from ..errors import ModelError, UnsupportedError
 from ..ops.symbolic import KerasTensor, Node
@@ -179,8 +179,8 @@ def Input(
 
 
 def _activated_shape(layer: Layer, activation: Any, shape: Shape) -> Any:
-    """Returns the shape after an activation; a user's own may change the width."""
-    if activation in registry.registered("activations").values():
+    """Returns the shape after an activation; glu and a user's own may change the width."""
+    if activation is not activations.glu and activation in registry.registered("activations").values():
         return shape
     return layer._infer_output_shape(shape, activation)
 
@@ -198,11 +198,11 @@ class Dense(Layer):
         use_bias: whether there is a bias.
         kernel_initializer: of the kernel.
         bias_initializer: of the bias.
-        kernel_regularizer: not supported yet; only None.
-        bias_regularizer: not supported yet; only None.
+        kernel_regularizer: penalty on the kernel; see :mod:`nncompile.regularizers`.
+        bias_regularizer: penalty on the bias.
         activity_regularizer: not supported yet; only None.
-        kernel_constraint: not supported yet; only None.
-        bias_constraint: not supported yet; only None.
+        kernel_constraint: what the kernel is made to be after each update; see :mod:`nncompile.constraints`.
+        bias_constraint: the same of the bias.
         lora_rank: not supported; only None.
         lora_alpha: not supported; only None.
         quantization_config: not supported; only None.
@@ -215,6 +215,7 @@ class Dense(Layer):
     """
 
     _takes_integers = False
+    _row_by_row = True
 
     @legacy_keywords(
         output_dim="units",
@@ -249,10 +250,6 @@ class Dense(Layer):
             raise ModelError(f"{owner}: expected use_bias to be True or False, received {use_bias!r:.80}.")
         registry.refuse(
             owner,
-            kernel_regularizer=kernel_regularizer,
-            bias_regularizer=bias_regularizer,
-            kernel_constraint=kernel_constraint,
-            bias_constraint=bias_constraint,
             lora_rank=lora_rank,
             lora_alpha=lora_alpha,
             quantization_config=quantization_config,
@@ -263,6 +260,10 @@ class Dense(Layer):
         self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
         self.input_spec = InputSpec(min_ndim=2)
         self.supports_masking = True
 
@@ -278,10 +279,22 @@ class Dense(Layer):
                 f"{self._where}: expected to know the width of its input, received shape {shape}. "
                 "Give Input() a size instead of None."
             )
-        self.kernel = self.add_weight(shape=(width, self.units), initializer=self.kernel_initializer, name="kernel")
+        self.kernel = self.add_weight(
+            shape=(width, self.units),
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+            name="kernel",
+        )
         self.bias = None
         if self.use_bias:
-            self.bias = self.add_weight(shape=(self.units,), initializer=self.bias_initializer, name="bias")
+            self.bias = self.add_weight(
+                shape=(self.units,),
+                initializer=self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+                name="bias",
+            )
         self.input_spec = InputSpec(min_ndim=2, axes={-1: width})
 
     def _check_input(self, shape: Shape, dtype: str) -> None:
@@ -314,10 +327,10 @@ class Dense(Layer):
             "use_bias": self.use_bias,
             "kernel_initializer": initializers.serialize(self.kernel_initializer),
             "bias_initializer": initializers.serialize(self.bias_initializer),
-            "kernel_regularizer": None,
-            "bias_regularizer": None,
-            "kernel_constraint": None,
-            "bias_constraint": None,
+            "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
+            "bias_regularizer": regularizers.serialize(self.bias_regularizer),
+            "kernel_constraint": constraints.serialize(self.kernel_constraint),
+            "bias_constraint": constraints.serialize(self.bias_constraint),
             "quantization_config": None,
         }
 
@@ -336,6 +349,7 @@ class Activation(Layer):
     """
 
     _takes_integers = False
+    _row_by_row = True
 
     @legacy_keywords()
     def __init__(self, activation: Any, **kwargs: Any) -> None:
@@ -440,41 +454,26 @@ class Lambda(Layer):
 
 
 @register("layers")
-class Flatten(Layer):
-    """Makes one axis of all but the first: ``(batch, …)`` becomes ``(batch, product)``.
+class Identity(Layer):
+    """The input as it is.
 
     Args:
-        data_format: ``"channels_last"``, or None for it. ``"channels_first"`` is
-            accepted for inputs of one or two axes, where it means the same.
         **kwargs: those of :class:`Layer`.
+
+    Source: ``keras.layers.Identity``.
     """
 
     @legacy_keywords()
-    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        wanted = "channels_last" if data_format is None else str(data_format).lower()
-        if wanted not in ("channels_last", "channels_first"):
-            raise ModelError(
-                f"{self._where}: expected data_format 'channels_last' or 'channels_first', "
-                f"received {data_format!r:.80}."
-            )
-        self.data_format = wanted
-        self.input_spec = InputSpec(min_ndim=1)
-
-    def _check_input(self, shape: Shape, dtype: str) -> None:
-        super()._check_input(shape, dtype)
-        if self.data_format == "channels_first" and len(shape) > 2:
-            raise UnsupportedError(
-                f"{self._where}: data_format='channels_first' is not supported for an input of shape {shape}."
-            )
+        self.supports_masking = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
-        rows, *rest = ops.shape(inputs)
-        return ops.reshape(inputs, (-1 if rows is None else rows, math.prod(n for n in rest if n is not None)))
+        return inputs
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
-        rows, *rest = standardize_shape(input_shape, self._where)
-        return (rows, None if None in rest else math.prod(n or 0 for n in rest))
+        return standardize_shape(input_shape, self._where)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "data_format": self.data_format}
+        return super().get_config()

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import registry, tree
-from ..errors import ModelError
+from ..errors import FileFormatError, ModelError
 from ..layers import base
 from ..layers.base import Layer, Shape, standardize_shapes
 from ..ops.symbolic import FunctionOperation, KerasTensor
@@ -71,7 +71,7 @@ class Model(Trainer, Layer):
         graph: dict[str, Any] = {}
         if _has_graph(args, kwargs):
             owner = type(self).__name__
-            kwargs = registry.rename_keywords(owner, kwargs, _LEGACY, base.caller_level())
+            kwargs = registry.rename_keywords(owner, kwargs, _LEGACY, base.caller_level() + 1)
             if len(args) > 3:
                 raise TypeError(f"{owner} takes inputs, outputs and name, received {len(args)} positional arguments.")
             graph = dict(zip(("inputs", "outputs", "name"), args, strict=False))
@@ -196,6 +196,23 @@ class Model(Trainer, Layer):
     def _unpack_outputs(self, structure: Any) -> list[Any]:
         """Returns what ``call`` returned as a list, in the order of :attr:`output_names`."""
         return tree.flatten(structure)
+
+    def _pack_outputs(self, values: Sequence[Any]) -> Any:
+        """Puts values of the outputs, in order, into the structure that ``call`` returns."""
+        if self._network is not None:
+            return tree.pack_sequence_as(self._network.outputs_struct, values)
+        return tree.pack_sequence_as(tree.map_shape_structure(lambda shape: 0, self.output_shape), values)
+
+    def _output_specs(self) -> list[tuple[str | None, Shape]]:
+        """Returns the name by which targets and logs know an output, and its shape, for each output in order.
+
+        As in Keras, those of a class of the user's own have names only in a dictionary.
+        """
+        if self._network is not None:
+            shapes = [x.shape for x in self._network.outputs]
+            return list(zip(self.output_names, shapes, strict=True))
+        found = _shapes_with_path(self.output_shape)
+        return [(path[-1] if path and isinstance(path[-1], str) else None, tuple(shape)) for path, shape in found]
 
     @property
     def input_names(self) -> list[str]:
@@ -488,6 +505,11 @@ class Model(Trainer, Layer):
             if "input_layers" in config and "output_layers" in config and takes_graph(cls):
                 made: Self = base.MODELS["Functional"]._from_network_config(cls, config)  # type: ignore[attr-defined]
                 return made
+            if cls is base.MODELS["Functional"]:
+                keys = list(config)[:5]
+                raise FileFormatError(
+                    f"{cls.__name__}: expected input_layers and output_layers, received {keys!r:.80}."
+                )
             return super().from_config(config)
 
 

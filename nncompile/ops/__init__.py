@@ -19,7 +19,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from . import mathematics, neural, reductions, shapes, symbolic
+from . import mathematics, neural, reductions, shapes, symbolic, weights
 from .arrays import (
     batch_mean,
     broadcast_to,
@@ -224,6 +224,7 @@ __all__ = [
     "tanh",
     "tile",
     "transpose",
+    "weights",
     "where",
     "zeros_like",
 ]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from .. import config
 from ..errors import ModelError, UnsupportedError, line_of_user
-from ..variables import Variable, as_symbol
+from ..variables import Variable, as_product, as_symbol
 
 Array = NDArray[Any]
 
@@ -387,6 +387,7 @@ def products_in(dtype: str) -> str:
     before = _products.get()
     if dtype != before:
         _products.set(dtype)
+        as_product.set(matmul if dtype == "bfloat16" else None)
     return before
 
 
@@ -476,6 +477,12 @@ def _lift(x: Any) -> Expression:
     raise ModelError(
         f"A formula met an array of shape {np.shape(x)}: make it a weight (add_weight) or give single numbers."
     )
+
+
+def is_weight(x: Any) -> bool:
+    """Whether an expression is an array all of whose sizes are known: one over a weight, not over a batch."""
+    known = isinstance(x, Expression) and bool(x.shape) and None not in x.shape and as_symbol.get() is None
+    return known and x.op != "column" and x.level in (ELEMENT, UNIFORM)
 
 
 def _as_number(x: Expression) -> Expression:
@@ -650,6 +657,10 @@ def _reduce(op: str, x: Any, axis: int | None, keepdims: bool) -> Any:
         if op == "argmax":
             return np.argmax(array, axis=axis, keepdims=keepdims)
         return PRIMITIVES[op].numpy(array, axis=axis, keepdims=keepdims)
+    if is_weight(x):
+        from . import weights
+
+        return weights.reduce(op, _as_number(x), axis, keepdims)
     x = _as_number(x)
     if axis != -1 and axis != len(x.shape) - 1:
         return _other_axes(globals()[op], x, axis, keepdims)
@@ -824,6 +835,10 @@ def mean(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     x = _traced(x)
     if not isinstance(x, Expression):
         return _computed(np.mean, x, axis=axis, keepdims=keepdims)
+    if is_weight(x):
+        from . import weights
+
+        return sum(x, axis, keepdims) / weights.count("mean", x, axis)
     if axis != -1 and axis != len(x.shape) - 1:
         return _other_axes(mean, x, axis, keepdims)
     if x.shape and x.shape[-1] is None:
@@ -902,6 +917,11 @@ def squeeze(x: Any, axis: int | None = None) -> Any:
     """x without an axis of size 1; in a formula the last one leaves a value per row."""
     if not isinstance(x, Expression):
         return np.squeeze(np.asarray(x), axis=axis)
+    if is_weight(x):
+        axes = [i for i, n in enumerate(x.shape) if n == 1] if axis is None else [axis % len(x.shape)]
+        from . import weights
+
+        return weights.view(x, tuple(n or 0 for i, n in enumerate(x.shape) if i not in axes))
     rank = len(x.shape)
     if axis not in (None, -1, rank - 1):
         if x.shape[axis] != 1:
@@ -917,6 +937,12 @@ def expand_dims(x: Any, axis: int) -> Any:
     """x with a new axis of size 1; in a formula a value per row becomes one per row and column."""
     if not isinstance(x, Expression):
         return np.expand_dims(np.asarray(x), axis)
+    if is_weight(x):
+        place = axis % (len(x.shape) + 1)
+        from . import weights
+
+        sizes = [n or 0 for n in x.shape]
+        return weights.view(x, (*sizes[:place], 1, *sizes[place:]))
     if x.level != ELEMENT or not x.shape or x.shape[0] is not None:
         return _expand(x)
     rank = len(x.shape) + 1
@@ -926,7 +952,7 @@ def expand_dims(x: Any, axis: int) -> Any:
     return reshape(x, (-1, *x.shape[1:place], 1, *x.shape[place:]))
 
 
-def shape(x: Any) -> tuple[int | None, ...]:
+def shape(x: Any) -> tuple[Any, ...]:
     """Shape of an array or expression; None stands for the number of rows."""
     return tuple(x.shape) if isinstance(x, (Expression, Variable)) else np.shape(x)
 
@@ -956,9 +982,19 @@ def ones_like(x: Any, dtype: Any = None) -> Any:
 
 
 def reshape(x: Any, newshape: Sequence[int | None]) -> Any:
-    """x in another shape; in a formula the rows of a batch stay apart: newshape[0] is -1 or None."""
+    """x in another shape; in a formula the rows of a batch stay apart: newshape[0] is -1 or None.
+
+    In a formula a weight of several axes can be made one of a single axis: ``reshape(weight, (-1,))``.
+    """
+    if isinstance(x, Variable) and as_symbol.get() and tuple(newshape) == (-1,):
+        return node("weight", (), x, level=ELEMENT, shape=(math.prod(x.shape),))
     if not isinstance(x, Expression):
         return np.reshape(x, tuple(-1 if n is None else n for n in newshape))
+    if is_weight(x):
+        from . import weights
+
+        whole = np.empty([n or 0 for n in x.shape], np.bool_)
+        return weights.view(x, whole.reshape([n or 0 for n in newshape]).shape)
     first, *rest = newshape
     if x.level == ROW:
         from . import arrays
@@ -986,6 +1022,10 @@ def matmul(x1: Any, x2: Any) -> Any:
     if not _symbols(x1, x2):
         operands = (_number_or_array(x) for x in (x1, x2))
         return np.matmul(*map(bfloat16, operands) if low else operands)
+    if is_weight(x1) or is_weight(x2):
+        from . import weights
+
+        return weights.matmul(x1, x2)
     if isinstance(x1, Expression) and x1.level == ROW and len(x1.shape) > 1:
         from . import arrays
 

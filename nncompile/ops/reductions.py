@@ -28,6 +28,7 @@ from .core import (
     divide,
     equal,
     greater,
+    is_weight,
     less,
     log,
     matmul,
@@ -187,6 +188,8 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         axis: the axis; of arrays also None or two.
         keepdims: whether the axis stays, of size 1.
     """
+    if isinstance(x, Expression) and is_weight(x) and ord in (None, "fro"):
+        return sqrt(sum(square(x), axis=axis, keepdims=keepdims))  # of all of it, where there is no axis
     if not isinstance(axis, int) or isinstance(ord, str):
         raise UnsupportedError(f"ops.norm: a formula has norms of vectors, along one axis: axis={axis!r}, ord={ord!r}.")
     if ord is None or ord == 2:
