@@ -481,13 +481,8 @@ def serialize(activation: Callable[..., Any]) -> Any:
     Raises:
         ModelError: it has no name by which it could be found again.
     """
-    if not hasattr(activation, "get_config") and (
-        not inspect.isfunction(activation) or activation.__name__ == "<lambda>"
-    ):
-        raise ModelError(
-            f"activations: {activation!r} cannot be saved, because it has no name. Write it as a function, "
-            "with register_keras_serializable() above it."
-        )
+    if not hasattr(activation, "get_config") and not inspect.isfunction(activation):
+        return registry.describe_function(activation)
     return registry.serialize(activation, "activations")
 
 

@@ -74,6 +74,7 @@ class Trainer:
         self.loss: Any = None
         self.compiled = False
         self.stop_training = False
+        self._initial_epoch: int | None = None  # where fit begins, if a callback says so in on_train_begin
         self.history: History | None = None
         self._metric_specs: list[Any] = []
         self._metrics: list[tuple[str, Any]] = []
@@ -455,7 +456,7 @@ class Trainer:
         called = CallbackList(
             callbacks, add_history=True, add_progbar=shown != 0, model=self, verbose=shown, epochs=epochs, steps=steps
         )
-        self.stop_training = False
+        self.stop_training, self._initial_epoch = False, None
         logs: dict[str, float] = {}
         if epochs <= initial_epoch:
             called.on_train_begin()
@@ -469,8 +470,8 @@ class Trainer:
         called.on_train_begin()
         each = called.needs_train_batches
         unheard = called.only_history and held_samples is None and shuffle != "batch"
-        epoch = initial_epoch
-        while True:
+        epoch = initial_epoch if self._initial_epoch is None else self._initial_epoch
+        while epoch < epochs:
             together = min(pace.epochs(rows), epochs - epoch) if unheard else 1
             if together > 1:
                 made = self._epochs(library, samples, bool(shuffle), batch, pace, together)
@@ -489,8 +490,10 @@ class Trainer:
                     logs.update({f"val_{name}": value for name, value in measured.items()})
                 called.on_epoch_end(epoch, logs)
                 epoch += 1
-            if epoch == epochs or self.stop_training:
+            if self.stop_training:
                 break
+        if epochs > 0:
+            self.optimizer.finalize_variable_values(self.trainable_variables)
         called.on_train_end(logs)
         return self._made_history()
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import ops, registry
-from ..errors import ModelError
+from ..errors import ModelError, UnsupportedError
 from ..ops import ELEMENT, PRIMITIVES, ROW, UNIFORM, Expression, arrays
 from ..variables import Variable, recording
 from .expression import BOUNDARY, Names, identifier, operands, resolved, topological, trace
@@ -368,9 +368,10 @@ class _Cutter:
         self.nodes.append(_node(self.known[x], op, inputs, x, self._title(x), used))
 
     def _mean(self, x: Expression) -> None:
-        """A mean over the batch; what it is the mean of is computed on the way if that works number by number."""
+        """A mean over the batch; what it is the mean of is computed on the way if that is simple."""
         inner = self.seen_as(x.args[0])
-        if inner not in self.known and not on_numbers([inner], self._reached(inner)):
+        simple = on_numbers([inner], self._reached(inner)) and not self._used(inner)
+        if inner not in self.known and not simple:
             self._formula(inner)
         self._add(x, "batch_mean", self._leaves(inner), self._used(inner), x.name or "mean")
 
@@ -389,14 +390,20 @@ class _Cutter:
 
     def _weights(self, order: Sequence[Expression]) -> tuple[Weight, ...]:
         used = {id(x.value): x for x in order if x.op in ("weight", "matmul", "take")}
+        # weights that meet columns are on one axis there, however many they have
+        flat = {id(x.value): x for x in order if x.op == "weight" and x.value.ndim > 1}
+        for x in order:
+            if x.op in ("matmul", "take") and id(x.value) in flat:
+                raise UnsupportedError(f"{x.owner}: {x.value.path} is used as a matrix and number by number.")
         result, names = [], Names()
         for layer, trainable in _trainable(self.model):
-            for variable in layer._variables():
+            for variable in (*layer._variables(), *layer._constants.values()):
                 if used.pop(id(variable), None) is None:
                     continue
                 around = self.layer_names.get(layer.name, identifier(layer.name))
                 name = names.new(f"{around}_{identifier(variable.name)}")
-                result.append(Weight(name, variable, variable.shape, bool(trainable and variable.trainable)))
+                shape = (math.prod(variable.shape),) if id(variable) in flat else variable.shape
+                result.append(Weight(name, variable, shape, bool(trainable and variable.trainable)))
         if used:
             lost = next(iter(used.values()))
             raise ModelError(

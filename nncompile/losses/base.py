@@ -247,18 +247,9 @@ def describe_function(function: Any, kind: str) -> dict[str, Any]:
     Raises:
         ModelError: it has no name by which it could be found again.
     """
-    name = getattr(function, "__name__", "<lambda>")
-    if name == "<lambda>":
-        raise ModelError(
-            f"{kind}: {function!r} cannot be saved, because it has no name. Write it as a function, "
-            "with register_keras_serializable() above it."
-        )
-    return {
-        "module": "builtins",
-        "class_name": "function",
-        "config": name,
-        "registered_name": registry.registered_name(function) or "function",
-    }
+    description = registry.describe_function(function)
+    # Keras' own word for a function that is not registered.
+    return {**description, "registered_name": registry.registered_name(function) or "function"}
 
 
 def counted_labels(y_true: Any, ignore_class: int, axis: int = -1) -> Any:
