@@ -412,10 +412,10 @@ class Trainer(LegacyTrainer):
             goals = self._objectives.sort(names, self._is_keyed())
             self._need_loss(where)
         raw = self._take_y(y, xs[0], names, goals, where)
-        found = tuple(
+        found = [
             losses.resolve(goal.loss, shape, shape if target is None else target.shape)
             for goal, shape, target in zip(goals, shapes, raw, strict=True)
-        )
+        ]
         for loss in found:
             if loss is not None and str(getattr(loss, "reduction", "")) in ("none", "None"):
                 raise ModelError(f"{where}: a loss with reduction=None has no single number to minimise.")
@@ -440,9 +440,16 @@ class Trainer(LegacyTrainer):
             argument = f"y[{names[number]!r}]" if len(names) > 1 else "y"
             prepared, kind = data.prepare_targets(target, shape, loss, where=where, name=argument)
             ys.append(prepared)
+            if loss is not None:
+                found[number], weights[number] = losses.counted_form(loss, prepared, weight)
+                if weights[number] is not weight and goals[number].weighted:
+                    raise UnsupportedError(
+                        f"{where}: weighted_metrics beside a loss that leaves out samples would do so too. "
+                        "Give them as metrics."
+                    )
             columns = 0 if kind == "labels" else int(shape[-1] or 1)
-            forms.append(Form(kind == "labels", columns, weight is not None))
-        return Taken(xs, ys, weights, tuple(forms), found)
+            forms.append(Form(kind == "labels", columns, weights[number] is not None))
+        return Taken(xs, ys, weights, tuple(forms), tuple(found))
 
     def _take_y(
         self, y: Any, x: Array, names: Sequence[Any], goals: Sequence[supervision.Goal], where: str
