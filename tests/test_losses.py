@@ -364,6 +364,31 @@ def test_training_without_some_samples() -> None:
         model.fit(x, y, verbose=0)
 
 
+def test_what_a_compiled_loss_cannot_take() -> None:
+    def part(y_true: Any, y_pred: Any) -> Any:
+        return ops.mean(ops.square(y_true[:, :2] - y_pred[:, :2]), axis=-1)
+
+    def of_batch(y_true: Any, y_pred: Any) -> Any:
+        return ops.mean(ops.square(y_true - y_pred) / ops.batch_mean(y_true), axis=-1)
+
+    model = nn.Sequential([nn.Input((3,)), nn.layers.Dense(4, "sigmoid")])
+    x, y = np.ones((2, 3)), np.ones((2, 4))
+    for loss, message in (
+        (
+            part,
+            "loss 'part': it is computed row by row; slices and other shapes are not supported in it yet.*ops.where",
+        ),
+        (of_batch, "loss 'of_batch': .*means over the batch are not supported"),
+        (losses.Dice(), "dice: axis=None sums over the whole batch.*Give the axes of a sample: axis=-1"),
+    ):
+        model.compile("sgd", loss)
+        with pytest.raises(UnsupportedError, match=message):
+            model.fit(x, y, verbose=0)
+    model.compile("sgd", "mse", metrics=[part])
+    with pytest.raises(UnsupportedError, match="metric 'part': it is computed row by row"):
+        model.evaluate(x, y, verbose=0)
+
+
 def test_arguments_that_keras_does_not_save_are_saved_where_they_matter() -> None:
     from oracle import keras
 
