@@ -106,7 +106,7 @@ ABSENT: dict[str, dict[str, str]] = {
         _TABLES: "HashedCrossing Hashing IntegerLookup StringLookup TextVectorization",
         _OTHERS: "FlaxLayer JaxLayer TFSMLayer TorchModuleWrapper",
     },
-    "losses": {_SEQUENCES: "CTC ctc"},
+    "losses": {_SEQUENCES: "CTC ctc", "it compares each sample of a batch with all others": "Circle circle"},
     "mixed_precision": {"no loss is scaled: bfloat16 has the exponents of float32": "LossScaleOptimizer"},
     "ops": {
         _IMAGES: (
@@ -162,7 +162,6 @@ ABSENT: dict[str, dict[str, str]] = {
 
 _NOT_YET: dict[str, str] = {
     "": "Regularizer constraints regularizers",
-    "activations": "glu sparsemax",
     "constraints": (
         "Constraint MaxNorm MinMaxNorm NonNeg UnitNorm deserialize get max_norm min_max_norm non_neg "
         "serialize unit_norm"
@@ -172,24 +171,6 @@ _NOT_YET: dict[str, str] = {
         "EinsumDense Embedding GaussianDropout GaussianNoise GroupNormalization Identity "
         "LayerNormalization LeakyReLU Normalization PReLU Permute RMSNormalization ReLU RepeatVector "
         "Rescaling Reshape ReversibleEmbedding Softmax SpectralNormalization UnitNormalization Wrapper"
-    ),
-    "losses": (
-        "BinaryFocalCrossentropy CategoricalFocalCrossentropy CategoricalGeneralizedCrossEntropy "
-        "CategoricalHinge Circle CosineSimilarity Dice Hinge Huber KLDivergence LogCosh "
-        "MeanAbsolutePercentageError MeanSquaredLogarithmicError Poisson SquaredHinge Tversky "
-        "binary_focal_crossentropy categorical_focal_crossentropy categorical_generalized_cross_entropy "
-        "categorical_hinge circle cosine_similarity dice hinge huber kl_divergence log_cosh "
-        "mean_absolute_percentage_error mean_squared_logarithmic_error poisson squared_hinge tversky"
-    ),
-    "metrics": (
-        "AUC BinaryIoU CategoricalHinge ConcordanceCorrelation CosineSimilarity F1Score FBetaScore "
-        "FalseNegatives FalsePositives Hinge IoU KLDivergence LogCoshError MeanAbsolutePercentageError "
-        "MeanIoU MeanSquaredLogarithmicError OneHotIoU OneHotMeanIoU PearsonCorrelation Poisson Precision "
-        "PrecisionAtRecall R2Score Recall RecallAtPrecision RootMeanSquaredError SensitivityAtSpecificity "
-        "SpecificityAtSensitivity SquaredHinge Sum TrueNegatives TruePositives binary_focal_crossentropy "
-        "categorical_focal_crossentropy categorical_hinge concordance_correlation hinge huber kl_divergence "
-        "log_cosh mean_absolute_percentage_error mean_squared_logarithmic_error pearson_correlation poisson "
-        "squared_hinge"
     ),
     "optimizers": "Adafactor Ftrl Lamb Muon ScheduleFreeAdamW schedules",
     "optimizers.schedules": (
