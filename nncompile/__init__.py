@@ -21,6 +21,7 @@ from . import (
     backend,
     callbacks,
     config,
+    constraints,
     dtype_policies,
     errors,
     initializers,
@@ -32,6 +33,7 @@ from . import (
     ops,
     optimizers,
     random,
+    regularizers,
     tree,
     utils,
 )
@@ -44,6 +46,7 @@ from .metrics import Metric
 from .models import Model, Sequential
 from .ops import KerasTensor
 from .optimizers import Optimizer
+from .regularizers import Regularizer
 from .variables import Variable
 
 absent.watch()
@@ -56,7 +59,8 @@ def version() -> str:
 
 __all__ = [
     "DTypePolicy", "FloatDTypePolicy", "Initializer", "Input", "InputLayer", "InputSpec", "KerasTensor", "Layer",
-    "Loss", "Metric", "Model", "Optimizer", "Sequential", "Variable", "__version__", "activations", "backend",
-    "callbacks", "config", "dtype_policies", "errors", "initializers", "layers", "losses", "metrics",
-    "mixed_precision", "models", "ops", "optimizers", "random", "tree", "utils", "version",
+    "Loss", "Metric", "Model", "Optimizer", "Regularizer", "Sequential", "Variable", "__version__", "activations",
+    "backend", "callbacks", "config", "constraints", "dtype_policies", "errors", "initializers", "layers", "losses",
+    "metrics", "mixed_precision", "models", "ops", "optimizers", "random", "regularizers", "tree", "utils",
+    "version",
 ]  # fmt: skip

@@ -109,21 +109,39 @@ ABSENT: dict[str, dict[str, str]] = {
     "losses": {_SEQUENCES: "CTC ctc"},
     "mixed_precision": {"no loss is scaled: bfloat16 has the exponents of float32": "LossScaleOptimizer"},
     "ops": {
-        _IMAGES: (
-            "adaptive_average_pool adaptive_max_pool average_pool conv conv_transpose depth_to_space depthwise_conv "
-            "image max_pool psnr separable_conv space_to_depth unfold"
+        "there are no layers that move over images or sequences, and no kernels for them": (
+            "adaptive_average_pool adaptive_max_pool average_pool conv conv_transpose depth_to_space "
+            "depthwise_conv fold max_pool separable_conv space_to_depth unfold extract_sequences image"
         ),
-        _SEQUENCES: "ctc_decode ctc_loss dot_product_attention extract_sequences istft stft",
-        "numbers are real": (
-            "angle conj conjugate fft fft2 ifft2 imag irfft isreal polar real rfft view_as_complex view_as_real"
+        "a formula has no Fourier transforms. Transform the data before it is given to the model": (
+            "fft fft2 ifft2 irfft istft rfft stft"
         ),
-        "a formula has no loops and branches of Python's; write it for whole arrays, with where": (
-            "associative_scan cond fold fori_loop jvp map scan switch vectorize vectorized_map while_loop"
+        "there are real numbers only": "angle imag polar view_as_complex view_as_real",
+        "works on the bits of whole numbers; the values of a network are real numbers": (
+            "bitwise_and bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor "
+            "left_shift right_shift view"
         ),
-        "it works on whole matrices, and a formula on rows": (
-            "cholesky cholesky_inverse det eig eigh inv kron logdet lstsq lu_factor matrix_rank pinv qr slogdet solve "
+        "a formula has no factorisations of matrices and solves no equations. Use numpy.linalg on the data": (
+            "cholesky cholesky_inverse det eig eigh inv logdet lstsq lu_factor matrix_rank pinv qr slogdet solve "
             "solve_triangular svd"
         ),
+        "works across the samples of a batch, which stay apart. ops.batch_mean(x) is the mean over them": (
+            "segment_max segment_min segment_prod segment_sum cdist"
+        ),
+        "the size of its result depends on values, which are not known before it runs": "unique",
+        "a formula does not sort, which this projection needs": "sparsemax",
+        "attention between the positions of a sequence is not supported": "dot_product_attention",
+        "losses of sequences without alignment are not supported": "ctc_decode ctc_loss",
+        "values of an expression cannot be changed in place. Use ops.where, or ops.concatenate of parts": (
+            "scatter scatter_update slice_update"
+        ),
+        (
+            "a formula is one piece, without loops whose steps wait for each other. Write them as a Python loop "
+            "over a fixed number of steps, which becomes part of it"
+        ): "associative_scan map scan vectorized_map while_loop",
+        "a formula is written for a whole row; it needs no function that is called for each number": "vectorize",
+        "the axes of an expression are put in order by ops.transpose and ops.reshape": "rearrange",
+        "the compiler differentiates by itself, whenever a model is trained": "jvp",
     },
     "optimizers": {
         "no loss is scaled: bfloat16 has the exponents of float32": "LossScaleOptimizer",
@@ -149,17 +167,12 @@ ABSENT: dict[str, dict[str, str]] = {
 """Why a name is not here: path of the module below ``keras``, reason, names."""
 
 _NOT_YET: dict[str, str] = {
-    "": "Regularizer constraints regularizers",
     "activations": "glu sparsemax",
-    "constraints": (
-        "Constraint MaxNorm MinMaxNorm NonNeg UnitNorm deserialize get max_norm min_max_norm non_neg "
-        "serialize unit_norm"
-    ),
     "layers": (
         "ActivityRegularization AlphaDropout BatchNormalization CategoryEncoding Discretization ELU "
-        "EinsumDense Embedding GaussianDropout GaussianNoise GroupNormalization Identity Lambda "
-        "LayerNormalization LeakyReLU Normalization PReLU Permute RMSNormalization ReLU RepeatVector "
-        "Rescaling Reshape ReversibleEmbedding Softmax SpectralNormalization UnitNormalization Wrapper"
+        "EinsumDense Embedding GaussianDropout GaussianNoise GroupNormalization Identity LayerNormalization "
+        "LeakyReLU Normalization PReLU Permute RMSNormalization ReLU RepeatVector Rescaling Reshape "
+        "ReversibleEmbedding Softmax SpectralNormalization UnitNormalization Wrapper"
     ),
     "losses": (
         "BinaryFocalCrossentropy CategoricalFocalCrossentropy CategoricalGeneralizedCrossEntropy "
@@ -178,35 +191,6 @@ _NOT_YET: dict[str, str] = {
         "categorical_focal_crossentropy categorical_hinge concordance_correlation hinge huber kl_divergence "
         "log_cosh mean_absolute_percentage_error mean_squared_logarithmic_error pearson_correlation poisson "
         "squared_hinge"
-    ),
-    "ops": (
-        "all allclose amax amin any append arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmin "
-        "argpartition argsort array array_split average bartlett batch_normalization binary_crossentropy "
-        "bincount bitwise_and bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift "
-        "bitwise_xor blackman categorical_crossentropy cbrt cdist ceil celu convert_to_numpy copy corrcoef "
-        "correlate cos cosh count_nonzero cross cumprod cumsum deg2rad diag diagflat diagonal diff digitize "
-        "divide_no_nan dot dsplit dstack dtype einsum elu empty empty_like erfc erfinv exp2 eye fabs fliplr "
-        "flipud floor_divide fmax fmin fmod full full_like gcd gelu geomspace get_item glu hamming hanning "
-        "hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh heaviside histogram hsplit hstack hypot i0 "
-        "identity in_top_k inner is_tensor isclose isfinite isin isinf isnan isneginf isposinf kaiser "
-        "layer_normalization lcm ldexp leaky_relu left_shift linspace log10 log2 log_sigmoid logaddexp "
-        "logaddexp2 logical_xor logspace median meshgrid mod moments multi_hot nan_to_num nanargmax nanargmin "
-        "nancumprod nancumsum nanmax nanmean nanmedian nanmin nanpercentile nanprod nanquantile nanstd nansum "
-        "nanvar ndim nextafter nonzero norm normalize ones outer percentile prod ptp quantile rad2deg ravel "
-        "rearrange relu relu6 right_shift rms_normalization rot90 saturate_cast scatter scatter_update "
-        "searchsorted segment_max segment_min segment_prod segment_sum select selu signbit silu sin sinc sinh "
-        "size slice slice_update soft_shrink softplus softsign sort sparse_categorical_crossentropy "
-        "sparse_plus sparse_sigmoid sparsemax squareplus std swish take_along_axis tan tanh_shrink tensordot "
-        "threshold top_k trace trapezoid tri tril triu true_divide trunc unique unravel_index unstack vander "
-        "var vdot view vsplit vstack zeros"
-    ),
-    "optimizers": "Adafactor Ftrl Lamb Muon ScheduleFreeAdamW schedules",
-    "optimizers.schedules": (
-        "CosineDecay CosineDecayRestarts ExponentialDecay InverseTimeDecay LearningRateSchedule "
-        "PiecewiseConstantDecay PolynomialDecay deserialize serialize"
-    ),
-    "regularizers": (
-        "L1 L1L2 L2 OrthogonalRegularizer Regularizer deserialize get l1 l1_l2 l2 orthogonal_regularizer serialize"
     ),
     "utils": "PyDataset",
 }
@@ -235,7 +219,6 @@ LATE: dict[str, dict[str, str]] = {
         name: f"nncompile.{name}"
         for name in ("compiler", "datasets", "export", "objectives", "saving", "targets", "wrappers")
     },
-    "ops": {name: f"nncompile.ops.{name}" for name in ("linalg", "nn", "numpy")},
     "backend": {"is_keras_tensor": "nncompile.utils"},
     "models": dict.fromkeys(("load_model", "save_model"), "nncompile.saving"),
     "utils": {

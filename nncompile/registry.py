@@ -23,7 +23,10 @@ from .errors import FileFormatError, ModelError, UnsupportedError
 
 T = TypeVar("T")
 
-KINDS = ("layers", "activations", "losses", "metrics", "optimizers", "initializers")
+KINDS = (
+    "layers", "activations", "losses", "metrics", "optimizers", "optimizers.schedules", "initializers", "regularizers",
+    "constraints",
+)  # fmt: skip
 """The kinds of things that are looked up by name; each is a public module."""
 
 _tables: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}

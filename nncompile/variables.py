@@ -71,7 +71,14 @@ class Variable:
         path: the whole path, for example ``sequential/dense/kernel``.
         trainable: whether an optimizer may change it.
         dtype: element type; that of ``value`` if None.
+
+    Attributes:
+        regularizer: what gives a penalty on it; None for none.
+        constraint: what is made of it after each update; None for nothing.
     """
+
+    regularizer: Callable[[Any], Any] | None = None
+    constraint: Callable[[Any], Any] | None = None
 
     def __init__(
         self,

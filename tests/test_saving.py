@@ -1520,7 +1520,11 @@ BAD: dict[str, tuple[Callable[[], bytes], type[Exception], str]] = {
         "relu",
     ),
     "class to come": (lambda: with_layer(class_name="Conv7D"), UnsupportedError, "Conv7D"),
-    "functional": (lambda: with_config(lambda c: c.update(class_name="Functional")), UnsupportedError, "Functional"),
+    "functional": (
+        lambda: with_config(lambda c: c.update(class_name="Functional")),
+        FileFormatError,
+        "expected input_layers",
+    ),
     "a layer, not a model": (
         lambda: with_config(lambda c: c["config"]["layers"][1]),
         FileFormatError,

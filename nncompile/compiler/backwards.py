@@ -514,12 +514,6 @@ class Backwards:
                 level, shape = n.expression.level, n.expression.shape
                 x = x if level == ROW else _spread(x, (None, *shape) if n.per_feature else shape)
                 self._contribute(n, x, found)
-        trained = self._trained(inner, known)
-        if trained:
-            raise UnsupportedError(
-                f"{node.layer}: a mean over the batch of what is computed from {trained[0]!r} cannot be trained. "
-                "Apply the weight after the mean."
-            )
 
 
 def _places(leaves: Leaves) -> list[str]:

@@ -368,9 +368,10 @@ class _Cutter:
         self.nodes.append(_node(self.known[x], op, inputs, x, self._title(x), used))
 
     def _mean(self, x: Expression) -> None:
-        """A mean over the batch; what it is the mean of is computed on the way if that works number by number."""
+        """A mean over the batch; what it is the mean of is computed on the way if that is simple."""
         inner = self.seen_as(x.args[0])
-        if inner not in self.known and not on_numbers([inner], self._reached(inner)):
+        simple = on_numbers([inner], self._reached(inner)) and not self._used(inner)
+        if inner not in self.known and not simple:
             self._formula(inner)
         self._add(x, "batch_mean", self._leaves(inner), self._used(inner), x.name or "mean")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .base import InputSpec, Layer, deserialize, serialize
-from .core import Activation, Dense, Flatten, Input, InputLayer
+from .core import Activation, Dense, Flatten, Input, InputLayer, Lambda
 from .merging import (
     Add,
     Average,
@@ -36,6 +36,7 @@ __all__ = [
     "Input",
     "InputLayer",
     "InputSpec",
+    "Lambda",
     "Layer",
     "Maximum",
     "Minimum",

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import backend, dtype_policies, initializers, ops, registry, targets, tree
+from .. import backend, constraints, dtype_policies, initializers, ops, registry, regularizers, targets, tree
 from .. import config as settings
 from ..dtype_policies import DTypePolicy
 from ..errors import FileFormatError, ModelError, NncompileError, UnsupportedError
@@ -572,8 +572,8 @@ class Layer(symbolic.Operation):
             dtype: element type; the layer's if None.
             trainable: whether the optimizer changes it.
             autocast: kept for the interface: there is one element type per layer.
-            regularizer: not supported yet; only None.
-            constraint: not supported yet; only None.
+            regularizer: what gives a penalty on it; see :func:`nncompile.regularizers.get`.
+            constraint: what is made of it after each update; see :func:`nncompile.constraints.get`.
             aggregation: kept for the interface: there is one replica.
             overwrite_with_gradient: not supported; only False.
             name: last part of its path.
@@ -585,12 +585,8 @@ class Layer(symbolic.Operation):
         label = self._where
         if isinstance(shape, str):
             raise ModelError(f"{label}: add_weight takes the name as a keyword: add_weight(shape=…, name={shape!r}).")
-        registry.refuse(
-            f"{label}: add_weight",
-            regularizer=regularizer,
-            constraint=constraint,
-            overwrite_with_gradient=overwrite_with_gradient,
-        )
+        registry.refuse(f"{label}: add_weight", overwrite_with_gradient=overwrite_with_gradient)
+        regularizer, constraint = regularizers.get(regularizer), constraints.get(constraint)
         if aggregation not in (None, "none", "mean", "sum", "only_first_replica"):
             raise ModelError(f"{label}: add_weight does not know aggregation={aggregation!r}.")
         if self._sealed and not self._building:
@@ -622,6 +618,10 @@ class Layer(symbolic.Operation):
         if not _scope.get() or _scope.get()[-1] is not self:
             around.append(self.name)
         variable = Variable(value, name=name, path="/".join([*around, name]), trainable=bool(trainable), dtype=kind)
+        if regularizer is not None:
+            variable.regularizer = regularizer
+        if constraint is not None:
+            variable.constraint = constraint
         (self._trainable_variables if trainable else self._non_trainable_variables).append(variable)
         if not self._trainable:
             variable.trainable = False
@@ -726,8 +726,9 @@ class Layer(symbolic.Operation):
 
     @property
     def losses(self) -> list[Any]:
-        """Penalties that the layer adds to the loss: none yet."""
-        return []
+        """Penalties that the layer adds to the loss: those on its weights, as they are now."""
+        penalized = [v for v in self.trainable_weights if v.regularizer is not None]
+        return [regularizers.penalty(v.regularizer, v.value, v.path) for v in penalized]
 
     def get_weights(self) -> list[Array]:
         """Returns the numbers of :attr:`weights`."""
@@ -1242,6 +1243,11 @@ def plain(value: Any) -> Any:
     for kind in registry.KINDS:
         if registry.registered(kind).get(type(value).__name__) is type(value):
             return registry.serialize(value, kind)
+    if inspect.isfunction(value) and value.__name__ == "<lambda>":
+        raise UnsupportedError(
+            "A configuration holds a lambda, which has no name by which it could be found again. Write a subclass of "
+            "Layer, with register_keras_serializable() above it."
+        )
     if inspect.isfunction(value) or hasattr(value, "get_config"):
         return registry.serialize(value, "activations")
     raise UnsupportedError(f"A configuration holds {type(value).__name__}, which cannot be saved.")

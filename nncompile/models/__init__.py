@@ -9,8 +9,8 @@ them compile in the same way, as ``call`` does nothing else than to call layers.
 from __future__ import annotations
 
 from .cloning import clone_model, model_from_json
-from .functional import Functional
+from .functional import Functional as Functional
 from .model import Model
 from .sequential import Sequential
 
-__all__ = ["Functional", "Model", "Sequential", "clone_model", "model_from_json"]
+__all__ = ["Model", "Sequential", "clone_model", "model_from_json"]

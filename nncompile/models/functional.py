@@ -115,7 +115,8 @@ class _Writer:
                     f"{self.model._where}: cannot be saved: {node.operation.name} is called with {value!r:.80}. {error}"
                 ) from error
 
-        return {"args": tree.map_structure(written, node.args), "kwargs": tree.map_structure(written, node.kwargs)}
+        args, kwargs = tree.map_structure(written, (list(node.args), node.kwargs))
+        return {"args": args, "kwargs": kwargs}
 
 
 def _is_graph(operation: Any) -> bool:
@@ -206,7 +207,7 @@ class _Reader:
 
     def _values(self, value: Any) -> Any:
         """Arguments as they were: tensors by their history, and what JSON cannot hold by its class."""
-        if isinstance(value, list):
+        if isinstance(value, (list, tuple)):
             return [self._values(item) for item in value]
         if not isinstance(value, Mapping):
             return value

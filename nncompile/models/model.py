@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import registry, tree
-from ..errors import ModelError
+from ..errors import FileFormatError, ModelError
 from ..layers import base
 from ..layers.base import Layer, Shape, standardize_shapes
 from ..ops.symbolic import FunctionOperation, KerasTensor
@@ -71,7 +71,7 @@ class Model(Trainer, Layer):
         graph: dict[str, Any] = {}
         if _has_graph(args, kwargs):
             owner = type(self).__name__
-            kwargs = registry.rename_keywords(owner, kwargs, _LEGACY, base.caller_level())
+            kwargs = registry.rename_keywords(owner, kwargs, _LEGACY, base.caller_level() + 1)
             if len(args) > 3:
                 raise TypeError(f"{owner} takes inputs, outputs and name, received {len(args)} positional arguments.")
             graph = dict(zip(("inputs", "outputs", "name"), args, strict=False))
@@ -488,6 +488,11 @@ class Model(Trainer, Layer):
             if "input_layers" in config and "output_layers" in config and takes_graph(cls):
                 made: Self = base.MODELS["Functional"]._from_network_config(cls, config)  # type: ignore[attr-defined]
                 return made
+            if cls is base.MODELS["Functional"]:
+                keys = list(config)[:5]
+                raise FileFormatError(
+                    f"{cls.__name__}: expected input_layers and output_layers, received {keys!r:.80}."
+                )
             return super().from_config(config)
 
 

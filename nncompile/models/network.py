@@ -174,11 +174,10 @@ class Network:
                     f"received {', '.join(map(repr, inputs)) or 'none'}."
                 )
             return tree.flatten({key: inputs[key] for key in expected})
-        flat = tree.flatten(inputs)
-        if len(self.inputs) == 1 and not (
-            isinstance(inputs, (list, tuple, Mapping)) and len(flat) == 1 and _is_value(flat[0])
-        ):
-            flat = [inputs]
+        if len(self.inputs) == 1:
+            alone = isinstance(inputs, (list, tuple)) and len(inputs) == 1 and not tree.is_nested(expected)
+            return [inputs[0] if alone and _is_value(inputs[0]) else _matched(expected, inputs)[0]]
+        flat = _matched(expected, inputs)
         if len(flat) != len(self.inputs):
             noun = "input" if len(self.inputs) == 1 else "inputs"
             shown = ", ".join(f"{x.name!r} {x.shape}" for x in self.inputs)
@@ -216,6 +215,23 @@ def input_layer_of(tensor: KerasTensor) -> InputLayer | None:
     """Returns the InputLayer that made a tensor, None if something else did."""
     node = node_of(tensor)
     return node.operation if node is not None and isinstance(node.operation, InputLayer) else None
+
+
+def _matched(expected: Any, given: Any) -> list[Any]:
+    """The values at the places of a structure of tensors; those of another structure all in a row."""
+    if isinstance(expected, KerasTensor):
+        return [given]
+    if isinstance(expected, Mapping):
+        if isinstance(given, Mapping) and given.keys() == expected.keys():
+            return [x for key in _keys(expected) for x in _matched(expected[key], given[key])]
+    elif isinstance(given, (list, tuple)) and len(given) == len(expected):
+        return [x for one, other in zip(expected, given, strict=True) for x in _matched(one, other)]
+    return tree.flatten(given)
+
+
+def _keys(struct: Mapping[Any, Any]) -> list[Any]:
+    """The keys of a dictionary in the order in which its values are counted."""
+    return [path[0] for path, _ in tree.flatten_with_path({key: 0 for key in struct})]
 
 
 def _is_value(x: Any) -> bool:

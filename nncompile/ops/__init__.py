@@ -16,7 +16,9 @@ they meet a tensor or the step.
 
 from __future__ import annotations
 
-from . import symbolic
+import sys
+
+from . import symbolic, weights
 from .arrays import (
     batch_mean,
     broadcast_to,
@@ -50,6 +52,7 @@ from .core import (
     abs,
     absolute,
     add,
+    arctan,
     argmax,
     bfloat16,
     cast,
@@ -57,20 +60,27 @@ from .core import (
     column,
     constant,
     convert_to_tensor,
+    copysign,
+    cos,
     custom_gradient,
     divide,
     equal,
     erf,
+    erfc,
+    erfinv,
     exp,
+    exp2,
     expand_dims,
     expm1,
     floor,
+    fmod,
     greater,
     greater_equal,
     less,
     less_equal,
     log,
     log1p,
+    log2,
     log_softmax,
     logical_and,
     logical_not,
@@ -90,15 +100,16 @@ from .core import (
     one_hot,
     ones_like,
     power,
+    prod,
     products_in,
     reciprocal,
     reshape,
-    round,
     rsqrt,
     set_owner,
     shape,
     sigmoid,
     sign,
+    sin,
     softmax,
     sqrt,
     square,
@@ -131,6 +142,7 @@ __all__ = [
     "abs",
     "absolute",
     "add",
+    "arctan",
     "argmax",
     "batch_mean",
     "bfloat16",
@@ -141,21 +153,28 @@ __all__ = [
     "concatenate",
     "constant",
     "convert_to_tensor",
+    "copysign",
+    "cos",
     "custom_gradient",
     "divide",
     "equal",
     "erf",
+    "erfc",
+    "erfinv",
     "exp",
+    "exp2",
     "expand_dims",
     "expm1",
     "flip",
     "floor",
+    "fmod",
     "greater",
     "greater_equal",
     "less",
     "less_equal",
     "log",
     "log1p",
+    "log2",
     "log_softmax",
     "logical_and",
     "logical_not",
@@ -177,17 +196,18 @@ __all__ = [
     "ones_like",
     "pad",
     "power",
+    "prod",
     "products_in",
     "reciprocal",
     "repeat",
     "reshape",
     "roll",
-    "round",
     "rsqrt",
     "set_owner",
     "shape",
     "sigmoid",
     "sign",
+    "sin",
     "softmax",
     "split",
     "sqrt",
@@ -203,8 +223,25 @@ __all__ = [
     "tanh",
     "tile",
     "transpose",
+    "weights",
     "where",
     "zeros_like",
 ]
 
+from . import mathematics, neural, reductions, shapes
+from .mathematics import *  # noqa: F403
+from .neural import *  # noqa: F403
+from .reductions import *  # noqa: F403
+from .shapes import *  # noqa: F403
+from .shapes import slice_ as slice
+
+__all__ += mathematics.__all__
+__all__ += neural.__all__
+__all__ += reductions.__all__
+__all__ += shapes.__all__
+__all__ += ["slice"]
+
 symbolic.overload(globals(), __all__)
+
+nn = numpy = linalg = sys.modules[__name__]
+"""Keras has parts of these names in modules as well."""

@@ -405,7 +405,8 @@ def _declared(config: Any, shape: tuple[int, ...] | None) -> tuple[int, tuple[in
     width = shape[-1] if shape else 1
     if isinstance(inner.get("layers"), list) and "output_layers" in inner:
         # What its layers are called on is known when they are called: then what they make is counted.
-        return sum(_declared({**layer, "build_config": None}, None)[0] for layer in inner["layers"]), None
+        layers = [layer for layer in inner["layers"] if isinstance(layer, Mapping)]
+        return sum(_declared({**layer, "build_config": None}, None)[0] for layer in layers), None
     if isinstance(inner.get("layers"), list):
         total = 0
         for layer in inner["layers"]:

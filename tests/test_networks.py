@@ -1,0 +1,229 @@
+"""Networks that are no chain: predictions against the layers on arrays, gradients against differences in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from reference import central_differences, descent, float_type, target, trained_gradients
+
+import nncompile as nn
+from nncompile import compiler, layers, losses, metrics, ops, optimizers, targets
+from nncompile.layers import Dense, Flatten, Layer
+
+Formula = Callable[[Any, Any], Any]
+
+
+class Made(Layer):
+    """A formula over the input and weights that are named here, with their shapes."""
+
+    def __init__(self, formula: Formula, **shapes: Any) -> None:
+        super().__init__()
+        self.formula, self.shapes = formula, shapes
+
+    def build(self, input_shape: Any) -> None:
+        width = input_shape[-1]
+        for number, (name, shape) in enumerate(self.shapes.items()):
+            sizes = tuple(width if n == "n" else n for n in shape)
+            start = (
+                nn.initializers.GlorotUniform(seed=number)
+                if len(sizes) == 2
+                else nn.initializers.RandomNormal(1.0, seed=number)
+            )
+            setattr(self, name, self.add_weight(shape=sizes, initializer=start, name=name))
+
+    def call(self, inputs: Any) -> Any:
+        return self.formula(self, inputs)
+
+
+def normalized(layer: Any, x: Any) -> Any:
+    mean = ops.batch_mean(x)
+    variance = ops.batch_mean(ops.square(x - mean))
+    return (x - mean) * (layer.gamma * ops.rsqrt(variance + 1e-3)) + layer.beta
+
+
+def row_normalized(layer: Any, x: Any) -> Any:
+    mean = ops.mean(x, axis=-1, keepdims=True)
+    variance = ops.mean(ops.square(x - mean), axis=-1, keepdims=True)
+    return (x - mean) * ops.rsqrt(variance + 1e-3) * layer.gamma + layer.beta
+
+
+SQUARES = {"a": ("n", "n"), "b": ("n", "n")}
+SCALES = {"gamma": ("n",), "beta": ("n",)}
+
+# fmt: off
+STACKS: dict[str, tuple[tuple[int, ...], Callable[[], list[Any]]]] = {
+    "two products": ((5,), lambda: [Made(lambda s, x: ops.matmul(x, s.a) + ops.tanh(ops.matmul(x, s.b)), **SQUARES), Dense(2)]),
+    "around a product": ((5,), lambda: [Dense(5, "tanh"), Made(lambda s, x: ops.softplus(ops.matmul(x, s.a) + x), **SQUARES), Dense(2)]),
+    "around two products": ((5,), lambda: [Dense(5, "tanh"), Made(lambda s, x: ops.matmul(x, s.a) + x + ops.matmul(x, s.b), **SQUARES), Dense(2)]),
+    "products multiplied": ((5,), lambda: [Dense(5, "silu"), Made(lambda s, x: ops.matmul(x, s.a) * ops.matmul(x, s.b), **SQUARES), Dense(2)]),
+    "products multiplied at the end": ((5,), lambda: [Dense(2, "tanh"), Made(lambda s, x: ops.matmul(x, s.a) * ops.tanh(ops.matmul(x, s.b)), **SQUARES)]),
+    "side by side": ((5,), lambda: [Made(lambda s, x: ops.concatenate([ops.tanh(ops.matmul(x, s.a)), x, ops.matmul(x, s.b)], -1), **SQUARES), Dense(2)]),
+    "halves": ((5,), lambda: [Dense(6, "tanh"), Made(lambda s, x: x[:, :3] * ops.sigmoid(x[:, 3:])), Dense(2)]),
+    "every second, backwards": ((5,), lambda: [Dense(9, "tanh"), Made(lambda s, x: ops.flip(x[:, ::2], -1)), Dense(2)]),
+    "single numbers": ((5,), lambda: [Dense(6, "tanh"), Made(lambda s, x: x * s.k + ops.tanh(x) * s.j, k=(), j=()), Dense(2)]),
+    "numbers per feature, dearly": ((5,), lambda: [Made(lambda s, x: x * ops.exp(s.k), k=("n",)), Dense(6, "tanh"), Made(lambda s, x: x * ops.exp(s.k), k=("n",)), Dense(2)]),
+    "normalized over the batch": ((5,), lambda: [Dense(6, "tanh"), Made(normalized, **SCALES), Dense(2)]),
+    "normalized before and behind activations": ((5,), lambda: [Dense(6), Made(lambda s, x: ops.tanh(normalized(s, x)), **SCALES), Dense(7), Made(normalized, **SCALES), Dense(2, "tanh"), Made(normalized, **SCALES)]),
+    "softmax normalized over the batch": ((5,), lambda: [Dense(6, "softmax"), Made(lambda s, x: ops.softmax(normalized(s, x)), **SCALES), Dense(2)]),
+    "normalized over the row": ((5,), lambda: [Dense(6, "tanh"), Made(row_normalized, **SCALES), Dense(2)]),
+    "normalized positions": ((4, 5), lambda: [Dense(6, "tanh"), Made(row_normalized, **SCALES), Made(normalized, **SCALES), Flatten(), Dense(2)]),
+    "turned": ((4, 5), lambda: [Dense(6, "tanh"), Made(lambda s, x: ops.transpose(x, (0, 2, 1))), Dense(3, "tanh"), Flatten(), Dense(2)]),
+    "pooled": ((4, 5), lambda: [Dense(6, "tanh"), Made(lambda s, x: ops.mean(x, axis=1)), Dense(2)]),
+    "largest of positions": ((4, 5), lambda: [Dense(6, "tanh"), Made(lambda s, x: ops.max(x, axis=1)), Dense(2)]),
+    "summed rows": ((4, 5), lambda: [Dense(6, "tanh"), Made(lambda s, x: ops.sum(x, axis=-1)), Dense(2)]),
+    "centred positions": ((4, 5), lambda: [Dense(6, "tanh"), Made(lambda s, x: x - ops.mean(x, axis=1, keepdims=True)), Flatten(), Dense(2)]),
+    "a column for a gate": ((5,), lambda: [Dense(20, "tanh"), Made(lambda s, x: x * ops.sigmoid(ops.matmul(x, s.w)), w=("n", 1)), Dense(2)]),
+    "repeated": ((5,), lambda: [Dense(3, "tanh"), Made(lambda s, x: ops.repeat(x, 4, axis=1)), Dense(2)]),
+    "padded and rolled": ((4, 5), lambda: [Dense(3, "tanh"), Made(lambda s, x: ops.roll(ops.pad(x, ((0, 0), (1, 0), (0, 2))), 1, 1)), Flatten(), Dense(2)]),
+    "a wide row": ((37,), lambda: [Dense(37, "tanh"), Made(lambda s, x: x * ops.sum(x * s.k, axis=-1, keepdims=True) + x, k=("n",)), Dense(2)]),
+}
+# fmt: on
+
+
+def check(model: Any, x: Any, y: Any) -> None:
+    with float_type("float64"):
+        loss = losses.MeanSquaredError()
+    descent(model, loss)
+    np.testing.assert_allclose(model.predict(x, verbose=0), model.call(x), rtol=1e-12, atol=1e-12)
+    expected = central_differences(model, loss, x, y)
+    for variable, got, other in zip(model.trainable_weights, trained_gradients(model, x, y), expected, strict=True):
+        np.testing.assert_allclose(got, other, rtol=1e-6, atol=1e-8, err_msg=variable.path)
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_gradients_find_their_way(name: str) -> None:
+    rng = np.random.default_rng(0)
+    shape, made = STACKS[name]
+    with float_type("float64"):
+        nn.utils.set_random_seed(1)
+        model = nn.Sequential([nn.Input(shape), *made()])
+    check(model, rng.normal(size=(5, *shape)), rng.normal(size=(5, *model.output_shape[1:])))
+
+
+def functional() -> Any:
+    """Values that are used again and again, on their way to one output."""
+    given = nn.Input((5,))
+    hidden = Dense(4, "tanh")(given)
+    other = Dense(4, "silu")(hidden)
+    met = layers.Maximum()([layers.Add()([hidden, other]), layers.Multiply()([hidden, other])])
+    both = layers.Concatenate()([met, layers.Average()([hidden, other]), given])
+    return nn.Model(given, Dense(2)(both))
+
+
+@pytest.mark.parametrize("name", [t.name for t in targets.available()])
+def test_functional_models_on_every_target(name: str) -> None:
+    rng = np.random.default_rng(3)
+    with float_type("float64"), target(name):
+        nn.utils.set_random_seed(1)
+        check(functional(), rng.normal(size=(7, 5)), rng.normal(size=(7, 2)))
+
+
+# ------------------------------------------------------------------ several inputs and outputs, weights, captured outputs
+
+
+def two_in_two_out() -> Any:
+    first, second = nn.Input((3,), name="first"), nn.Input((2, 4), name="second")
+    joined = layers.Concatenate()([Dense(4, "tanh")(first), Flatten()(second)])
+    return nn.Model([first, second], [Dense(2, "tanh", name="near")(joined), Dense(3, "softmax", name="far")(joined)])
+
+
+def trained_library(model: Any, **more: Any) -> Any:
+    with float_type("float64"):
+        near, far = losses.MeanSquaredError(), losses.SparseCategoricalCrossentropy(reduction="mean_with_sample_weight")
+    outputs = (
+        compiler.Supervision(near, (("mae", metrics.MeanAbsoluteError(), True),), False, 2, 0.5, True, "near"),
+        compiler.Supervision(far, (), True, 0, 2.0, True, "far"),
+    )  # fmt: skip
+    optimizer = optimizers.SGD(1.0)
+    optimizer.build(model.trainable_variables)
+    library = compiler.compile_network(model, targets.host(), compiler.Training(outputs, optimizer, **more))
+    library.bind(optimizer)
+    library.begin(optimizer)
+    return library
+
+
+def test_parts_of_the_loss_have_factors_and_samples_weights() -> None:
+    rng = np.random.default_rng(0)
+    with float_type("float64"):
+        nn.utils.set_random_seed(1)
+        model = two_in_two_out()
+    xs = [rng.normal(size=(9, 3)), rng.normal(size=(9, 2, 4))]
+    near, far = rng.normal(size=(9, 2)), rng.integers(0, 3, 9)
+    weights = [rng.uniform(size=9), rng.uniform(size=9)]
+
+    def loss(_: Any = None, outputs: Any = None) -> float:
+        one, other = model.call(xs) if outputs is None else outputs
+        first = np.mean(weights[0] * np.mean((one - near) ** 2, axis=-1))
+        second = -np.sum(weights[1] * np.log(other[np.arange(9), far])) / np.sum(weights[1])
+        return float(0.5 * first + 2.0 * second)
+
+    library = trained_library(model, capture=True)
+    samples = library.samples(xs, [near, far], None, weights)
+    outs = [np.empty((9, 2)), np.empty((9, 3))]
+    library.predict(samples, 0, 9, 4, outs)
+    for got, wanted in zip(outs, model.call(xs), strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-12)
+    captured = [np.empty((9, 2)), np.empty((9, 3))]
+    library.evaluate(samples, 0, 9, 9, captured)
+    np.testing.assert_allclose(captured[0], outs[0], rtol=1e-12)
+    np.testing.assert_allclose(captured[1], outs[1], rtol=1e-12)
+    totals = library.totals()
+    np.testing.assert_allclose(totals["loss"] / 9, loss(), rtol=1e-12)
+    np.testing.assert_allclose(totals["near_loss"] * 0.5 + totals["far_loss"] * 2.0, totals["loss"], rtol=1e-12)
+    np.testing.assert_allclose(totals["mae"], np.sum(weights[0] * np.mean(np.abs(outs[0] - near), axis=-1)), rtol=1e-12)
+    np.testing.assert_allclose(totals["mae_weights"], np.sum(weights[0]), rtol=1e-12)
+
+    class Whole:
+        def __call__(self, y: Any, outputs: Any) -> float:
+            return loss(outputs=outputs)
+
+    class Joined:
+        trainable_weights = model.trainable_weights
+
+        def call(self, _: Any) -> Any:
+            return model.call(xs)
+
+    expected = central_differences(Joined(), Whole(), None, None)
+    before = [v.value for v in model.trainable_weights]
+    library.train(samples, 0, 9, 9, captured)
+    np.testing.assert_allclose(captured[1], outs[1], rtol=1e-12, err_msg="the outputs before the update")
+    for variable, start, gradient in zip(model.trainable_weights, before, expected, strict=True):
+        np.testing.assert_allclose(start - variable.value, gradient, rtol=1e-6, atol=1e-8, err_msg=variable.path)
+
+
+class Penalized(Layer):
+    """Adds to the loss, and counts what it has seen."""
+
+    def build(self, input_shape: Any) -> None:
+        self.mean = self.add_weight(shape=(input_shape[-1],), initializer="zeros", trainable=False, name="mean")
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        self.add_loss(0.3 * ops.square(inputs))
+        if training:
+            self.mean.assign(self.mean * 0.9 + ops.batch_mean(inputs) * 0.1)
+        return inputs * 2.0
+
+
+def test_a_layer_adds_to_the_loss_and_sets_weights() -> None:
+    rng = np.random.default_rng(0)
+    with float_type("float64"):
+        nn.utils.set_random_seed(1)
+        model = nn.Sequential([nn.Input((5,)), Dense(4, "tanh"), Penalized(), Dense(2)])
+        loss = losses.MeanSquaredError()
+    x, y = rng.normal(size=(6, 5)), rng.normal(size=(6, 2))
+
+    def whole(y_true: Any, y_pred: Any) -> float:
+        hidden = model.layers[0](x)
+        return float(loss(y_true, y_pred)) + 0.3 * float(np.sum(hidden**2)) / 6
+
+    descent(model, loss)
+    before = model.evaluate(x, y, verbose=0)
+    np.testing.assert_allclose(before, whole(y, model.call(x)), rtol=1e-12)
+    expected = central_differences(model, whole, x, y)
+    hidden = model.layers[0](x)
+    for variable, got, other in zip(model.trainable_weights, trained_gradients(model, x, y), expected, strict=True):
+        np.testing.assert_allclose(got, other, rtol=1e-6, atol=1e-8, err_msg=variable.path)
+    np.testing.assert_allclose(model.layers[1].mean.value, 0.1 * np.mean(hidden, axis=0), rtol=1e-12)
