@@ -61,6 +61,5 @@ __all__ = [
     "DTypePolicy", "FloatDTypePolicy", "Initializer", "Input", "InputLayer", "InputSpec", "KerasTensor", "Layer",
     "Loss", "Metric", "Model", "Optimizer", "Regularizer", "Sequential", "Variable", "__version__", "activations",
     "backend", "callbacks", "config", "constraints", "dtype_policies", "errors", "initializers", "layers", "losses",
-    "metrics", "mixed_precision", "models", "ops", "optimizers", "random", "regularizers", "tree", "utils",
-    "version",
+    "metrics", "mixed_precision", "models", "ops", "optimizers", "random", "regularizers", "tree", "utils", "version",
 ]  # fmt: skip

@@ -18,6 +18,8 @@ Array = NDArray[Any]
 
 as_symbol: ContextVar[Callable[[Variable], Any] | None] = ContextVar("as_symbol", default=None)
 """While the formula of a layer is traced: what makes a symbol of a variable."""
+as_product: ContextVar[Callable[[Any, Any], Any] | None] = ContextVar("as_product", default=None)
+"""In a layer whose products are not those of NumPy: what multiplies."""
 
 
 @dataclass
@@ -105,7 +107,7 @@ class Variable:
     def value(self) -> Array:
         """The numbers, as an array that is the caller's to keep."""
         if self._storage is not None:
-            return self._storage.read()
+            return self._storage.read().reshape(self.shape)
         assert self._array is not None
         own: Array = self._array.copy()
         return own
@@ -127,6 +129,14 @@ class Variable:
             self._storage.write(array)
         else:
             self._array = array.copy()
+
+    def assign_add(self, value: ArrayLike | Variable) -> None:
+        """Adds to the numbers."""
+        self.assign(self + value)
+
+    def assign_sub(self, value: ArrayLike | Variable) -> None:
+        """Subtracts from the numbers."""
+        self.assign(self - value)
 
     @property
     def storage(self) -> Storage | None:
@@ -167,7 +177,7 @@ class Variable:
 
     def _with(self, operation: Callable[[Any, Any], Any], other: Any, reflected: bool = False) -> Any:
         """Arithmetic with numbers, arrays and variables; expressions do their own."""
-        if hasattr(other, "__array_ufunc__") and not isinstance(other, (np.ndarray, np.generic)):
+        if hasattr(other, "__array_ufunc__") and not isinstance(other, (np.ndarray, np.generic, Variable)):
             return NotImplemented
         symbol = as_symbol.get()
         mine = self.value if symbol is None else symbol(self)
@@ -205,10 +215,20 @@ class Variable:
         return self._with(operator.pow, other, reflected=True)
 
     def __matmul__(self, other: Any) -> Any:
-        return self._with(operator.matmul, other)
+        return self._with(as_product.get() or operator.matmul, other)
 
     def __rmatmul__(self, other: Any) -> Any:
-        return self._with(operator.matmul, other, reflected=True)
+        return self._with(as_product.get() or operator.matmul, other, reflected=True)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **more: Any) -> Any:
+        """What NumPy does where one of its arrays is on the left: of a variable it takes the numbers."""
+        if any(isinstance(x, Variable) for x in more.get("out", ())):
+            return NotImplemented  # numbers are set by assign()
+        arrays = [x.value if isinstance(x, Variable) else x for x in inputs]
+        multiply = as_product.get()
+        if ufunc is np.matmul and method == "__call__" and multiply is not None and not more:
+            return multiply(*arrays)
+        return getattr(ufunc, method)(*arrays, **more)
 
     def __neg__(self) -> Any:
         return self._with(operator.mul, -1.0) if as_symbol.get() else -self.value

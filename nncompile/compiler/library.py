@@ -110,7 +110,7 @@ class _Place:
                 for panels, first, last in self._cut:
                     panels[...] = whole[:, first:last].reshape(panels.shape)
             elif self._columns:
-                self._view[: self._columns] = value
+                self._view[: self._columns] = np.ravel(value)  # a weight of several axes may be on one here
             else:
                 self._view[0] = value
             if self._written is not None:
@@ -258,7 +258,7 @@ class Library:
             place = self._vector_beside(weight, slot) if slot else None
             for m in self.program.matrices if place is None else ():
                 if m.name == weight:
-                    written = self._pack if m.low and not slot else None
+                    written = self._pack if m.copied and not slot else None
                     place = _Place(self._view(name), self.lock, self.hold, m.inputs, m.outputs, m.panels, written)
             for v in self.program.vectors if place is None else ():
                 if v.name == weight:

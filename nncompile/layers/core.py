@@ -1,4 +1,4 @@
-"""Input, Dense, Activation and Flatten."""
+"""Input, Dense, Activation and Identity."""
 
 from __future__ import annotations
 
@@ -179,8 +179,8 @@ def Input(
 
 
 def _activated_shape(layer: Layer, activation: Any, shape: Shape) -> Any:
-    """Returns the shape after an activation; a user's own may change the width."""
-    if activation in registry.registered("activations").values():
+    """Returns the shape after an activation; glu and a user's own may change the width."""
+    if activation is not activations.glu and activation in registry.registered("activations").values():
         return shape
     return layer._infer_output_shape(shape, activation)
 
@@ -215,6 +215,7 @@ class Dense(Layer):
     """
 
     _takes_integers = False
+    _row_by_row = True
 
     @legacy_keywords(
         output_dim="units",
@@ -348,6 +349,7 @@ class Activation(Layer):
     """
 
     _takes_integers = False
+    _row_by_row = True
 
     @legacy_keywords()
     def __init__(self, activation: Any, **kwargs: Any) -> None:
@@ -421,7 +423,8 @@ class Lambda(Layer):
     def compute_output_shape(self, input_shape: Any) -> Shape:
         shape = standardize_shape(input_shape, self._where)
         if self._output_shape is None:
-            return self._infer_output_shape(shape)
+            inferred: Shape = self._infer_output_shape(shape)
+            return inferred
         if callable(self._output_shape):
             return standardize_shape(self._output_shape(shape), self._where)
         return (shape[0], *standardize_shape(self._output_shape, self._where))
@@ -451,41 +454,26 @@ class Lambda(Layer):
 
 
 @register("layers")
-class Flatten(Layer):
-    """Makes one axis of all but the first: ``(batch, …)`` becomes ``(batch, product)``.
+class Identity(Layer):
+    """The input as it is.
 
     Args:
-        data_format: ``"channels_last"``, or None for it. ``"channels_first"`` is
-            accepted for inputs of one or two axes, where it means the same.
         **kwargs: those of :class:`Layer`.
+
+    Source: ``keras.layers.Identity``.
     """
 
     @legacy_keywords()
-    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        wanted = "channels_last" if data_format is None else str(data_format).lower()
-        if wanted not in ("channels_last", "channels_first"):
-            raise ModelError(
-                f"{self._where}: expected data_format 'channels_last' or 'channels_first', "
-                f"received {data_format!r:.80}."
-            )
-        self.data_format = wanted
-        self.input_spec = InputSpec(min_ndim=1)
-
-    def _check_input(self, shape: Shape, dtype: str) -> None:
-        super()._check_input(shape, dtype)
-        if self.data_format == "channels_first" and len(shape) > 2:
-            raise UnsupportedError(
-                f"{self._where}: data_format='channels_first' is not supported for an input of shape {shape}."
-            )
+        self.supports_masking = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
-        rows, *rest = ops.shape(inputs)
-        return ops.reshape(inputs, (-1 if rows is None else rows, math.prod(n for n in rest if n is not None)))
+        return inputs
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
-        rows, *rest = standardize_shape(input_shape, self._where)
-        return (rows, None if None in rest else math.prod(n or 0 for n in rest))
+        return standardize_shape(input_shape, self._where)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "data_format": self.data_format}
+        return super().get_config()

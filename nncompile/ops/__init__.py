@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import sys
 
-from . import symbolic, weights
+from . import mathematics, neural, reductions, shapes, symbolic, weights
 from .arrays import (
     batch_mean,
     broadcast_to,
@@ -228,7 +228,6 @@ __all__ = [
     "zeros_like",
 ]
 
-from . import mathematics, neural, reductions, shapes
 from .mathematics import *  # noqa: F403
 from .neural import *  # noqa: F403
 from .reductions import *  # noqa: F403
@@ -241,7 +240,8 @@ __all__ += reductions.__all__
 __all__ += shapes.__all__
 __all__ += ["slice"]
 
-symbolic.overload(globals(), __all__)
-
 nn = numpy = linalg = sys.modules[__name__]
 """Keras has parts of these names in modules as well."""
+
+
+symbolic.overload(globals(), __all__)

@@ -99,7 +99,7 @@ def arranged(
     shape = shape or axes
     ends = np.cumsum([math.prod(n or 0 for n in x.shape[1:]) for x in xs])
     value = _arrangement(made.astype(np.int64).tobytes(), axes, tuple(int(n) for n in ends))
-    if len(xs) == 1 and _moves_nothing(value, int(ends[0])):
+    if len(xs) == 1 and value.whole and _moves_nothing(value, int(ends[0])):
         return xs[0] if xs[0].shape[1:] == shape else _reshape(xs[0], (-1, *shape))
     return node("arrange", xs, value, level=ELEMENT, shape=(None, *shape))
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from .. import config
 from ..errors import ModelError, UnsupportedError, line_of_user
-from ..variables import Variable, as_symbol
+from ..variables import Variable, as_product, as_symbol
 
 Array = NDArray[Any]
 
@@ -387,6 +387,7 @@ def products_in(dtype: str) -> str:
     before = _products.get()
     if dtype != before:
         _products.set(dtype)
+        as_product.set(matmul if dtype == "bfloat16" else None)
     return before
 
 
@@ -920,7 +921,7 @@ def squeeze(x: Any, axis: int | None = None) -> Any:
         axes = [i for i, n in enumerate(x.shape) if n == 1] if axis is None else [axis % len(x.shape)]
         from . import weights
 
-        return weights.view(x, tuple(n for i, n in enumerate(x.shape) if i not in axes))
+        return weights.view(x, tuple(n or 0 for i, n in enumerate(x.shape) if i not in axes))
     rank = len(x.shape)
     if axis not in (None, -1, rank - 1):
         if x.shape[axis] != 1:
@@ -940,7 +941,8 @@ def expand_dims(x: Any, axis: int) -> Any:
         place = axis % (len(x.shape) + 1)
         from . import weights
 
-        return weights.view(x, (*x.shape[:place], 1, *x.shape[place:]))
+        sizes = [n or 0 for n in x.shape]
+        return weights.view(x, (*sizes[:place], 1, *sizes[place:]))
     if x.level != ELEMENT or not x.shape or x.shape[0] is not None:
         return _expand(x)
     rank = len(x.shape) + 1
@@ -950,7 +952,7 @@ def expand_dims(x: Any, axis: int) -> Any:
     return reshape(x, (-1, *x.shape[1:place], 1, *x.shape[place:]))
 
 
-def shape(x: Any) -> tuple[int | None, ...]:
+def shape(x: Any) -> tuple[Any, ...]:
     """Shape of an array or expression; None stands for the number of rows."""
     return tuple(x.shape) if isinstance(x, (Expression, Variable)) else np.shape(x)
 
@@ -980,13 +982,19 @@ def ones_like(x: Any, dtype: Any = None) -> Any:
 
 
 def reshape(x: Any, newshape: Sequence[int | None]) -> Any:
-    """x in another shape; in a formula the rows of a batch stay apart: newshape[0] is -1 or None."""
+    """x in another shape; in a formula the rows of a batch stay apart: newshape[0] is -1 or None.
+
+    In a formula a weight of several axes can be made one of a single axis: ``reshape(weight, (-1,))``.
+    """
+    if isinstance(x, Variable) and as_symbol.get() and tuple(newshape) == (-1,):
+        return node("weight", (), x, level=ELEMENT, shape=(math.prod(x.shape),))
     if not isinstance(x, Expression):
         return np.reshape(x, tuple(-1 if n is None else n for n in newshape))
     if is_weight(x):
         from . import weights
 
-        return weights.view(x, np.empty(x.shape, bool).reshape(tuple(newshape)).shape)
+        whole = np.empty([n or 0 for n in x.shape], np.bool_)
+        return weights.view(x, whole.reshape([n or 0 for n in newshape]).shape)
     first, *rest = newshape
     if x.level == ROW:
         from . import arrays

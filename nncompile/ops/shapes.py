@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -194,14 +195,15 @@ def is_tensor(x: Any) -> bool:
 
 def ndim(x: Any) -> int:
     """Number of axes."""
-    return len(x.shape) if isinstance(x, (Expression, Variable)) else np.ndim(x)
+    return len(x.shape) if hasattr(x, "shape") else np.ndim(x)
 
 
 def size(x: Any) -> int:
     """How many numbers x has; not known of an expression, whose rows are as many as there are."""
-    if isinstance(x, Expression):
-        raise ModelError(f"ops.size: the number of rows of {x.shape} is not known before it runs. Use x.shape[-1].")
-    return int(np.prod(x.shape)) if isinstance(x, Variable) else int(np.size(x))
+    shape = tuple(x.shape) if hasattr(x, "shape") else np.shape(x)
+    if None in shape:
+        raise ModelError(f"ops.size: the number of rows of {shape} is not known before it runs. Use x.shape[-1].")
+    return math.prod(shape)
 
 
 def dtype(x: Any) -> str:

@@ -142,7 +142,7 @@ def modern_model(config: Any, version: int, where: str) -> Config:
         if position == 0 and shape is not None and config["class_name"] == "Sequential":
             layers.append({"module": "keras.layers", "class_name": "InputLayer", "config": {"batch_shape": shape}})
         layers.append(modern)
-    if config["class_name"] == "Model":  # which Keras 3 calls by the class that Model() returns
+    if "output_layers" in inner and result.get("class_name") == "Model":  # Keras 3 calls it by its class
         result["class_name"] = "Functional"
     result["module"] = result.get("module") or "keras"
     result["config"] = {**inner, "layers": layers}
