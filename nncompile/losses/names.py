@@ -19,8 +19,6 @@ from .formulas import (
     sparse_categorical_crossentropy,
 )
 
-_KERAS_ONLY = frozenset(("CTC", "Circle", "ctc", "circle"))
-
 
 def get(identifier: Any) -> Any:
     """Returns the loss that ``identifier`` names or is.
@@ -36,7 +34,7 @@ def get(identifier: Any) -> Any:
     """
     if identifier is None:
         return None
-    found = registry.look_up("losses", identifier, "a name, a function or a Loss", _KERAS_ONLY)
+    found = registry.look_up("losses", identifier, "a name, a function or a Loss")
     return found() if inspect.isclass(found) else found
 
 
