@@ -495,6 +495,22 @@ def test_models_whose_call_is_written_by_hand() -> None:
         model.inputs  # noqa: B018
 
 
+def test_a_stack_on_a_list() -> None:
+    model = Sequential([Concatenate(), Dense(2)])
+    x = [rows(3, 4), rows(3, 5)]
+    made = model(x)
+    assert model.layers[1].kernel.shape == (9, 2)
+    assert model.input_shape == [(None, 4), (None, 5)]
+    assert [shape for _, shape, _ in model._input_specs()] == [(4,), (5,)]
+    again = model_from_json(model.to_json())
+    again.set_weights(model.get_weights())
+    agree(again(x), made, 0)
+    assert model([Input((4,)), Input((5,))]).shape == (None, 2)
+    later = Sequential([Concatenate(), Dense(2)])
+    later.build([(None, 4), (None, 5)])
+    assert [w.shape for w in later.weights] == [w.shape for w in model.weights]
+
+
 def test_what_the_compiler_asks() -> None:
     model = branches(nn)
     assert model._input_specs() == [("a", (3,), "float32"), ("b", (4,), "float32")]

@@ -958,7 +958,8 @@ class Layer(symbolic.Operation):
             ModelError: the shape or the type does not fit.
         """
         self._check_super_called()
-        if len(args) != 1 or kwargs.keys() - {"training"} or not isinstance(args[0], (np.ndarray, ops.Expression)):
+        plain = len(args) == 1 and (not kwargs or (len(kwargs) == 1 and "training" in kwargs))
+        if not plain or not isinstance(args[0], (np.ndarray, ops.Expression)):
             return self._call_any(args, kwargs)
         inputs = args[0]
         symbols = isinstance(inputs, ops.Expression)
