@@ -861,6 +861,8 @@ class Layer(symbolic.Operation):
         """
         return self._infer_output_shape(standardize_shapes(input_shape, self._where))
 
+    compute_output_shape._is_default = True  # type: ignore[attr-defined]
+
     def _infer_output_shape(self, input_shape: Any, function: Callable[..., Any] | None = None) -> Any:
         """Runs the layer on 2 and on 3 rows: sizes that differ are the number of rows."""
         given = tree.map_shape_structure(lambda shape: KerasTensor(shape, self.dtype, name=""), input_shape)
@@ -1095,7 +1097,7 @@ class Layer(symbolic.Operation):
         """
         kwargs.pop("training", None)
         shape_of = type(self).compute_output_shape
-        if shape_of is Layer.compute_output_shape:
+        if getattr(shape_of, "_is_default", False):
             return self._inferred(args, kwargs)
         tensors = symbolic.tensors_among((args, kwargs))
         shapes = self._argument_shapes(args, kwargs)
