@@ -15,14 +15,13 @@ training, evaluation and inference. ``import nncompile as keras`` runs a Keras s
 
 from __future__ import annotations
 
-import importlib
-from types import ModuleType
-
 from . import (
+    absent,
     activations,
     backend,
     callbacks,
     config,
+    constraints,
     dtype_policies,
     errors,
     initializers,
@@ -34,28 +33,23 @@ from . import (
     ops,
     optimizers,
     random,
+    regularizers,
     tree,
     utils,
 )
 from ._version import __version__
-from .dtype_policies import DTypePolicy
+from .dtype_policies import DTypePolicy, FloatDTypePolicy
 from .initializers import Initializer
-from .layers import Input, InputLayer, Layer
+from .layers import Input, InputLayer, InputSpec, Layer
 from .losses import Loss
 from .metrics import Metric
 from .models import Model, Sequential
 from .ops import KerasTensor
 from .optimizers import Optimizer
+from .regularizers import Regularizer
 from .variables import Variable
 
-_LATER = ("compiler", "datasets", "export", "saving", "targets")
-"""Modules that take long to import and that not every script needs."""
-
-
-def __getattr__(name: str) -> ModuleType:
-    if name in _LATER:
-        return importlib.import_module(f".{name}", __name__)
-    raise AttributeError(f"module 'nncompile' has no attribute {name!r}")
+absent.watch()
 
 
 def version() -> str:
@@ -64,8 +58,8 @@ def version() -> str:
 
 
 __all__ = [
-    "DTypePolicy", "Initializer", "Input", "InputLayer", "KerasTensor", "Layer", "Loss", "Metric", "Model",
-    "Optimizer", "Sequential", "Variable", "__version__", "activations", "backend", "callbacks", "config",
-    "dtype_policies", "errors", "initializers", "layers", "losses", "metrics", "mixed_precision", "models", "ops",
-    "optimizers", "random", "tree", "utils", "version",
+    "DTypePolicy", "FloatDTypePolicy", "Initializer", "Input", "InputLayer", "InputSpec", "KerasTensor", "Layer",
+    "Loss", "Metric", "Model", "Optimizer", "Regularizer", "Sequential", "Variable", "__version__", "activations",
+    "backend", "callbacks", "config", "constraints", "dtype_policies", "errors", "initializers", "layers", "losses",
+    "metrics", "mixed_precision", "models", "ops", "optimizers", "random", "regularizers", "tree", "utils", "version",
 ]  # fmt: skip

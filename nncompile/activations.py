@@ -26,8 +26,6 @@ from .registry import register
 
 P = ParamSpec("P")
 
-_KERAS_ONLY = frozenset(("glu", "sparsemax"))
-
 _SELU_ALPHA = 1.6732632423543772
 _SELU_SCALE = 1.0507009873554805
 
@@ -135,6 +133,74 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
     """
     shifted = x - ops.stop_gradient(ops.max(x, axis=axis, keepdims=True))
     return shifted - ops.log(ops.sum(ops.exp(shifted), axis=axis, keepdims=True))
+
+
+def _steps_to_simplex(width: int | None) -> int:
+    """How many of Newton's steps find the threshold of a row to within its rounding.
+
+    The sum above the threshold is convex and piecewise linear. With each step from the
+    left the product of what is left of it and its slope falls to a quarter or less: from
+    at most ``width^2`` to the rounding of 1. And each step leaves out at least one column,
+    or was the last.
+    """
+    digits = 53 if config.floatx() == "float64" else 24
+    if width is None:
+        raise ModelError("sparsemax: the number of columns is not known here.")
+    return min(width, math.ceil(math.log2(max(width, 1))) + digits // 2)
+
+
+def _sparsemax(x: Any, axis: int) -> Any:
+    @ops.custom_gradient
+    def project(x: Any) -> tuple[Any, Callable[[Any], Any]]:
+        z = x - ops.max(x, axis=axis, keepdims=True)
+        threshold: Any = -1.0
+        for _ in range(_steps_to_simplex(x.shape[axis])):
+            above = ops.greater(z, threshold)
+            number = ops.sum(ops.cast(above, None), axis=axis, keepdims=True)
+            threshold = (ops.sum(ops.where(above, z, 0.0), axis=axis, keepdims=True) - 1.0) / number
+        y = ops.maximum(z - threshold, 0.0)
+
+        def gradient(g: Any) -> Any:
+            support = ops.greater(y, 0.0)
+            number = ops.sum(ops.cast(support, None), axis=axis, keepdims=True)
+            mean = ops.sum(ops.where(support, g, 0.0), axis=axis, keepdims=True) / number
+            return ops.where(support, g - mean, 0.0)
+
+        return y, gradient
+
+    return project(x)
+
+
+@register("activations")
+@_formula
+def sparsemax(x: Any, axis: int = -1) -> Any:
+    """``max(x - t, 0)`` with the t for which the sum over an axis is 1: the nearest probabilities to x.
+
+    Unlike those of softmax many of them are 0. The threshold t is found by Newton's
+    method, which needs no sorting. What Keras 3 returns up to version 3.15 is not this
+    where more than one value is above 0: it takes the sum of the running sums for the
+    last of them, and its results do not add up to 1.
+
+    Source: ``keras.activations.sparsemax``; Martins and Astudillo, 2016, https://arxiv.org/abs/1602.02068.
+    """
+    return _sparsemax(x, axis)
+
+
+@register("activations")
+@_formula
+def glu(x: Any, axis: int = -1) -> Any:
+    """``a * sigmoid(b)`` for the halves a and b of an axis, which the result has half of.
+
+    Raises:
+        ModelError: the axis cannot be halved.
+
+    Source: ``keras.activations.glu``; Dauphin et al., 2017, https://arxiv.org/abs/1612.08083.
+    """
+    if not -len(x.shape) <= axis < len(x.shape) or (x.shape[axis] or 1) % 2:
+        raise ModelError(f"glu: expected an axis of even size, received axis {axis} of shape {tuple(x.shape)}.")
+    half = x.shape[axis] // 2
+    before = (slice(None),) * (axis % len(x.shape))
+    return x[before + (slice(None, half),)] * ops.sigmoid(x[before + (slice(half, None),)])  # noqa: RUF005
 
 
 def _exponential_unit(x: Any, alpha: float, width: float) -> Any:
@@ -402,11 +468,10 @@ def get(identifier: Any) -> Callable[..., Any]:
 
     Raises:
         ModelError: it is none of these; the nearest names are listed.
-        UnsupportedError: an activation of Keras that is not here.
     """
     if identifier is None:
         return linear
-    found = registry.look_up("activations", identifier, "a name, a function or a layer", _KERAS_ONLY)
+    found = registry.look_up("activations", identifier, "a name, a function or a layer")
     return found  # type: ignore[no-any-return]
 
 
@@ -416,13 +481,8 @@ def serialize(activation: Callable[..., Any]) -> Any:
     Raises:
         ModelError: it has no name by which it could be found again.
     """
-    if not hasattr(activation, "get_config") and (
-        not inspect.isfunction(activation) or activation.__name__ == "<lambda>"
-    ):
-        raise ModelError(
-            f"activations: {activation!r} cannot be saved, because it has no name. Write it as a function, "
-            "with register_keras_serializable() above it."
-        )
+    if not hasattr(activation, "get_config") and not inspect.isfunction(activation):
+        return registry.describe_function(activation)
     return registry.serialize(activation, "activations")
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
+from typing import Any
+
+import numpy as np
 
 from .config import epsilon, floatx, image_data_format, set_epsilon, set_floatx
+from .errors import ModelError
 from .registry import snake_case
 
 __all__ = [
@@ -15,9 +19,12 @@ __all__ = [
     "floatx",
     "get_uid",
     "image_data_format",
+    "is_float_dtype",
+    "is_int_dtype",
     "reset_uids",
     "set_epsilon",
     "set_floatx",
+    "standardize_dtype",
 ]
 
 _uids: Counter[str] = Counter()
@@ -50,3 +57,36 @@ def clear_session(free_memory: bool = True) -> None:
     reset_uids()
     if free_memory:
         gc.collect()
+
+
+def standardize_dtype(dtype: Any) -> str:
+    """Returns the name of an element type: ``floatx()`` for None, ``"float32"`` for ``float``, ``"int32"`` for ``int``.
+
+    Raises:
+        ModelError: it is not the type of a number.
+    """
+    if dtype is None:
+        return floatx()
+    if dtype is float or dtype is int:
+        return "float32" if dtype is float else "int32"
+    name = str(getattr(dtype, "name", None) or getattr(dtype, "__name__", None) or dtype)
+    name = name.removeprefix("torch.").removeprefix("jax.numpy.")
+    if name == "bfloat16":
+        return name
+    try:
+        found = np.dtype(name)
+    except TypeError:
+        found = None
+    if found is None or found.kind not in "biufc":
+        raise ModelError(f"standardize_dtype: expected the type of a number, received {dtype!r:.80}.")
+    return str(found)
+
+
+def is_float_dtype(dtype: Any) -> bool:
+    """Returns whether an element type is one of fractions."""
+    return "float" in standardize_dtype(dtype)
+
+
+def is_int_dtype(dtype: Any) -> bool:
+    """Returns whether an element type is one of whole numbers, bool not among them."""
+    return standardize_dtype(dtype).removeprefix("u").startswith("int")

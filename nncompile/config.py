@@ -14,6 +14,7 @@ _FLOATS = ("float32", "float64")
 _floatx = "float32"
 _epsilon = 1e-7
 _policy: DTypePolicy | None = None
+_interactive_logging = True
 
 
 def floatx() -> str:
@@ -80,6 +81,23 @@ def set_epsilon(value: float) -> None:
     """Sets the number that :func:`epsilon` returns."""
     global _epsilon
     _epsilon = float(value)
+
+
+def enable_interactive_logging() -> None:
+    """Makes progress and messages go to standard output, as they do at first."""
+    global _interactive_logging
+    _interactive_logging = True
+
+
+def disable_interactive_logging() -> None:
+    """Makes progress and messages go to the logger ``nncompile`` of Python's ``logging``, as lines of level INFO."""
+    global _interactive_logging
+    _interactive_logging = False
+
+
+def is_interactive_logging_enabled() -> bool:
+    """Returns whether progress and messages go to standard output."""
+    return _interactive_logging
 
 
 def image_data_format() -> str:

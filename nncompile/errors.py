@@ -8,8 +8,10 @@ built-in error that a Keras user would catch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from types import FrameType, TracebackType
 
 
 class NncompileError(Exception):
@@ -53,3 +55,39 @@ class BuildError(NncompileError, RuntimeError):
         self.command = tuple(command)
         self.output = output
         self.source = source
+
+
+# ------------------------------------------------------------------ lines of the user's
+
+
+def line_of_user(traceback: TracebackType | None = None) -> str:
+    """The innermost line of Python that is the user's, of those that run or that an error went through.
+
+    Args:
+        traceback: of an error that was caught; None for what runs.
+
+    Returns:
+        `` File "model.py", line 12: y = float(x)`` after a line break, or nothing if there is no such line.
+    """
+    places = _raised(traceback) if traceback is not None else _running(sys._getframe(1))
+    for frame, line in places:
+        if str(frame.f_globals.get("__name__")).partition(".")[0] not in ("nncompile", "numpy"):
+            import linecache
+
+            source = linecache.getline(frame.f_code.co_filename, line, frame.f_globals).strip()[:120]
+            return f'\n  File "{frame.f_code.co_filename}", line {line}{": " + source if source else ""}'
+    return ""
+
+
+def _running(frame: FrameType | None) -> Iterable[tuple[FrameType, int]]:
+    while frame is not None:
+        yield frame, frame.f_lineno
+        frame = frame.f_back
+
+
+def _raised(traceback: TracebackType | None) -> Iterable[tuple[FrameType, int]]:
+    places = []
+    while traceback is not None:
+        places.append((traceback.tb_frame, traceback.tb_lineno))
+        traceback = traceback.tb_next
+    return reversed(places)

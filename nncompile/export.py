@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import compiler, registry, targets
+from . import absent, compiler, registry, targets
 from .compiler import build, graph, inference, standalone
 from .compiler.expression import Pass, identifier
 from .compiler.inference import Inference
@@ -367,3 +367,6 @@ def _write(files: dict[Path, bytes]) -> None:
         for temporary, _ in ready:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
+
+
+__getattr__ = absent.finder(__name__)

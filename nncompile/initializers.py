@@ -230,7 +230,8 @@ class RandomNormal(RandomInitializer):
         super().__init__(seed=seed)
 
     def __call__(self, shape: Shape, dtype: Any = None) -> Array:
-        return random.normal(shape, self.mean, self.stddev, dtype, self.seed)
+        values: Array = random.normal(shape, self.mean, self.stddev, dtype, self.seed)
+        return values
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "mean": self.mean, "stddev": self.stddev}
@@ -336,7 +337,8 @@ class VarianceScaling(RandomInitializer):
             values: Array = random.uniform(shape, -limit, limit, dtype, self.seed)
             return values
         if self.distribution == "untruncated_normal":
-            return random.normal(shape, 0.0, math.sqrt(variance), dtype, self.seed)
+            values = random.normal(shape, 0.0, math.sqrt(variance), dtype, self.seed)
+            return values
         stddev = math.sqrt(variance) / _TRUNCATED_STDDEV
         return random.truncated_normal(shape, 0.0, stddev, dtype, self.seed)
 

@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from . import config
+
 _BLOCK = "━"
 _PLAIN, _BOLD, _GREEN, _WHITE = 0, 1, 32, 37  # the numbers of terminal escapes
 
@@ -23,7 +25,12 @@ Segment = tuple[int, str]
 
 
 def print_message(message: str, end: str = "\n") -> None:
-    """Prints to standard output, also where it cannot show every character."""
+    """Prints to standard output, also where it cannot show every character; or logs, if that was asked for."""
+    if not config.is_interactive_logging_enabled():
+        import logging
+
+        logging.getLogger("nncompile").info("%s", message.strip())
+        return
     stream = sys.stdout
     if stream is None:  # a program without a console, such as pythonw
         return
@@ -77,6 +84,8 @@ class Progbar:
         self.stateless_metrics = None if stateless_metrics is None else set(stateless_metrics)
         self._terminal = bool(getattr(sys.stdout, "isatty", lambda: False)())
         self._dynamic = self._terminal or "ipykernel" in sys.modules or "PYCHARM_HOSTED" in os.environ
+        if not config.is_interactive_logging_enabled():
+            self._terminal = self._dynamic = False
         self._coloured = self._dynamic and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "") != "dumb"
         self._seen = 0
         self._sums: dict[str, tuple[Any, int]] = {}  # name: sum of the values, number of steps

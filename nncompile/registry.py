@@ -11,18 +11,23 @@ by the conformance suite, which tests everything that is registered.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from .errors import FileFormatError, ModelError, UnsupportedError
 
 T = TypeVar("T")
 
-KINDS = ("layers", "activations", "losses", "metrics", "optimizers", "initializers")
+KINDS = (
+    "layers", "activations", "losses", "metrics", "optimizers", "optimizers.schedules", "initializers", "regularizers",
+    "constraints",
+)  # fmt: skip
 """The kinds of things that are looked up by name; each is a public module."""
 
 _tables: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
@@ -58,6 +63,11 @@ def register(kind: str, *aliases: str) -> Callable[[T], T]:
 def registered(kind: str) -> dict[str, Any]:
     """Returns everything of ``kind`` by its own name, in order of registration."""
     return dict(_canonical[kind])
+
+
+def table(kind: str) -> dict[str, Any]:
+    """Returns everything of ``kind`` by all the names that it is known by."""
+    return dict(_tables[kind])
 
 
 def register_keras_serializable(package: str = "Custom", name: str | None = None) -> Callable[[T], T]:
@@ -180,6 +190,58 @@ def refuse(owner: str, **given: Any) -> None:
             raise UnsupportedError(f"{owner}: {name}={shown:.60} is not supported yet.")
 
 
+_collected: ContextVar[dict[str, Any] | None] = ContextVar("classes and functions of the user's", default=None)
+
+
+@contextlib.contextmanager
+def collecting() -> Iterator[dict[str, Any]]:
+    """Fills a dictionary with the user's classes and functions that are serialized meanwhile, by their names."""
+    found: dict[str, Any] = {}
+    token = _collected.set(found)
+    try:
+        yield found
+    finally:
+        _collected.reset(token)
+
+
+def written_name(thing: Any) -> str:
+    """Returns the name under which a configuration has a class or function of the user's.
+
+    While :func:`collecting`, what has no name gets one.
+
+    Raises:
+        ModelError: it has no name, or it is that of another thing.
+    """
+    name = registered_name(thing) or str(getattr(thing, "__name__", "<lambda>"))
+    found = _collected.get()
+    if name == "<lambda>":
+        if found is None:
+            raise ModelError(
+                f"{thing!r} cannot be saved, because it has no name. Write it as a function, "
+                "with register_keras_serializable() above it."
+            )
+        known = [key for key, other in found.items() if other is thing]
+        name = known[0] if known else f"<lambda> {len(found)}"
+    if found is not None and found.setdefault(name, thing) is not thing:
+        raise ModelError(f"{name!r} is the name of two things, {found[name]!r} and {thing!r}. Rename one of them.")
+    return name
+
+
+def describe_function(function: Any) -> dict[str, Any]:
+    """Returns Keras' description of a function of the user's.
+
+    Raises:
+        ModelError: it has no name by which it could be found again.
+    """
+    written = written_name(function)
+    return {
+        "module": "builtins",
+        "class_name": "function",
+        "config": written if registered_name(function) is None else str(function.__name__),
+        "registered_name": written,
+    }
+
+
 def serialize(thing: Any, kind: str) -> Any:
     """Returns Keras' serialized form of an object or function of ``kind``.
 
@@ -189,23 +251,17 @@ def serialize(thing: Any, kind: str) -> Any:
     if thing is None or isinstance(thing, (str, bool, int, float)):
         return thing
     if inspect.isfunction(thing) or inspect.isbuiltin(thing):
-        custom = registered_name(thing)
         name = str(thing.__name__)
-        if custom is None and _canonical[kind].get(name) is thing:
+        if registered_name(thing) is None and _canonical[kind].get(name) is thing:
             return name
-        return {
-            "module": "builtins",
-            "class_name": "function",
-            "config": name,
-            "registered_name": custom or name,
-        }
+        return describe_function(thing)
     cls = type(thing)
     builtin = _canonical[kind].get(cls.__name__) is cls
     return {
         "module": f"keras.{kind}" if builtin else None,
         "class_name": cls.__name__,
         "config": thing.get_config(),
-        "registered_name": None if builtin else registered_name(cls) or cls.__name__,
+        "registered_name": None if builtin else written_name(cls),
     }
 
 

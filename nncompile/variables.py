@@ -71,7 +71,14 @@ class Variable:
         path: the whole path, for example ``sequential/dense/kernel``.
         trainable: whether an optimizer may change it.
         dtype: element type; that of ``value`` if None.
+
+    Attributes:
+        regularizer: what gives a penalty on it; None for none.
+        constraint: what is made of it after each update; None for nothing.
     """
+
+    regularizer: Callable[[Any], Any] | None = None
+    constraint: Callable[[Any], Any] | None = None
 
     def __init__(
         self,
@@ -98,7 +105,7 @@ class Variable:
     def value(self) -> Array:
         """The numbers, as an array that is the caller's to keep."""
         if self._storage is not None:
-            return self._storage.read()
+            return self._storage.read().reshape(self.shape)
         assert self._array is not None
         own: Array = self._array.copy()
         return own
@@ -121,6 +128,14 @@ class Variable:
         else:
             self._array = array.copy()
 
+    def assign_add(self, value: ArrayLike | Variable) -> None:
+        """Adds to the numbers."""
+        self.assign(self + value)
+
+    def assign_sub(self, value: ArrayLike | Variable) -> None:
+        """Subtracts from the numbers."""
+        self.assign(self - value)
+
     @property
     def storage(self) -> Storage | None:
         """Where compiled code keeps the numbers, None if nowhere."""
@@ -141,6 +156,10 @@ class Variable:
             self._array = None
         if left is not None:
             left.leave()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For ``pickle`` and ``copy``: the numbers, wherever they are; a copy has its own."""
+        return {**self.__dict__, "_array": self.value, "_storage": None}
 
     def numpy(self) -> Array:
         return self.value

@@ -35,7 +35,9 @@ def target(name: str) -> Iterator[None]:
         targets.set_host(None)
 
 
-def central_differences(model: Any, loss: Any, x: Array, y: Array, step: float = 1e-5) -> list[Array]:
+def central_differences(
+    model: Any, loss: Any, x: Array, y: Array, step: float = 1e-5, training: bool | None = None
+) -> list[Array]:
     """The gradient of the loss of a batch by every weight; the model computes with NumPy, in float64.
 
     Two steps, of ``step`` and half of it, are combined so that the error is of order
@@ -53,7 +55,7 @@ def central_differences(model: Any, loss: Any, x: Array, y: Array, step: float =
                 moved = start.copy()
                 moved[index] += distance
                 variable.assign(moved)
-                return float(loss(y, model.call(x)))
+                return float(loss(y, model.call(x, training=training)))
 
             wide = (at(step) - at(-step)) / (2 * step)
             narrow = (at(step / 2) - at(-step / 2)) / step

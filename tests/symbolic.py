@@ -40,6 +40,17 @@ def evaluate(root: Expression, values: Mapping[Expression, Any]) -> Any:
         args = [visit(a) for a in (x.args[:1] if x.op in ("custom", "expand") else x.args)]
         if x.op in ("custom", "expand", "stop_gradient"):
             return args[0]
+        if x.op == "over":
+            op, axis = str(x.value).split()
+            return (
+                PRIMITIVES[op].numpy(args[0], axis=None if axis == "all" else int(axis), keepdims=True).reshape(x.shape)
+            )
+        if x.op == "view":
+            return np.reshape(args[0], x.shape)
+        if x.op in ("identity", "ones"):
+            return np.eye(*x.shape) if x.op == "identity" else np.ones(x.shape)
+        if x.op in ("product", "transposed"):
+            return np.matmul(*args) if x.op == "product" else np.transpose(args[0])
         primitive = PRIMITIVES[x.op]
         if primitive.kind == "reduce":
             return primitive.numpy(args[0], axis=-1, keepdims=True)

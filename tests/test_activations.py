@@ -10,7 +10,7 @@ import pytest
 from symbolic import gradient, same, symbol
 
 from nncompile import activations, config, registry
-from nncompile.errors import ModelError, UnsupportedError
+from nncompile.errors import ModelError
 
 EXTREME = [-np.inf, -1e30, -1e4, -100.0, -20.0, 20.0, 88.0, 100.0, 1e4, 1e30, np.inf, np.nan, 0.0, -0.0]
 KINKS = [-6.0, -3.0, -1.0, -0.5, 0.5, 1.0, 3.0, 6.0, 1e-3, -1e-3, 1e-20, -1e-20]
@@ -71,7 +71,7 @@ ROWS = [
     ],
 ]
 IDS = ["-".join([name, *map(str, arguments.values())]) for name, arguments in CASES]
-EVERY = {name for name, _ in CASES} | {"softmax", "log_softmax"}
+EVERY = {name for name, _ in CASES} | {"softmax", "log_softmax", "sparsemax", "glu"}
 SMOOTH = {
     "sigmoid",
     "log_sigmoid",
@@ -176,6 +176,80 @@ def test_rows_have_the_gradients_of_keras(name: str) -> None:
     np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
 
 
+def projected(x: Any) -> Any:
+    """The nearest point of the simplex, by sorting: the textbook's sparsemax."""
+    x = np.asarray(x, np.float64)
+    ordered = -np.sort(-x, axis=-1)
+    sums, numbers = np.cumsum(ordered, axis=-1), np.arange(1, x.shape[-1] + 1)
+    support = np.sum(1 + numbers * ordered > sums, axis=-1, keepdims=True)
+    threshold = (np.take_along_axis(sums, support - 1, axis=-1) - 1) / support
+    return np.maximum(x - threshold, 0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sparsemax_is_a_projection(dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    config.set_floatx(dtype)
+    try:
+        for width in (1, 2, 3, 10, 100, 1000):
+            sizes = np.geomspace(1e-4, 1e4, 50)[:, None]
+            x = (rng.normal(size=(50, width)) * sizes).astype(dtype)
+            steep = (-np.geomspace(1e-6, 3.0, width)).astype(dtype)  # many steps: each leaves out few
+            x[0], x[1], x[2], x[3] = 0, np.linspace(0, 1, width), steep, np.cumsum(np.full(width, 1 / width))
+            got = activations.sparsemax(x)
+            eps = np.finfo(dtype).eps
+            assert got.dtype == dtype
+            shifted = x - x.max(axis=-1, keepdims=True)  # exact where it matters; the threshold is near 0
+            np.testing.assert_allclose(got, projected(shifted), rtol=0, atol=4 * eps)
+            np.testing.assert_allclose(got.sum(axis=-1), 1.0, rtol=0, atol=width * eps)
+            s = symbol("x", x)
+            same(activations.sparsemax(s), {s: x}, got, rtol=0, atol=eps)
+        turned = activations.sparsemax(x.T, axis=0)
+        np.testing.assert_allclose(turned.T, got, rtol=0, atol=eps)  # whose sums are in another order
+    finally:
+        config.set_floatx("float32")
+    assert np.isnan(activations.sparsemax(np.float32([[np.nan, 0.0], [np.inf, 1.0]]))).all()
+    np.testing.assert_array_equal(activations.sparsemax(np.float32([[-np.inf, 0.0, -0.5]])), [[0.0, 0.75, 0.25]])
+
+
+def test_sparsemax_where_keras_is_right() -> None:
+    """With one value above 0, values and gradients are those of Keras; else its results are no probabilities."""
+    from oracle import keras
+
+    alone = np.float32([[3.0, 1.0, 0.5], [-1.0, 0.0, 1.0], [0.0, -2.0, -7.0]])
+    np.testing.assert_allclose(activations.sparsemax(alone), np.asarray(keras.activations.sparsemax(alone)))
+    shared = np.float32([[1.0, 1.0]])
+    assert activations.sparsemax(shared).tolist() == [[0.5, 0.5]]
+    assert np.asarray(keras.activations.sparsemax(shared)).sum() != 1.0
+
+
+def test_gradient_of_sparsemax() -> None:
+    rng = np.random.default_rng(1)
+    x, seed = rng.normal(size=(20, 6)), rng.normal(size=(20, 6))
+    config.set_floatx("float64")
+    try:
+        got = gradient(activations.sparsemax, {"x": x}, "x", seed)
+    finally:
+        config.set_floatx("float32")
+    for column in range(6):
+        step = np.zeros(6)
+        step[column] = 1e-6
+        slope = (projected(x + step) - projected(x - step)) / 2e-6
+        np.testing.assert_allclose(got[:, column], (slope * seed).sum(axis=-1), rtol=0, atol=1e-6)
+
+
+def test_glu() -> None:
+    from oracle import keras
+
+    x = np.random.default_rng(0).normal(size=(4, 6, 2)).astype(np.float32)
+    for axis in (0, 1, 2, -1, -2):
+        expected = np.asarray(keras.activations.glu(x, axis=axis))
+        np.testing.assert_allclose(activations.glu(x, axis=axis), expected, rtol=1e-6, atol=1e-7)
+    for wrong in (np.zeros((2, 3)), np.zeros(()), symbol("x", np.zeros((2, 3)))):
+        with pytest.raises(ModelError, match="glu: expected an axis of even size, received axis -1 of shape"):
+            activations.glu(wrong)
+
+
 def test_softmax_of_one_column_warns() -> None:
     with pytest.warns(UserWarning, match=r"softmax: axis -1 of shape \(2, 1\) has size 1") as seen:
         assert activations.softmax([[3.0], [0.0]]).tolist() == [[1.0], [1.0]]
@@ -223,14 +297,12 @@ def test_names_are_those_of_keras() -> None:
     from oracle import keras
 
     theirs = {name for name in dir(keras.activations) if not name.startswith("_")}
-    assert theirs - {"glu", "sparsemax"} <= set(dir(activations))
+    assert theirs <= set(dir(activations))
 
 
 def test_unknown_names() -> None:
     with pytest.raises(ModelError, match=r"activations: unknown name 'rellu'\. Did you mean 'relu'"):
         activations.get("rellu")
-    with pytest.raises(UnsupportedError, match="'sparsemax' is not supported yet"):
-        activations.get("sparsemax")
     with pytest.raises(ModelError, match=r"expected a name, a function or a layer, received 3 \(int\)"):
         activations.get(3)
 

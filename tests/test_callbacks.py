@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from nncompile import callbacks, metrics, registry
 from nncompile.callbacks import (
+    BackupAndRestore,
     Callback,
     CallbackList,
     CSVLogger,
@@ -27,6 +28,9 @@ from nncompile.callbacks import (
     ModelCheckpoint,
     ProgbarLogger,
     ReduceLROnPlateau,
+    RemoteMonitor,
+    SwapEMAWeights,
+    TensorBoard,
     TerminateOnNaN,
 )
 from nncompile.errors import ModelError, UnsupportedError
@@ -143,7 +147,7 @@ def test_hooks_are_those_of_keras() -> None:
     assert theirs == HOOKS
     for name in ("set_params", "set_model", "model"):
         assert hasattr(Callback, name)
-    assert set(HOOKS) | {"set_params", "set_model"} == set(callbacks._METHODS)
+    assert set(HOOKS) | {"set_params", "set_model"} == set(callbacks.base.METHODS)
 
 
 @pytest.mark.parametrize("name", [n for n in callbacks.__all__ if n not in ("Callback", "CallbackList")])
@@ -304,6 +308,10 @@ def test_needs_nothing_by_default() -> None:
         ReduceLROnPlateau(),
         LearningRateScheduler(lambda epoch: 0.1),
         ModelCheckpoint("x.keras"),
+        BackupAndRestore("x"),
+        TensorBoard("x"),
+        SwapEMAWeights(swap_on_epoch=True),
+        RemoteMonitor(),
     ) == (False, False, False)
 
 
@@ -322,6 +330,15 @@ def test_needs_what_is_overridden(hook: str) -> None:
 def test_needs_of_those_that_look_at_batches() -> None:
     assert needs(TerminateOnNaN()) == (True, False, False)
     assert needs(ModelCheckpoint("x.keras", save_freq=10)) == (True, False, False)
+    assert needs(BackupAndRestore("x", save_freq=10)) == (True, False, False)
+    assert needs(TensorBoard("x", update_freq="batch")) == (True, False, False)
+
+
+def test_needs_of_a_class_derived_from_one_that_need_not_look() -> None:
+    class Own(ModelCheckpoint):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None: ...
+
+    assert needs(Own("x.keras")) == (True, False, False)
 
 
 def test_needs_of_keras_own_callbacks() -> None:
@@ -494,7 +511,7 @@ def test_direction_of_a_registered_metric(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(registry, "find", find)
     model = Model(list("abcd"))
-    assert [callbacks._direction(model, name) for name in "abcd"] == ["up", "down", None, None]
+    assert [callbacks.monitors._direction(model, name) for name in "abcd"] == ["up", "down", None, None]
 
 
 @pytest.mark.parametrize("metrics", [[], ["accuracy"], [Metric("mine", None)], None])
@@ -880,6 +897,10 @@ def test_scheduler_end_without_logs() -> None:
         (TerminateOnNaN, (), "raise_errors", "raise_error"),
         (ReduceLROnPlateau, (), "min_rl", "min_lr"),
         (LearningRateScheduler, (print,), "verbos", "verbose"),
+        (BackupAndRestore, ("backup",), "save_frequency", "save_freq"),
+        (SwapEMAWeights, (), "swap_on_epochs", "swap_on_epoch"),
+        (RemoteMonitor, (), "roots", "root"),
+        (TensorBoard, (), "logdir", "log_dir"),
     ],
 )
 def test_misspelled_keyword(cls: Any, arguments: Any, wrong: str, right: str) -> None:
@@ -896,10 +917,10 @@ def test_names_are_those_of_keras() -> None:
     from oracle import keras
 
     theirs = {name for name in dir(keras.callbacks) if name[0].isupper()}
-    for name in theirs - set(callbacks.__all__):
-        assert not hasattr(callbacks, name)
-        with pytest.raises(UnsupportedError, match=f"{name} is not supported yet. "):
-            getattr(callbacks, name)
+    assert theirs - set(callbacks.__all__) == {"OrbaxCheckpoint"}
+    assert not hasattr(callbacks, "OrbaxCheckpoint")
+    with pytest.raises(UnsupportedError, match="OrbaxCheckpoint is not supported: it needs JAX"):
+        _ = callbacks.OrbaxCheckpoint
     assert set(callbacks.__all__) - theirs == set()
 
 

@@ -16,25 +16,30 @@ ROOT = Path(nncompile.__file__).parent
 # is imported inside functions: see UPWARDS.
 LEVELS = [
     ["errors", "_version"],
-    ["config", "dtype_policies", "mixed_precision", "registry", "targets", "variables", "progress", "tree"],
+    ["absent", "config", "dtype_policies", "mixed_precision", "registry", "targets", "variables", "progress", "tree"],
     ["backend", "ops", "data"],
     ["random", "activations", "initializers", "regularizers", "constraints", "losses", "metrics", "optimizers"],
-    ["callbacks", "utils", "layers"],
+    ["callbacks", "utils", "layers", "objectives"],
     ["compiler"],
-    ["training"],
+    ["training", "supervision", "feeds", "legacy_training"],
     ["models"],
-    ["saving", "datasets", "export", "benchmark"],
+    ["saving", "datasets", "export", "benchmark", "wrappers"],
     ["cli", "__main__", ""],
 ]
 LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}
 UPWARDS = {
+    ("ops", "activations"),
+    ("ops", "losses"),
     ("models", "saving"),
     ("models", "export"),
     ("utils", "saving"),
+    ("callbacks", "saving"),
+    ("layers", "saving"),
+    ("optimizers", "saving"),
     ("utils", "models"),
 }
 # of the compiler, in the order of the pipeline
-STAGES = ["compiler.cache", "compiler.expression", "compiler.plain", "compiler.vocabulary", "compiler.graph", "compiler.program", "compiler.flow", "compiler.backwards", "compiler.planner", "compiler.inference",
+STAGES = ["compiler.cache", "compiler.expression", "compiler.plain", "compiler.vocabulary", "compiler.graph", "compiler.program", "compiler.sweeps", "compiler.updates", "compiler.updates_text", "compiler.flow", "compiler.backwards", "compiler.planner", "compiler.inference",
           "compiler.render", "compiler.standalone",
           "compiler.build", "compiler.library", "compiler"]  # fmt: skip
 ONLY_IN = {
@@ -54,6 +59,8 @@ ONLY_IN = {
     "tensorflow": set(),
     "jax": {"benchmark.peers"},
     "torch": {"benchmark.peers"},
+    "sklearn": {"benchmark.peers", "wrappers.estimators"},
+    "tensorboardX": {"callbacks.tensorboard"},
 }
 
 
@@ -196,7 +203,8 @@ def test_nothing_runs_code_from_data() -> None:
 
 SLOW = (
     "_cffi_backend", "cffi", "csv", "difflib", "h5py", "jinja2", "nncompile.compiler", "nncompile.datasets",
-    "nncompile.export", "nncompile.saving", "platformdirs", "setuptools", "shutil", "subprocess", "sysconfig",
+    "nncompile.export", "nncompile.saving", "nncompile.wrappers", "platformdirs", "requests", "setuptools", "shutil",
+    "sklearn", "subprocess", "sysconfig", "tensorboardX",
 )  # fmt: skip
 """What takes long to import and is needed by no script, or only once something is compiled, saved or read."""
 
@@ -211,6 +219,6 @@ def test_what_a_script_may_not_need_is_imported_late() -> None:
 
 
 def test_what_is_imported_late_is_there() -> None:
-    code = "import nncompile; print(*(getattr(nncompile, name).__name__ for name in nncompile._LATER))"
+    code = "import nncompile as nn; print(*(getattr(nn, name).__name__ for name in nn.absent.LATE['']))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [f"nncompile.{name}" for name in nncompile._LATER]
+    assert done.stdout.split() == [f"nncompile.{name}" for name in nncompile.absent.LATE[""]]

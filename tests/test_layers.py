@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 from oracle import keras
 
-from nncompile import activations, backend, config, initializers, layers, ops, random, registry, utils
+from nncompile import activations, backend, config, initializers, layers, ops, random, registry, regularizers, utils
 from nncompile.errors import FileFormatError, ModelError, UnsupportedError
-from nncompile.layers import Activation, Dense, Dropout, Flatten, Input, InputLayer, InputSpec, Layer
+from nncompile.layers import Activation, Dense, Dropout, Flatten, Input, InputLayer, InputSpec, Layer, penalties
 from nncompile.models import Sequential
 from nncompile.variables import Variable
 
 
 @pytest.fixture(autouse=True)
 def fresh_names():
-    backend.clear_session()
-    keras.backend.clear_session()
+    backend.clear_session(free_memory=False)
+    keras.backend.clear_session(free_memory=False)
     yield
     config.set_floatx("float32")
 
@@ -137,11 +137,6 @@ def test_units_of_numpy_are_integers():
 @pytest.mark.parametrize(
     "name",
     [
-        "kernel_regularizer",
-        "bias_regularizer",
-        "activity_regularizer",
-        "kernel_constraint",
-        "bias_constraint",
         "lora_rank",
         "lora_alpha",
         "quantization_config",
@@ -403,13 +398,10 @@ def test_old_and_new_name_together():
         ("b_constraint", "bias_constraint"),
     ],
 )
-def test_old_names_of_what_is_not_supported(old, new):
-    with (
-        pytest.warns(DeprecationWarning, match=f"{old!r} is the spelling of Keras 1 or 2; use {new!r}"),
-        pytest.raises(UnsupportedError, match=f"{new}='l2' is not supported"),
-    ):
-        Dense(3, **{old: "l2"})
-    assert warned(lambda: Dense(3, **{old: None}), old).units == 3
+def test_old_names_of_penalties(old, new):
+    value = "l2" if "regularizer" in old else "non_neg"
+    layer = warned(lambda: Dense(3, **{old: value}), f"{old!r} is the spelling of Keras 1 or 2; use {new!r}")
+    assert getattr(layer, new).get_config() == getattr(Dense(3, **{new: value}), new).get_config()
 
 
 def test_a_line_of_keras_1():
@@ -579,10 +571,9 @@ def test_flatten_of_symbols():
 
 
 def test_flatten_channels_first():
-    layer = Flatten("channels_first")
-    assert layer(rows(3, 4)).shape == (3, 4)
-    with pytest.raises(UnsupportedError, match=r"flatten \(Flatten\): data_format='channels_first' is not supported"):
-        layer(rows(2, 3, 4))
+    layer, theirs = Flatten("channels_first"), keras.layers.Flatten("channels_first")
+    for shape in ((3, 4), (2, 3, 4), (2, 3, 4, 5)):
+        np.testing.assert_array_equal(layer(rows(*shape)), np.asarray(theirs(rows(*shape))))
     with pytest.raises(ModelError, match="expected data_format 'channels_last' or 'channels_first', received 'x'"):
         Flatten("x")
     with pytest.raises(ModelError, match="expected an input of 1 axes or more"):
@@ -654,8 +645,6 @@ def test_rate(rate):
 
 
 def test_dropout_refuses():
-    with pytest.raises(UnsupportedError, match=r"Dropout: noise_shape=\(None, 1\) is not supported yet"):
-        Dropout(0.5, noise_shape=(None, 1))
     with pytest.raises(ModelError, match="seed: expected an integer"):
         Dropout(0.5, seed="a")
     assert Dropout(np.float32(0.5)).get_config()["rate"] == 0.5
@@ -827,7 +816,7 @@ def dense_form(**config):
         ({"class_name": "function", "config": "eval", "module": "builtins"}, UnsupportedError),
         (dense_form(dtype={"class_name": "QuantizedDTypePolicy", "config": {"name": "int8"}}), UnsupportedError),
         (dense_form(dtype={"class_name": "DTypePolicy", "config": 3}), UnsupportedError),
-        (dense_form(kernel_regularizer={"class_name": "L2", "config": {}}), UnsupportedError),
+        (dense_form(kernel_regularizer={"class_name": "L3", "config": {}}), UnsupportedError),
         ({"class_name": "InputLayer", "config": {}}, ModelError),
         ("os.system", ModelError),
         (None, FileFormatError),
@@ -1139,9 +1128,8 @@ def test_add_weight():
         layer.add_weight(name="a/b")
     with pytest.raises(UnsupportedError, match="float16"):
         layer.add_weight((2,), dtype="float16")
-    for name in ("regularizer", "constraint", "overwrite_with_gradient"):
-        with pytest.raises(UnsupportedError, match=rf"bare \(Bare\): add_weight: {name}=True is not supported"):
-            layer.add_weight((2,), **{name: True})
+    with pytest.raises(UnsupportedError, match=r"bare \(Bare\): add_weight: overwrite_with_gradient=True is not supp"):
+        layer.add_weight((2,), overwrite_with_gradient=True)
 
 
 def test_forgotten_super():
@@ -1209,14 +1197,74 @@ def test_a_call_that_is_not_supported_is_named():
 def test_what_is_not_supported():
     layer = Dense(3)
     for make in (
-        lambda: layer.add_loss(1),
         lambda: layer.add_metric(1),
         lambda: layer.quantize("int8"),
         lambda: layer.enable_lora(4),
     ):
         with pytest.raises(UnsupportedError, match=r"dense \(Dense\): .* is not supported"):
             make()
+
+
+class Penalized(Layer):
+    """Adds numbers of its own to the loss."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.inner = Dense(2, kernel_regularizer="l2", activity_regularizer="l1")
+
+    def call(self, inputs):
+        self.add_loss([ops.sum(inputs), 3.0])
+        return self.inner(inputs)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras on NumPy 2
+def test_losses_are_those_of_the_last_call():
+    layer = Penalized()
     assert layer.losses == []
+    for x in (rows(4, 3), rows(2, 3)):
+        y = layer(x)
+        kernel = layer.inner.kernel.value
+        expected = [x.sum(), 3.0, 0.01 * np.abs(y).sum() / len(x), 0.01 * np.square(kernel).sum()]
+        np.testing.assert_allclose(layer.losses, expected, rtol=1e-6)
+        assert layer.inner.losses == layer.losses[2:]
+    theirs = keras.layers.Dense(2, activity_regularizer="l2")
+    ours = Dense(2, activity_regularizer="l2", name="dense")
+    theirs.build((None, 3))
+    ours.build((None, 3))
+    ours.set_weights(theirs.get_weights())
+    ours(rows(4, 3))
+    theirs(rows(4, 3))
+    np.testing.assert_allclose(ours.losses, [float(loss) for loss in theirs.losses], rtol=1e-6)
+    assert layers.serialize(ours) == keras.layers.serialize(theirs)
+    assert layers.deserialize(layers.serialize(ours)).activity_regularizer.l2 == 0.01
+    ours(np.zeros((0, 3)))
+    assert ours.losses == [0.0]
+
+
+@pytest.mark.parametrize("name", ["l1", "l2", "l1_l2"])
+def test_terms_of_an_activity_regularizer(name):
+    """What a formula adds up over rows and columns, computed with NumPy, is what the regularizer says of the whole."""
+    regularizer = regularizers.get(name)
+    y = penalties.terms(regularizer, symbol(None, 3, 2), "here")
+    assert (y.level, y.shape) == (ops.ELEMENT, (None, 6))
+    assert penalties.terms(lambda x: 0.0, symbol(None, 3), "here") is None
+    both = penalties.terms(lambda x: ops.sum(ops.abs(x)) / 2.0 - (-ops.sum(x * x)) * 3.0, symbol(None, 3), "here")
+    assert both.shape == (None, 3)
+
+
+def test_what_is_no_sum_is_refused():
+    for regularizer in (
+        lambda x: ops.sqrt(ops.sum(ops.square(x))),
+        lambda x: ops.max(x),
+        lambda x: ops.sum(x) * ops.sum(x),
+        lambda x: ops.sum(x) + 1.0,
+        lambda x: ops.sum(x / ops.sum(x)),
+        "orthogonal_regularizer",
+    ):
+        with pytest.raises((UnsupportedError, ModelError), match=r"here: activity_regularizer|axis|matri"):
+            penalties.terms(regularizers.get(regularizer), symbol(None, 3), "here")
+    with pytest.raises(ModelError, match="here: expected activity_regularizer to return a sum .* received 1.0"):
+        penalties.terms(lambda x: 1.0, symbol(None, 3), "here")
 
 
 def test_output_shape_by_trying():

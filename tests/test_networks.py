@@ -183,7 +183,7 @@ def test_parts_of_the_loss_have_factors_and_samples_weights() -> None:
     class Joined:
         trainable_weights = model.trainable_weights
 
-        def call(self, _: Any) -> Any:
+        def call(self, _: Any, training: Any = None) -> Any:
             return model.call(xs)
 
     expected = central_differences(Joined(), Whole(), None, None)

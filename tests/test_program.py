@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import descent, float_type
+from reference import float_type
 from stacks import random_stack
 
 import nncompile as nn
 from nncompile import compiler, losses, metrics, ops, targets
 from nncompile.compiler.expression import resolved
 from nncompile.compiler.planner import fuse_cross_entropy, plan
-from nncompile.compiler.program import Backward, Copy, Forward, Program, Update
-from nncompile.errors import ModelError, UnsupportedError
+from nncompile.compiler.program import Apply, Backward, Copy, Forward, Program, Update
+from nncompile.errors import ModelError
 from nncompile.layers import Dense, Dropout, Flatten
 from nncompile.optimizers import SGD, Adam
 
@@ -227,7 +227,7 @@ def test_backward_of_another_activation_keeps_one_value_more(name: str) -> None:
 
 def test_prediction_alone_has_no_gradients() -> None:
     program = compiled(stack(Dense(4, "gelu"), Dense(2)), loss=None)
-    assert program.losses == () and program.rule is None and program.backward == () and program.totals == ()
+    assert program.losses == () and program.optimizer is None and program.backward == () and program.totals == ()
     assert not [b for b in program.buffers if b.name.startswith("d_")]
 
 
@@ -298,10 +298,11 @@ def test_reshaping_copies_in_both_directions() -> None:
 
 
 def test_shared_values_of_the_optimizer_are_named() -> None:
-    rule = compiled(stack(Dense(2)), optimizer=nn.optimizers.Nadam()).rule
-    assert rule is not None
-    assert [n for n, _ in rule.slots] == ["momentum", "velocity"] and rule.scalars == (("u_product", 1.0),)
-    assert set(rule.hyper) == {"beta_1", "beta_2", "epsilon"}
+    optimizer = compiled(stack(Dense(2)), optimizer=nn.optimizers.Nadam()).optimizer
+    assert optimizer is not None
+    assert [n for n, _ in optimizer.slots("dense_kernel")] == ["momentum", "velocity"]
+    assert optimizer.scalars == (("u_product", 1.0),)
+    assert {n for n, *_ in optimizer.numbers} == {"beta_1", "beta_2", "epsilon"}
 
 
 def test_it_can_be_read() -> None:
@@ -338,16 +339,16 @@ def test_a_single_number_is_a_vector_of_one() -> None:
     assert compiled(stack(Dense(3), Scaled(trained=False), Dense(2))).backward
 
 
-def test_a_layer_used_twice_is_not_trained() -> None:
-    """Each use would update its weights by itself, the second with the gradient of the first."""
+def test_a_layer_used_twice_is_updated_once() -> None:
+    """The first contribution to the gradient writes it, the second adds to it, and one formula does the rest."""
     twice = Dense(5, "tanh")
-    model = stack(twice, twice, Dense(2))
-    with pytest.raises(UnsupportedError, match=r"/kernel: is used 2 times"):
-        compiled(model)
-    x = np.random.default_rng(0).normal(size=(4, 5)).astype("float32")
-    np.testing.assert_allclose(model.predict(x, verbose=0), model.call(x), rtol=1e-5, atol=1e-6)
-    twice.trainable = False
-    descent(model, "mse").train_on_batch(x, x[:, :2])
+    program = compiled(stack(twice, twice, Dense(2)))
+    assert program.optimizer is not None and program.optimizer.gradients == ("dense_kernel", "dense_bias")
+    uses = [(s.use.rule, s.use.at) for s in program.backward if isinstance(s, Update) and s.use is not None]
+    assert uses == [
+        ("sgd", "dense_1_kernel"), ("write_gradient", "dense_kernel_gradient"), ("add_gradient", "dense_kernel_gradient"),
+    ]  # fmt: skip
+    assert [s.name for s in program.backward if isinstance(s, Apply)] == ["dense_kernel", "dense_bias"]
 
 
 def test_a_metric_that_is_no_formula_is_reported() -> None:

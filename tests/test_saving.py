@@ -604,12 +604,12 @@ def test_own_way_of_keeping_numbers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda m, d: saving.save_model(m, d / "m.h5"), UnsupportedError, r"\.keras"),
-        (lambda m, d: saving.save_model(m, d / "m.hdf5"), UnsupportedError, r"\.keras"),
+        (lambda m, d: saving.save_model(models.Sequential(), d / "m.h5"), ModelError, r"is not built.*\.keras"),
+        (lambda m, d: saving.save_model(m, d / "m.h5", save_format="tf"), UnsupportedError, "TensorFlow"),
         (lambda m, d: saving.save_model(m, d / "m"), ValueError, r"ends in \.keras"),
         (lambda m, d: saving.save_model(m, d / "m.pkl"), ModelError, r"ends in \.keras"),
         (lambda m, d: saving.save_model(m, d / "m.keras", zipped=False), UnsupportedError, "zipped=False"),
-        (lambda m, d: saving.save_model(m, d / "m.keras", save_format="tf"), UnsupportedError, "Keras 2"),
+        (lambda m, d: saving.save_model(m, d / "m.keras", save_format="tf"), UnsupportedError, "TensorFlow"),
         (lambda m, d: saving.save_model(m, d / "m.keras", overwrit=True), TypeError, "overwrite"),
         (lambda m, d: saving.save_model(m, "hf://a/b"), UnsupportedError, "not on this machine"),
         (lambda m, d: saving.save_model(m, 3), ModelError, "path of a file"),
@@ -865,10 +865,10 @@ def test_batch_normalization_and_others_of_keras_1_are_translated() -> None:
     assert (found["class_name"], found["config"]) == ("ReLU", {"threshold": 2.0})
     found = modern("Dense", {
         "output_dim": 3, "W_regularizer": {"name": "WeightRegularizer", "l1": 0.0, "l2": 0.5},
-        "b_constraint": {"name": "MaxNorm", "m": 2, "axis": 0}, "init": "he_normal", "bias": False,
+        "b_constraint": {"name": "MaxNorm", "m": 2, "axis": 0}, "init": "he_uniform", "bias": False,
     })["config"]  # fmt: skip
     assert found == {
-        "units": 3, "kernel_initializer": "he_normal", "use_bias": False,
+        "units": 3, "kernel_initializer": "he_uniform", "use_bias": False,
         "kernel_regularizer": {"module": "keras.regularizers", "class_name": "L1L2", "config": {"l1": 0.0, "l2": 0.5}},
         "bias_constraint": {
             "module": "keras.constraints", "class_name": "MaxNorm", "config": {"max_value": 2, "axis": 0}
@@ -906,8 +906,11 @@ def test_training_of_keras_1_and_2_is_translated() -> None:
     loss = {"class_name": "MeanSquaredError", "config": {"reduction": "auto", "name": "m", "fn": "mse"}}
     found = legacy_config.modern_training({"optimizer_config": "sgd", "loss": {"out": loss}}, "m")
     assert found["loss"]["config"] == {"reduction": "sum_over_batch_size", "name": "m"}
-    with pytest.raises(UnsupportedError, match="2 outputs"):
-        legacy_config.modern_training({"loss": ["mse", "mae"], "optimizer_config": "sgd"}, "m")
+    found = legacy_config.modern_training({"loss": ["mse", "logcosh"], "optimizer_config": "sgd"}, "m")
+    assert found["loss"] == ["mse", "log_cosh"]
+    found = legacy_config.modern_training({"loss": {"a": "mse", "b": loss}, "metrics": {"a": "acc", "b": ["mae"]}}, "m")
+    assert (found["loss"]["a"], found["loss"]["b"]["class_name"]) == ("mse", "MeanSquaredError")
+    assert found["metrics"] == {"a": "acc", "b": ["mae"]}
     with pytest.raises(UnsupportedError, match="sample_weight_mode"):
         legacy_config.modern_training({"loss": "mse", "sample_weight_mode": "temporal"}, "m")
     decay = legacy_config.modern_optimizer({"class_name": "SGD", "config": {"lr": 0.5, "decay": 0.25}}, "m")

@@ -517,7 +517,7 @@ def _network(model: Any, program: Program, options: Options, threads: int) -> Ne
     products = [s for s in program.forward if isinstance(s, Forward)]
     ahead = sum(2 * s.matrix.inputs * s.matrix.outputs * s.positions for s in products)
     size = _size(program)
-    slots = len(program.rule.slots) if program.rule else 0
+    slots = max((len(kept) for _, kept in program.optimizer.kept), default=0) if program.optimizer else 0
     numbers = sum(math.prod(w.shape) * (1 + slots * bool(w.trainable)) for w in program.weights)
     batch = min(options.batch_size, options.rows)
     return Network(
@@ -634,7 +634,7 @@ def costs(program: Program, item: int = 4) -> dict[str, Cost]:
         item: bytes of a number of the user's data.
     """
     size = _size(program)
-    slots = len(program.rule.slots) if program.rule else 0
+    slots = max((len(kept) for _, kept in program.optimizer.kept), default=0) if program.optimizer else 0
     widths = {b.name: b.positions * b.columns for b in program.buffers}
     widths |= {wanted.name: wanted.positions * wanted.columns for wanted in program.targets}
 

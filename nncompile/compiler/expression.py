@@ -17,11 +17,13 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..errors import InternalError, ModelError
-from ..ops import ELEMENT, NUMBER, PRIMITIVES, ROW, UNIFORM, Expression
+from ..errors import InternalError, ModelError, NncompileError, line_of_user
+from ..ops import ELEMENT, NUMBER, PRIMITIVES, ROW, UNIFORM, Expression, weights
 
 BOUNDARY = ("matmul", "reshape", "arrange", "take", "row", "batch_mean")
 """Operations that reach beyond one row: where they are, formulas end and begin."""
+_OF_WEIGHTS = ("over", "view", "product", "transposed")
+"""Operations on whole weights, of which the module ops.weights knows the gradients."""
 _TRANSPARENT = ("expand", "custom", "stop_gradient")
 _VAGUE = ("x", "x1", "x2", "inputs", "outputs", "result", "value", "self", "y", "features")
 """Names of local variables that say nothing about a value."""
@@ -34,6 +36,10 @@ def trace(formula: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
 
     The names make the printed C read like the formula. They are taken from the frames
     of the formula and of the formulas that it calls as these return.
+
+    Raises:
+        ModelError: it does what no formula can; the message ends with the user's line that is the cause. So it is
+            for errors of Python which come from a symbol being no array.
     """
     ours = (__name__, weakref.__name__)
     readable = ("softmax", "log_softmax", "logsumexp")  # of the module ops, those that are formulas themselves
@@ -54,12 +60,31 @@ def trace(formula: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
     sys.setprofile(note)
     try:
         return formula(*args, **keywords)
+    except NncompileError as error:
+        line = _line(error)
+        if line and line not in str(error):
+            error.args = (f"{error}{line}", *error.args[1:])
+        raise
+    except (AttributeError, IndexError, TypeError) as error:
+        line = _line(error)
+        if not line:
+            raise
+        raise ModelError(
+            f"A formula is called with symbols, once: they have axes, but no numbers and no number of rows, which is "
+            f"None. {type(error).__name__}: {str(error).removesuffix(line)}{line}"
+        ) from error
     finally:
         enable = getattr(before, "enable", None)
         if enable is not None:  # cProfile's, which setprofile does not take back
             enable()
         else:
             sys.setprofile(before)
+
+
+def _line(error: Exception) -> str:
+    """The user's line within the formula that is traced; nothing if the formula is one of ours."""
+    inside = error.__traceback__ and error.__traceback__.tb_next
+    return line_of_user(inside) if inside is not None else ""
 
 
 def resolved(x: Expression) -> Expression:
@@ -131,6 +156,8 @@ def differentiate(
             if part is None or operand not in active:
                 continue
             part = _strip(part)
+            if x.op not in _OF_WEIGHTS and weights.is_weight(x):
+                part = weights.summed_to(part, operand, x.shape)
             if operand.level in (ROW, UNIFORM) and x.level == ELEMENT:  # it counts in every column
                 summed = part.level == ELEMENT
                 part = ops.sum(part, axis=-1, keepdims=True) if summed else part * float(x.shape[-1] or 1)
@@ -148,6 +175,8 @@ def _gradients(x: Expression, g: Expression) -> tuple[Expression | None, ...]:
     if x.op == "custom":
         parts = x.value(wide)
         return (None, *(parts if isinstance(parts, (tuple, list)) else (parts,)))
+    if x.op in _OF_WEIGHTS:
+        return weights.gradients(x, g)
     if x.op in BOUNDARY:
         raise InternalError(f"differentiate: {x.op} is not part of a formula")
     rule = PRIMITIVES[x.op].gradient
@@ -250,6 +279,7 @@ class Writer:
             to compute ahead of the loop.
         prefix: what stands before those names, for example ``rates->``.
         assigned: names given so far, for values that are computed in several scopes.
+        scalar_names: the names already used among ``scalars``, if these are apart from the function's.
     """
 
     def __init__(
@@ -260,8 +290,10 @@ class Writer:
         scalars: dict[Expression, str] | None = None,
         prefix: str = "",
         assigned: dict[Expression, str] | None = None,
+        scalar_names: Names | None = None,
     ) -> None:
         self.real = real
+        self.scalar_names = scalar_names or names
         self.assigned = assigned if assigned is not None else {}
         self.known: dict[Expression, str] = dict(leaves)
         self.names = names
@@ -329,10 +361,12 @@ class Writer:
         if x.level <= UNIFORM and not x.mask:
             if x not in self.scalars:
                 wish = x.name or _default_name(x)
-                self.scalars[x] = self.names.new(f"{wish}_value" if wish in _MATH.values() else wish)
+                self.scalars[x] = self.scalar_names.new(f"{wish}_value" if wish in _MATH.values() else wish)
             return self.prefix + self.scalars[x], 4
         if x.op == "column":
             raise InternalError("a formula uses the number of its column where there is none")
+        if x.op == "view":  # of a vector, whose numbers lie as they are
+            return self._text(x.args[0])
         if x.op in _INFIX:
             return self._infix(x)
         if x.op not in PRIMITIVES:
@@ -366,11 +400,18 @@ def _default_name(x: Expression) -> str:
 
 _MATH = {"power": "pow", "sqrt": "sqrt", "exp": "exp", "log": "log", "tanh": "tanh", "expm1": "expm1",
          "log1p": "log1p", "erf": "erf", "abs": "fabs", "floor": "floor", "maximum": "fmax", "minimum": "fmin",
-         "round": "rint"}  # fmt: skip
+         "round": "rint", "sin": "sin", "cos": "cos", "arctan": "atan", "exp2": "exp2", "log2": "log2", "erfc": "erfc",
+         "copysign": "copysign", "fmod": "fmod"}  # fmt: skip
 """Functions of <math.h> for what is computed once per step."""
 
 
-def scalar(x: Expression, real: str, known: Mapping[Expression, str], step: Expression | None = None) -> str:
+def scalar(
+    x: Expression,
+    real: str,
+    known: Mapping[Expression, str],
+    step: Expression | None = None,
+    count: str = "state->step",
+) -> str:
     """The text of a value that depends on no row, over plain C and <math.h>.
 
     Python numbers are computed in double; what meets the step or the learning rate in
@@ -381,6 +422,7 @@ def scalar(x: Expression, real: str, known: Mapping[Expression, str], step: Expr
         real: ``float`` or ``double``.
         known: the text of each leaf.
         step: the number of the step, if powers of it are to be computed by ``nn_power_of_step``.
+        count: the text of that number as an integer.
     """
     x = resolved(x)
     if x in known:
@@ -392,13 +434,13 @@ def scalar(x: Expression, real: str, known: Mapping[Expression, str], step: Expr
     kind = real if x.level == UNIFORM else "double"
 
     def operand(a: Expression) -> str:
-        text = literal(a.value, kind) if a.op == "constant" else scalar(a, real, known, step)
+        text = literal(a.value, kind) if a.op == "constant" else scalar(a, real, known, step, count)
         cast = kind == "float" and a.level == NUMBER and a.op != "constant"
         return f"(float){text}" if cast else text
 
     arguments = [operand(a) for a in x.args]
     if x.op == "power" and step is not None and resolved(x.args[1]) is step:
-        return f"({kind})nn_power_of_step({arguments[0]}, state->step)"
+        return f"({kind})nn_power_of_step({arguments[0]}, {count})"
     if x.op in _MATH:
         return f"({kind}){_MATH[x.op]}({', '.join(arguments)})"
     if x.op in _INFIX:
@@ -408,6 +450,12 @@ def scalar(x: Expression, real: str, known: Mapping[Expression, str], step: Expr
         return f"({arguments[0]} {compare[x.op]} {arguments[1]})"
     if x.op == "where":
         return f"({arguments[0]} ? {arguments[1]} : {arguments[2]})"
+    if x.op in ("logical_and", "logical_or"):
+        return f"({arguments[0]} {'&&' if x.op == 'logical_and' else '||'} {arguments[1]})"
+    if x.op == "logical_not":
+        return f"!{arguments[0]}"
+    if x.op == "sign":
+        return f"({kind})(({arguments[0]} > 0) - ({arguments[0]} < 0))"
     if x.op == "cast":
         return f"({kind}){arguments[0]}"
     if x.op == "sigmoid":
@@ -463,7 +511,8 @@ class RowCode:
     functions: frozenset[str]
 
 
-_IDENTITY = {"sum": 0.0, "max": -float("inf"), "min": float("inf"), "argmax": -float("inf")}
+IDENTITY = {"sum": 0.0, "prod": 1.0, "max": -float("inf"), "min": float("inf"), "argmax": -float("inf")}
+_JOINED_BY = {"sum": "+", "prod": "*"}
 _KEEP_COST = 8
 """A value that costs more instructions than this is kept for a later pass, not computed again."""
 
@@ -651,7 +700,7 @@ class RowWriter:
     def _reduction(self, writer: Writer, x: Expression, before: list[str], after: list[str]) -> str:
         """Prints a reduction: its beginning, its part of the body and its result, whose name is returned."""
         operand = writer.value(x.args[0])
-        identity = f"{writer.call('nn_set')}({literal(_IDENTITY[x.op], self.real)})"
+        identity = f"{writer.call('nn_set')}({literal(IDENTITY[x.op], self.real)})"
         if self.partial:
             operand = f"{writer.call('nn_select')}(inside, {operand}, {identity})"
         name = self.names.new(x.name or x.op)
@@ -667,11 +716,11 @@ class RowWriter:
         return name
 
     def _term(self, writer: Writer, op: str, so_far: str, operand: str) -> str:
-        """The statement that takes a vector into a sum or an extreme."""
-        if op != "sum":
+        """The statement that takes a vector into a sum, a product or an extreme."""
+        if op not in _JOINED_BY:
             return f"{so_far} = {writer.call(f'nn_{op}')}({so_far}, {operand});"
         term = f"({operand})" if " " in operand else operand  # what is summed is rounded as one number
-        return f"{so_far} = {so_far} + {term};"
+        return f"{so_far} = {so_far} {_JOINED_BY[op]} {term};"
 
     def _track(self, writer: Writer, name: str, largest: str, operand: str, before: list[str]) -> str:
         """Prints how the column of the largest so far is kept, the first of equals; returns its name."""
@@ -714,7 +763,7 @@ class ColumnWriter(RowWriter):
         operand = writer.value(x.args[0])
         name = self.names.new(x.name or x.op)
         so_far = self.names.new(f"{name}_largest") if x.op == "argmax" else name
-        before.append(f"vec {so_far} = {writer.call('nn_set')}({literal(_IDENTITY[x.op], self.real)});")
+        before.append(f"vec {so_far} = {writer.call('nn_set')}({literal(IDENTITY[x.op], self.real)});")
         if x.op == "argmax":
             return self._track(writer, name, so_far, operand, before)
         writer.lines.append(self._term(writer, x.op, so_far, operand))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import ops, registry
-from ..errors import ModelError
+from ..errors import ModelError, UnsupportedError
 from ..ops import ELEMENT, PRIMITIVES, ROW, UNIFORM, Expression, arrays
 from ..variables import Variable, recording
 from .expression import BOUNDARY, Names, identifier, operands, resolved, topological, trace
@@ -390,14 +390,20 @@ class _Cutter:
 
     def _weights(self, order: Sequence[Expression]) -> tuple[Weight, ...]:
         used = {id(x.value): x for x in order if x.op in ("weight", "matmul", "take")}
+        # weights that meet columns are on one axis there, however many they have
+        flat = {id(x.value): x for x in order if x.op == "weight" and x.value.ndim > 1}
+        for x in order:
+            if x.op in ("matmul", "take") and id(x.value) in flat:
+                raise UnsupportedError(f"{x.owner}: {x.value.path} is used as a matrix and number by number.")
         result, names = [], Names()
         for layer, trainable in _trainable(self.model):
-            for variable in layer._variables():
+            for variable in (*layer._variables(), *layer._constants.values()):
                 if used.pop(id(variable), None) is None:
                     continue
                 around = self.layer_names.get(layer.name, identifier(layer.name))
                 name = names.new(f"{around}_{identifier(variable.name)}")
-                result.append(Weight(name, variable, variable.shape, bool(trainable and variable.trainable)))
+                shape = (math.prod(variable.shape),) if id(variable) in flat else variable.shape
+                result.append(Weight(name, variable, shape, bool(trainable and variable.trainable)))
         if used:
             lost = next(iter(used.values()))
             raise ModelError(

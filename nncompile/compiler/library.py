@@ -110,7 +110,7 @@ class _Place:
                 for panels, first, last in self._cut:
                     panels[...] = whole[:, first:last].reshape(panels.shape)
             elif self._columns:
-                self._view[: self._columns] = value
+                self._view[: self._columns] = np.ravel(value)  # a weight of several axes may be on one here
             else:
                 self._view[0] = value
             if self._written is not None:
@@ -255,17 +255,26 @@ class Library:
         """Where a weight, or what the optimizer keeps for it, is stored."""
         name = f"{weight}_{slot}" if slot else weight
         if name not in self._places:
-            place = None
-            for m in self.program.matrices:
+            place = self._vector_beside(weight, slot) if slot else None
+            for m in self.program.matrices if place is None else ():
                 if m.name == weight:
                     written = self._pack if m.low and not slot else None
                     place = _Place(self._view(name), self.lock, self.hold, m.inputs, m.outputs, m.panels, written)
-            for v in self.program.vectors:
+            for v in self.program.vectors if place is None else ():
                 if v.name == weight:
                     shape = next(w.shape for w in self.program.weights if w.name == weight)
                     place = _Place(self._view(name), self.lock, self.hold, columns=v.length if shape else 0)
             self._places[name] = place or _Place(self._view(name), self.lock, self.hold)
         return self._places[name]
+
+    def _vector_beside(self, weight: str, slot: str) -> _Place | None:
+        """Where a slot is stored that has another shape than its weight; None if it has the same."""
+        shape = next(w.shape for w in self.program.weights if w.name == weight) or (1,)
+        optimizer = self.program.optimizer
+        of = dict(optimizer.slots(weight)).get(slot, shape) if optimizer is not None else shape
+        if of == shape:
+            return None
+        return _Place(self._view(f"{weight}_{slot}"), self.lock, self.hold, columns=max(of))
 
     def _pack(self) -> None:
         """Makes the copies of kernels in bfloat16 again."""
@@ -273,31 +282,30 @@ class Library:
 
     def bind(self, optimizer: Any = None) -> None:
         """Moves the weights, and the optimizer's variables, into the state."""
-        wanted = optimizer if self.program.rule is not None else None
+        rule = self.program.optimizer
+        wanted = optimizer if rule is not None else None
         if self.hold.whole and wanted in (None, self.hold.optimizer):
             return
         with _BINDING:
             for weight in self.program.weights:
                 weight.variable.bind(self.place(weight.name))
-            if self.program.rule is not None and wanted is not None:
+            if rule is not None and wanted is not None:
                 for weight in self.trainable():
-                    slots = zip(self.program.rule.slots, wanted.slot_variables(weight.variable), strict=True)
-                    for (slot, _), variable in slots:
-                        variable.bind(self.place(weight.name, slot))
-                for name, _ in self.program.rule.scalars:
+                    for name, variable in wanted.kept(weight.variable).items():
+                        variable.bind(self.place(weight.name, name))
+                for name, _ in rule.scalars:
                     wanted.scalar_variables[name].bind(self.place(name))
             self.hold.optimizer, self.hold.whole = wanted, True
 
     def copy_in(self, optimizer: Any) -> None:
         """Copies the weights, and the optimizer's variables, into the state; they stay where they are."""
-        assert self.program.rule is not None
+        assert self.program.optimizer is not None
         for weight in self.program.weights:
             self.place(weight.name).write(weight.variable.value)
         for weight in self.trainable():
-            slots = zip(self.program.rule.slots, optimizer.slot_variables(weight.variable), strict=True)
-            for (slot, _), variable in slots:
-                self.place(weight.name, slot).write(variable.value)
-        for name, _ in self.program.rule.scalars:
+            for name, variable in optimizer.kept(weight.variable).items():
+                self.place(weight.name, name).write(variable.value)
+        for name, _ in self.program.optimizer.scalars:
             self.place(name).write(optimizer.scalar_variables[name].value)
 
     def release(self) -> None:
@@ -435,15 +443,23 @@ class Library:
 
     def begin(self, optimizer: Any) -> None:
         """Takes over the optimizer's numbers as they are now."""
-        assert self.program.rule is not None
-        for name in self.program.rule.hyper:
-            setattr(self.state, name, float(getattr(optimizer, name)))
-        self.state.learning_rate = float(optimizer.learning_rate)
-        self.state.step = int(optimizer.iterations)
+        assert self.program.optimizer is not None
+        for name, whose, attribute in self.program.optimizer.numbers:
+            setattr(self.state, name, float(getattr(self._owner(whose, optimizer), attribute)))
+        if optimizer.schedule is None:
+            self.state.learning_rate = float(optimizer.learning_rate)
+        self.state.step = int(optimizer._iterations)
+
+    def _owner(self, whose: str, optimizer: Any) -> Any:
+        """Whose attribute a number in the state is: of the optimizer, its schedule, or what a weight has."""
+        if whose in ("optimizer", "schedule"):
+            return optimizer if whose == "optimizer" else optimizer.schedule
+        weight, _, what = whose.partition(" ")
+        return getattr(next(w.variable for w in self.program.weights if w.name == weight), what)
 
     def end(self, optimizer: Any) -> None:
-        """Gives back how many updates were done."""
-        optimizer.iterations.assign(self.state.step)
+        """Gives back how many steps were done."""
+        optimizer._iterations.assign(self.state.step)
 
     def totals(self) -> dict[str, float]:
         """The sums of the loss and the metrics since :meth:`reset_totals`."""

@@ -198,9 +198,9 @@ class PlainRows(RowWriter):
         name = self.names.new(x.name or x.op)
         operand = writer.value(x.args[0])
         zero = literal(0, self.real)
-        if x.op == "sum":
-            before.append(f"{self.real} {name} = {zero};")
-            writer.lines.append(f"{name} += {operand};")
+        if x.op in ("sum", "prod"):
+            before.append(f"{self.real} {name} = {zero if x.op == 'sum' else literal(1, self.real)};")
+            writer.lines.append(f"{name} {'+' if x.op == 'sum' else '*'}= {operand};")
             return name
         lowest = ("" if x.op == "min" else "-") + f"{writer.call('nn_infinity')}.number"
         if x.op in ("max", "min"):
@@ -225,7 +225,8 @@ class PlainRows(RowWriter):
 
 _FUNCTIONS: dict[str, Callable[..., float]] = {
     "power": math.pow, "sqrt": math.sqrt, "exp": math.exp, "log": math.log, "tanh": math.tanh, "expm1": math.expm1,
-    "log1p": math.log1p, "erf": math.erf, "abs": abs, "round": round,
+    "log1p": math.log1p, "erf": math.erf, "abs": abs, "round": round, "sin": math.sin, "cos": math.cos,
+    "arctan": math.atan, "log2": math.log2, "erfc": math.erfc, "fmod": math.fmod,
     "sigmoid": lambda x: 1.0 / (1.0 + math.exp(-x)), "rsqrt": lambda x: 1.0 / math.sqrt(x),
 }  # fmt: skip
 

@@ -18,8 +18,9 @@ from typing import Any
 
 from .. import ops
 from ..errors import ModelError, UnsupportedError
-from ..ops import ELEMENT, NUMBER, ROW, UNIFORM, Expression
+from ..ops import ELEMENT, ROW, UNIFORM, Expression
 from ..targets import Target
+from . import sweeps, updates
 from .backwards import Backwards
 from .expression import Names, identifier, resolved, topological, trace
 from .flow import Flow, Leaves, stem
@@ -35,12 +36,11 @@ from .program import (
     Loss,
     Matrix,
     Operand,
+    Optimization,
     Output,
     Panels,
     Program,
     Rows,
-    Rule,
-    Scatter,
     Statistic,
     Step,
     Supervision,
@@ -450,16 +450,6 @@ class Planner:
         assert self.backward_pass is not None
         return self.backward_pass.steps()
 
-    def check_trainable(self, steps: Sequence[Step]) -> None:
-        """Refuses a weight whose gradient would be wrong, as it is a sum that is not taken yet."""
-        changed = [n for s in steps for n in _changed(s)]
-        for name in changed:
-            if changed.count(name) > 1:
-                raise UnsupportedError(
-                    f"{self.weights[name].variable.path}: is used {changed.count(name)} times; a layer that is used "
-                    "more than once cannot be trained yet. Set its trainable to False, or make a layer for each use."
-                )
-
 
 REDUCED_BY_WEIGHTS = "mean_with_sample_weight"
 
@@ -468,13 +458,6 @@ def _padded(penalties: Sequence[Penalty], count: int) -> Sequence[Penalty]:
     if len(penalties) != count:
         raise ModelError(f"add_loss: expected as many calls in training as in inference, {len(penalties)} and {count}.")
     return penalties
-
-
-def _changed(step: Step) -> list[str]:
-    """The weights that a step changes."""
-    if isinstance(step, Update):
-        return [*([step.matrix.name] if step.matrix else []), *(v.name for v, *_ in step.vectors)]
-    return [step.matrix.name] if isinstance(step, Scatter) else []
 
 
 def as_done(step: Step, when: str) -> Step:
@@ -517,51 +500,6 @@ def _merged(trained: Sequence[Step], predicted: Sequence[Step], names: Names) ->
     return [*result, *map(alone, waiting)]
 
 
-# ------------------------------------------------------------------ the optimizer
-
-
-def rule_of(optimizer: Any, names: Names) -> Rule:
-    """Traces an optimizer's update with symbols for its numbers.
-
-    Args:
-        optimizer: the optimizer.
-        names: those that the C has already.
-
-    Raises:
-        ModelError: it does not return the weight and all slots.
-    """
-    hyper = {name: ops.symbol(name, NUMBER) for name in optimizer.hyperparameters}
-    hyper["learning_rate"] = ops.symbol("learning_rate", UNIFORM)
-    formulas = optimizer.with_values(**hyper)
-    step = ops.symbol("step", UNIFORM)
-    shape = (None, None)
-    w, g = (ops.symbol(n, ELEMENT, shape) for n in ("w", "g"))
-    slots = {n: ops.symbol(n, ELEMENT, shape) for n in optimizer.slots}
-    scalars = {n: ops.symbol(n, UNIFORM) for n in optimizer.scalars}
-    new_scalars: dict[str, Expression] = {}
-    if scalars:
-        made = trace(formulas.update_scalars, step, *scalars.values())
-        new_scalars = dict(zip(scalars, made if isinstance(made, tuple) else (made,), strict=True))
-    results = trace(formulas.step, w, g, *slots.values(), step=step, **new_scalars)
-    results = results if isinstance(results, tuple) else (results,)
-    name = type(optimizer).__name__
-    if len(results) != 1 + len(slots) or not all(isinstance(r, Expression) for r in results):
-        raise ModelError(
-            f"{name}.update: expected the new weight and {len(slots)} slots ({', '.join(slots) or 'none'}), "
-            f"received {len(results)} values: {', '.join(type(r).__name__ for r in results)}."
-        )
-    leaves = {x: name for name, x in hyper.items()} | {step: "step", w: "w", g: "g"}
-    return Rule(
-        name=names.new(name),
-        slots=tuple(optimizer.slots.items()),
-        scalars=tuple(optimizer.scalars.items()),
-        hyper=tuple(optimizer.hyperparameters),
-        updates=tuple(zip(("w", *slots), map(resolved, results), strict=True)),
-        scalar_updates=tuple(new_scalars.items()),
-        leaves=tuple((leaves | {x: n for n, x in (slots | scalars).items()}).items()),
-    )
-
-
 # ------------------------------------------------------------------ the stage
 
 
@@ -588,6 +526,7 @@ def _one_pass(program: Program) -> bool:
         and sorted(products) == sorted(updates)
         and len(others) == len(updates)
         and not any(alone)
+        and not (program.optimizer and program.optimizer.penalties)
     )
 
 
@@ -624,13 +563,16 @@ def build(
     forward = planner.forward()
     outputs = planner.outputs()
     assignments = planner.assignments() if training is not None else []
-    losses, backward, rule = list[Loss](), list[Step](), None
+    losses, backward = list[Loss](), list[Step]()
+    optimizer: Optimization | None = None
     if training is not None:
         losses = planner.losses(training)
         if training.optimizer is not None:
-            rule = rule_of(training.optimizer, planner.names)
-            backward = planner.backward()
-            planner.check_trainable(backward)
+            rows = target.tile_rows[0]
+            cut = sweeps.Cut(planner.panels, planner.stride, rows * 16, planner.lanes, rows)
+            backward, optimizer = updates.build(
+                planner.backward(), training.optimizer, planner.all_weights, planner.names, cut
+            )
     ends: list[Step] = [loss.rows for loss in losses]
     ends += [rows for o in outputs for rows in (o.predict, o.capture) if rows]
     steps: list[Step] = [*forward, *assignments, *ends, *backward]
@@ -666,12 +608,12 @@ def build(
         losses=tuple(losses),
         backward=tuple(backward),
         assignments=tuple(assignments),
-        rule=rule,
+        optimizer=optimizer,
         totals=_totals(losses),
         noises=tuple(source.seed for source in planner.noises),
         layers=tuple(dict.fromkeys(n.layer for n in inference_graph.nodes)),
     )
-    return replace(program, one_pass=bool(losses) and rule is not None and _one_pass(program))
+    return replace(program, one_pass=bool(losses) and optimizer is not None and _one_pass(program))
 
 
 def _totals(losses: Sequence[Loss]) -> tuple[str, ...]:

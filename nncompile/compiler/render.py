@@ -17,10 +17,11 @@ import jinja2
 
 from .. import _version
 from ..errors import BuildError, InternalError, ModelError
-from ..ops import PRIMITIVES, ROW, UNIFORM, Expression
+from ..ops import PRIMITIVES, ROW, Expression
 from . import cache, vocabulary
 from .expression import ColumnWriter, Names, Pass, RowWriter, Writer, resolved, scalar, topological
 from .program import (
+    Apply,
     Backward,
     Buffer,
     Columns,
@@ -30,13 +31,15 @@ from .program import (
     Loss,
     Matrix,
     Operand,
+    Product,
     Program,
     Rows,
-    Rule,
     Scatter,
     Take,
     Update,
 )
+from .updates import KEPT
+from .updates_text import ApplyText, RuleText, UpdatesPrinter
 
 
 @dataclass(frozen=True)
@@ -223,8 +226,8 @@ class UpdateText:
     x_stride: str
     dy: str
     dy_stride: str
-    slots: tuple[str, ...]
-    vectors: tuple[tuple[Any, str, str, bool], ...]
+    rule: RuleText | None
+    vectors: tuple[tuple[Any, str, str, bool, str, RuleText], ...]
     rows: str
     units: str
     cost: float
@@ -232,22 +235,15 @@ class UpdateText:
 
 
 @dataclass(frozen=True)
-class RuleText:
-    """The optimizer, printed.
+class ScatterText:
+    """A gradient of a table; ``gradient`` is the member of the state."""
 
-    Attributes:
-        rates: (name, C text) of the numbers computed once per step.
-        scalars: (name, C text) of the shared numbers that each step changes.
-        lines: statements for a vector of weights.
-        powers: whether something is raised to the power of the step.
-    """
-
-    name: str
-    slots: tuple[str, ...]
-    rates: tuple[tuple[str, str], ...]
-    scalars: tuple[tuple[str, str], ...]
-    lines: tuple[str, ...]
-    powers: bool
+    step: Scatter
+    indices: Buffer
+    dy: Buffer
+    gradient: str
+    cost: float
+    kind: str = "scatter"
 
 
 @dataclass(frozen=True)
@@ -287,6 +283,9 @@ class _Printer:
         self.real = program.real
         self.lanes = max(program.target.vector_bytes // (8 if self.real == "double" else 4), 1)
         self.functions: set[str] = set()
+        optimizer = program.optimizer
+        self.updates = UpdatesPrinter(optimizer, self.real, self.lanes, self.functions) if optimizer else None
+        self.rules: dict[str, RuleText] = {}
 
     def tile(self, formula: Formula, rates: str = "") -> Text:
         """A formula on the vector at column ``c`` of row ``i`` of a tile."""
@@ -517,36 +516,6 @@ class _Printer:
         base = "y" if name == "y" else f"b->{name}"
         return f"{'const ' if const else ''}real *{name}_row = {base} + (ptrdiff_t)r * {stride};"
 
-    def rule(self, rule: Rule) -> RuleText:
-        names = Names({"rates", "state", *(n for n, _ in rule.slots), "w", "g"})
-        leaves = dict(rule.leaves)
-        known = {x: n for x, n in leaves.items() if x.level > UNIFORM}
-        scalars: dict[Expression, str] = {}
-        writer = Writer(self.real, known, names, scalars, prefix="rates->")
-        writer.shared([x for _, x in rule.updates])
-        for name, x in rule.updates:
-            writer.lines.append(f"{writer.call('nn_store')}({name}_at, {writer.value(x)});")
-        self.functions |= writer.functions | {"nn_load"}
-        numbers = {x: f"state->{n}" for x, n in leaves.items() if x.level <= UNIFORM}
-        for x, n in leaves.items():
-            if n == "step":
-                numbers[x] = f"({self.real})state->step"
-        after = {x: f"state->{n}" for n, x in rule.scalar_updates}
-        for x, name in [*scalars.items()]:
-            if x in after:
-                scalars[x] = name
-        step = next((x for x, n in leaves.items() if n == "step"), None) if self.real == "float" else None
-        rates = tuple((name, scalar(x, self.real, {**numbers, **after}, step)) for x, name in scalars.items())
-        shared = tuple((n, scalar(x, self.real, numbers, step)) for n, x in rule.scalar_updates)
-        return RuleText(
-            name=rule.name,
-            slots=tuple(n for n, _ in rule.slots),
-            rates=rates,
-            scalars=shared,
-            lines=tuple(writer.lines),
-            powers=any("nn_power_of_step(" in text for _, text in (*rates, *shared)),
-        )
-
     def _call(self, name: str) -> str:
         self.functions.add(name)
         return name
@@ -596,7 +565,8 @@ class _Printer:
             for writer, used in among:
                 if x not in used or operand.kind == "number":
                     continue
-                if writer is behind and operand.name in called:  # it was just computed
+                before = step.state and operand.kind == "vector"  # what a weight was until now, of the same name
+                if writer is behind and operand.name in called and not before:  # it was just computed
                     writer.known[x] = called[operand.name]
                     continue
                 name = names.new(_leaf_name(x, operand))
@@ -702,12 +672,19 @@ def training(program: Program) -> Sources:
     forward = [_step(printer, step) for step in program.forward]
     outputs = [(_step(printer, o.predict), _step(printer, o.capture) if o.capture else None) for o in program.outputs]
     losses = [_loss(printer, loss, number) for number, loss in enumerate(program.losses)]
-    backward = [_step(printer, s) for s in program.backward]
     assignments = [_step(printer, s) for s in program.assignments]
-    rule = printer.rule(program.rule) if program.rule else None
+    updates, rule, penalties = printer.updates, None, list[ApplyText]()
+    uses = [s.use.rule for s in program.backward if isinstance(s, Update) and s.use]
+    kernels = list(dict.fromkeys(uses))
+    if updates is not None:
+        printer.rules = updates.rules(kernels)
+    backward = [_step(printer, s) for s in program.backward]
+    if updates is not None:
+        penalties = [updates.apply(a) for a in updates.optimization.penalties]
+        rule = updates.optimizer(printer.rules, kernels)
     if program.one_pass:
-        updates = {f.step.matrix.name: f for f in backward if f.kind == "update"}
-        forward = [replace(f, update=updates[f.step.matrix.name]) for f in forward]
+        changes = {f.step.matrix.name: f for f in backward if f.kind == "update"}
+        forward = [replace(f, update=changes[f.step.matrix.name]) for f in forward]
     printer.functions |= {"nn_load", "nn_store", "nn_set"}  # of the kernel of products
     if any(isinstance(s, Backward) for s in program.backward):
         printer.functions |= {"nn_iota", "nn_lt", "nn_select"}  # of dots()
@@ -718,13 +695,15 @@ def training(program: Program) -> Sources:
         "program": program,
         "version": _version.__version__,
         "v": _vocabulary(program, printer.functions),
-        "state": _state(program, rule),
+        "state": _state(program),
         "forward": forward,
         "outputs": outputs,
         "losses": losses,
         "backward": backward,
         "assignments": assignments,
         "rule": rule,
+        "penalties": penalties,
+        "applies": [f for f in (*backward, *penalties) if f.kind == "apply"],
         "heights": program.target.tile_rows,
         "tile_heights": tuple(dict.fromkeys((*program.target.tile_rows, 1))),
         "panel": printer.lanes * program.target.panel_vectors,
@@ -752,6 +731,9 @@ def _widths(program: Program, lanes: int) -> list[int]:
     """The widths of panels that products have, in vectors, the widest first."""
     cut = [m.panels for m in program.matrices]
     cut += [s.panels for s in program.backward if isinstance(s, Backward)]
+    applies = [s for s in program.backward if isinstance(s, Apply)]
+    applies += program.optimizer.penalties if program.optimizer else ()
+    cut += [p.panels for a in applies for p in a.steps if isinstance(p, Product)]
     found = {c.width // lanes for c in cut if c.full} | {c.rest // lanes for c in cut if c.rest}
     return sorted(found, reverse=True)
 
@@ -783,6 +765,9 @@ def fill(name: str, context: Mapping[str, Any]) -> str:
 
 
 def _step(printer: _Printer, step: Any) -> Any:
+    if isinstance(step, Apply):
+        assert printer.updates is not None
+        return printer.updates.apply(step, printer.program.matrices)
     whole = isinstance(step, (Copy, Take, Scatter))
     rows = "w->samples" if whole or step.positions == 1 else f"w->samples * {step.positions}"
     program = printer.program
@@ -805,8 +790,11 @@ def _step(printer: _Printer, step: Any) -> Any:
         cost = 2.0 * step.matrix.numbers
         return BackwardText(step, step.dy, dy_stride, stride, printer.tile(step.formula), rows, cost)
     if isinstance(step, Update):
-        slots = tuple(n for n, _ in program.rule.slots) if program.rule else ()
-        vectors = tuple((v, d, "0" if alone else constant_name(d), alone) for v, d, alone in step.vectors)
+        vectors = tuple(
+            (v, d, "0" if alone else constant_name(d), alone, use.at, printer.rules[use.rule])
+            for (v, d, alone), use in zip(step.vectors, step.vector_uses, strict=True)
+        )
+        rule = printer.rules[step.use.rule] if step.use else None
         if step.matrix:
             units = f"{step.matrix.panels.count} * pieces({step.matrix.inputs}, UPDATE_ROWS)"
             cost = 2.0 * step.matrix.numbers
@@ -814,7 +802,11 @@ def _step(printer: _Printer, step: Any) -> Any:
             units = f"pieces({vectors[0][0].padded}, PANEL)"
             cost = 2.0 * vectors[0][0].padded
         x_stride, dy_stride = constant_name(step.x), constant_name(step.dy)
-        return UpdateText(step, step.x, x_stride, step.dy, dy_stride, slots, vectors, rows, units, cost)
+        return UpdateText(step, step.x, x_stride, step.dy, dy_stride, rule, vectors, rows, units, cost)
+    if isinstance(step, Scatter):
+        dy = program.buffer(step.dy)
+        cost = 2.0 * dy.positions * dy.columns
+        return ScatterText(step, program.buffer(step.indices), dy, f"{step.matrix.name}_{KEPT}", cost)
     if isinstance(step, Copy):
         target = program.buffer(step.target)
         pieces = tuple(_loops(program, step, piece, target) for piece in step.arrangement.pieces)
@@ -896,28 +888,40 @@ def _vocabulary(program: Program, functions: Iterable[str]) -> Vocabulary:
     )
 
 
-def _state(program: Program, rule: RuleText | None) -> list[Field]:
+def _kept(program: Program, weight: str, shape: tuple[int, ...], numbers: int) -> list[Field]:
+    """What is kept beside a weight, and its gradient if that goes to memory."""
+    optimizer = program.optimizer
+    if optimizer is None:
+        return []
+    lanes = max(program.target.vector_bytes // (8 if program.real == "double" else 4), 1)
+    fields = [
+        Field(program.real, f"{weight}_{name}", numbers if of == shape else -(-max(of) // lanes) * lanes, what)
+        for name, of in optimizer.slots(weight)
+        for what in [f"{name} of the optimizer"]
+    ]
+    if weight in optimizer.gradients:
+        fields.append(Field(program.real, f"{weight}_{KEPT}", numbers, "its gradient"))
+    return fields
+
+
+def _state(program: Program) -> list[Field]:
     """The members of the state, weights first so that they are aligned."""
     fields: list[Field] = []
-    slots = rule.slots if rule else ()
+    optimizer = program.optimizer
     for m in program.matrices:
         what = f"{m.inputs} x {m.outputs}: {m.panels}, each of {m.inputs} rows"
         fields.append(Field(program.real, m.name, m.numbers, what))
         if m.low:
             pairs = f"the same in bfloat16, {m.pairs} pairs of rows; the first of a pair in the lower half of a word"
             fields.append(Field("uint32_t", f"{m.name}_pairs", m.pairs * m.panels.padded, pairs))
-        if m.trainable:
-            fields += [Field(program.real, f"{m.name}_{s}", m.numbers, f"{s} of the optimizer") for s in slots]
+        fields += _kept(program, m.name, (m.inputs, m.outputs), m.numbers)
     for v in program.vectors:
         fields.append(Field(program.real, v.name, v.padded, f"{v.length}"))
-        if v.trainable:
-            fields += [Field(program.real, f"{v.name}_{s}", v.padded, f"{s} of the optimizer") for s in slots]
-    if program.rule:
-        fields += [Field("double", n, 0, "of the optimizer") for n in program.rule.hyper]
+        fields += _kept(program, v.name, (v.length,), v.padded)
+    if optimizer:
+        fields += [Field("double", n, 0, f"of the {whose}") for n, whose, _ in optimizer.numbers]
         fields.append(Field(program.real, "learning_rate", 0, "of the optimizer"))
-        fields += [
-            Field(program.real, n, 0, "of the optimizer, shared by all weights") for n, _ in program.rule.scalars
-        ]
+        fields += [Field(program.real, n, 0, "of the optimizer, shared by all weights") for n, _ in optimizer.scalars]
     fields.append(Field("int64_t", "step", 0, "updates done"))
     fields.append(Field("int32_t", "turn", 0, "whether the next prediction does the units of a step backwards"))
     fields += [Field("uint64_t", f"noise_{i}_seed", 0, "of random numbers") for i in range(len(program.noises))]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
-
-from ..registry import nearest
+from .activations import ELU, LeakyReLU, PReLU, ReLU, Softmax
 from .base import InputSpec, Layer, deserialize, serialize
-from .core import Activation, Dense, Flatten, Input, InputLayer
+from .core import Activation, Dense, Identity, Input, InputLayer, Lambda
+from .embedding import Embedding
 from .merging import (
     Add,
     Average,
@@ -24,26 +23,87 @@ from .merging import (
     minimum,
     multiply,
     subtract,
-)  # fmt: skip
-from .regularization import Dropout
+)
+from .normalization import (
+    BatchNormalization,
+    GroupNormalization,
+    LayerNormalization,
+    RMSNormalization,
+    UnitNormalization,
+)
+from .pooling import AveragePooling1D, GlobalAveragePooling1D, GlobalMaxPooling1D, MaxPooling1D
+from .preprocessing import CategoryEncoding, Discretization, Normalization, Rescaling
+from .regularization import (
+    ActivityRegularization,
+    AlphaDropout,
+    Dropout,
+    GaussianDropout,
+    GaussianNoise,
+    SpatialDropout1D,
+)
+from .reshaping import Cropping1D, Flatten, Permute, RepeatVector, Reshape, UpSampling1D, ZeroPadding1D
+from .wrappers import TimeDistributed, Wrapper
+
+AvgPool1D = AveragePooling1D
+GlobalAvgPool1D = GlobalAveragePooling1D
+GlobalMaxPool1D = GlobalMaxPooling1D
+MaxPool1D = MaxPooling1D
 
 __all__ = [
+    "ELU",
     "Activation",
+    "ActivityRegularization",
     "Add",
+    "AlphaDropout",
     "Average",
+    "AveragePooling1D",
+    "AvgPool1D",
+    "BatchNormalization",
+    "CategoryEncoding",
     "Concatenate",
+    "Cropping1D",
     "Dense",
+    "Discretization",
     "Dot",
     "Dropout",
+    "Embedding",
     "Flatten",
+    "GaussianDropout",
+    "GaussianNoise",
+    "GlobalAveragePooling1D",
+    "GlobalAvgPool1D",
+    "GlobalMaxPool1D",
+    "GlobalMaxPooling1D",
+    "GroupNormalization",
+    "Identity",
     "Input",
     "InputLayer",
     "InputSpec",
+    "Lambda",
     "Layer",
+    "LayerNormalization",
+    "LeakyReLU",
+    "MaxPool1D",
+    "MaxPooling1D",
     "Maximum",
     "Minimum",
     "Multiply",
+    "Normalization",
+    "PReLU",
+    "Permute",
+    "RMSNormalization",
+    "ReLU",
+    "RepeatVector",
+    "Rescaling",
+    "Reshape",
+    "Softmax",
+    "SpatialDropout1D",
     "Subtract",
+    "TimeDistributed",
+    "UnitNormalization",
+    "UpSampling1D",
+    "Wrapper",
+    "ZeroPadding1D",
     "add",
     "average",
     "concatenate",
@@ -55,18 +115,3 @@ __all__ = [
     "serialize",
     "subtract",
 ]
-
-_OF_KERAS = (
-    "ActivityRegularization AlphaDropout Attention AveragePooling2D BatchNormalization Bidirectional "
-    "Conv1D Conv2D Conv3D ELU Embedding GaussianDropout GaussianNoise GlobalAveragePooling2D GlobalMaxPooling2D "
-    "GRU GroupNormalization Identity Lambda LayerNormalization LeakyReLU LSTM Masking MaxPooling2D MultiHeadAttention "
-    "Normalization Permute PReLU RepeatVector Rescaling Reshape ReLU RMSNormalization SimpleRNN Softmax "
-    "SpatialDropout1D TextVectorization TimeDistributed UnitNormalization UpSampling2D ZeroPadding2D"
-).split()
-
-
-def __getattr__(name: str) -> NoReturn:
-    """Says of a layer that is not here whether Keras has it, or which one was meant."""
-    if name in _OF_KERAS:
-        raise AttributeError(f"nncompile.layers.{name} is not supported yet.")
-    raise AttributeError(f"nncompile.layers has no layer {name!r}.{nearest(name, __all__)}")

@@ -32,14 +32,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import backend, dtype_policies, initializers, ops, registry, targets, tree
+from .. import backend, constraints, dtype_policies, initializers, ops, registry, regularizers, targets, tree
 from .. import config as settings
 from ..dtype_policies import DTypePolicy
 from ..errors import FileFormatError, ModelError, NncompileError, UnsupportedError
 from ..ops import symbolic
 from ..ops.symbolic import KerasTensor, Node
 from ..random import SeedGenerator
-from ..variables import Variable
+from ..variables import Variable, records
+from . import penalties
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -176,24 +177,26 @@ def caller_level() -> int:
     return level
 
 
-def legacy_keywords(**renamed: str) -> Callable[[Function], Function]:
+def legacy_keywords(*own: str, **renamed: str) -> Callable[[Function], Function]:
     """Gives an ``__init__`` the spellings of Keras 1 and 2, and names the nearest right one.
 
     Args:
+        own: keywords that it takes from its ``**kwargs`` itself.
         renamed: old names and the new ones.
     """
 
     def decorate(init: Function) -> Function:
         kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-        own = [p.name for p in inspect.signature(init).parameters.values() if p.kind in kinds][1:]
-        known = (*own, *LAYER_KEYWORDS, *LEGACY_KEYWORDS)
+        named = [p.name for p in inspect.signature(init).parameters.values() if p.kind in kinds][1:]
+        known = (*named, *LAYER_KEYWORDS, *LEGACY_KEYWORDS)
 
         @functools.wraps(init)
         def wrapper(self: Any, *args: Any, **kwargs: Any) -> None:
             owner = type(self).__name__
             if renamed.keys() & kwargs.keys():
                 kwargs = registry.rename_keywords(owner, kwargs, renamed, caller_level() + 1)
-            registry.check_keywords(owner, {k: v for k, v in kwargs.items() if k not in known}, known)
+            unknown = {k: v for k, v in kwargs.items() if k not in known and k not in own}
+            registry.check_keywords(owner, unknown, known)
             init(self, *args, **kwargs)
 
         return wrapper  # type: ignore[return-value]
@@ -331,7 +334,7 @@ _PLAIN = frozenset((type(None), bool, int, float, str))
 NOT_STATE = frozenset(
     (
         "_trainable_variables", "_non_trainable_variables", "_arguments", "_build_shapes", "_initial_weights",
-        "_shapes", "_inbound_nodes", "_outbound_nodes",
+        "_shapes", "_inbound_nodes", "_outbound_nodes", "_constants", "_losses",
     )
 )  # fmt: skip
 """Attributes of every layer that are not looked through for weights and inner layers."""
@@ -345,7 +348,7 @@ class Layer(symbolic.Operation):
     """Base of all layers.
 
     Args:
-        activity_regularizer: not supported yet; only None.
+        activity_regularizer: of the output; divided by the number of rows and added to the loss.
         trainable: whether the optimizer may change its weights.
         dtype: ``"float32"``, ``"float64"``, ``"mixed_bfloat16"`` or a ``DTypePolicy``;
             ``config.dtype_policy()`` if None.
@@ -367,6 +370,8 @@ class Layer(symbolic.Operation):
 
     _trainable_variables: list[Variable]
     _non_trainable_variables: list[Variable]
+    _constants: dict[str, Variable]
+    _losses: list[Any]
     _auto_named: bool
     _trainable: bool
     _policy: DTypePolicy
@@ -381,6 +386,8 @@ class Layer(symbolic.Operation):
     """Whether its weights are those of ``add_weight`` alone and it has no inner layers: no attribute holds others."""
     _takes_integers: bool = True
     """Whether ``call`` wants integers as they are; if not, they become ``dtype`` first."""
+    _row_by_row: bool = False
+    """Whether it treats the last axis alone, the same for any axes before it."""
     _takes_several: bool = False
     """Whether a layer of this package takes lists of tensors; those of users may do what they like."""
 
@@ -397,6 +404,8 @@ class Layer(symbolic.Operation):
         layer.__dict__["_outbound_nodes"] = []
         layer.__dict__["_trainable_variables"] = []
         layer.__dict__["_non_trainable_variables"] = []
+        layer.__dict__["_constants"] = {}
+        layer.__dict__["_losses"] = []
         if getattr(cls.get_config, "_is_default", False):  # then it is made from these
             layer.__dict__["_arguments"] = (args, kwargs)
         return layer
@@ -438,11 +447,10 @@ class Layer(symbolic.Operation):
         if not isinstance(name, str):
             raise ModelError(f"{owner}: expected name to be a string, received {name!r:.80}.")
         self.name = name  # Keras refuses a '/'; here names are data wherever they go, and saving warns of it
-        registry.refuse(owner, activity_regularizer=activity_regularizer)
         if not isinstance(trainable, bool):
             raise ModelError(f"{owner}: expected trainable to be True or False, received {trainable!r:.80}.")
         self.autocast = bool(autocast)
-        self.activity_regularizer = None
+        self.activity_regularizer = regularizers.get(activity_regularizer)
         self._trainable = trainable
         self._policy = dtype_policies.get(dtype, f"{owner}: dtype")
         self._take_legacy(kwargs)
@@ -572,8 +580,8 @@ class Layer(symbolic.Operation):
             dtype: element type; the layer's if None.
             trainable: whether the optimizer changes it.
             autocast: kept for the interface: there is one element type per layer.
-            regularizer: not supported yet; only None.
-            constraint: not supported yet; only None.
+            regularizer: what gives a penalty on it; see :func:`nncompile.regularizers.get`.
+            constraint: what is made of it after each update; see :func:`nncompile.constraints.get`.
             aggregation: kept for the interface: there is one replica.
             overwrite_with_gradient: not supported; only False.
             name: last part of its path.
@@ -585,12 +593,8 @@ class Layer(symbolic.Operation):
         label = self._where
         if isinstance(shape, str):
             raise ModelError(f"{label}: add_weight takes the name as a keyword: add_weight(shape=…, name={shape!r}).")
-        registry.refuse(
-            f"{label}: add_weight",
-            regularizer=regularizer,
-            constraint=constraint,
-            overwrite_with_gradient=overwrite_with_gradient,
-        )
+        registry.refuse(f"{label}: add_weight", overwrite_with_gradient=overwrite_with_gradient)
+        regularizer, constraint = regularizers.get(regularizer), constraints.get(constraint)
         if aggregation not in (None, "none", "mean", "sum", "only_first_replica"):
             raise ModelError(f"{label}: add_weight does not know aggregation={aggregation!r}.")
         if self._sealed and not self._building:
@@ -622,12 +626,30 @@ class Layer(symbolic.Operation):
         if not _scope.get() or _scope.get()[-1] is not self:
             around.append(self.name)
         variable = Variable(value, name=name, path="/".join([*around, name]), trainable=bool(trainable), dtype=kind)
+        if regularizer is not None:
+            variable.regularizer = regularizer
+        if constraint is not None:
+            variable.constraint = constraint
         (self._trainable_variables if trainable else self._non_trainable_variables).append(variable)
         if not self._trainable:
             variable.trainable = False
         return variable
 
     add_variable = add_weight
+
+    def _constant(self, name: str, value: ArrayLike) -> Variable:
+        """Keeps numbers that the formula needs and that are no weights: files do not hold them.
+
+        Args:
+            name: for the C.
+            value: the numbers, on one axis or none.
+        """
+        numbers = np.asarray(value, dtype=self.dtype)
+        constant = self._constants.get(name)
+        if constant is None or not np.array_equal(constant.value, numbers):
+            constant = Variable(numbers, name=name, path=f"{self.name}/{name}", trainable=False)
+            self._constants[name] = constant
+        return constant
 
     def _weight_type(self, dtype: Any) -> str:
         if dtype is None:
@@ -726,8 +748,10 @@ class Layer(symbolic.Operation):
 
     @property
     def losses(self) -> list[Any]:
-        """Penalties that the layer adds to the loss: none yet."""
-        return []
+        """Penalties of the last call, of the layer and of all inner layers; then those on weights as they are."""
+        penalized = [v for v in self.trainable_weights if v.regularizer is not None]
+        of_weights = [regularizers.penalty(v.regularizer, v.value, v.path) for v in penalized]
+        return [*(loss for layer in self._walk() for loss in layer._losses), *of_weights]
 
     def get_weights(self) -> list[Array]:
         """Returns the numbers of :attr:`weights`."""
@@ -873,7 +897,7 @@ class Layer(symbolic.Operation):
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], function: Callable[..., Any] | None = None
     ) -> Any:
         """Runs the layer on arrays of 2 and of 3 rows in the place of symbolic tensors; returns tensors likewise."""
-        made = []
+        made, losses = [], {id(layer): [*layer._losses] for layer in self._walk()}
         for rows in (2, 3):
             given, named = tree.map_structure(functools.partial(symbolic.sample, rows=rows), (args, dict(kwargs)))
             try:
@@ -889,6 +913,9 @@ class Layer(symbolic.Operation):
                     f"output is found out: {type(error).__name__}: {error}. Make it take such an input, or define "
                     "compute_output_shape()."
                 ) from error
+            finally:
+                for layer in self._walk():  # what a trial adds to the loss is none of it
+                    layer._losses[:] = losses.get(id(layer), [])
         try:
             return tree.map_structure(symbolic.result, *made)
         except ModelError as error:
@@ -974,7 +1001,7 @@ class Layer(symbolic.Operation):
                 if not self.built:
                     self._maybe_build((None, *shape[1:]))
                     self._check_input(shape, dtype)
-                return self.call(x, **kwargs)
+                return self._penalized(self.call(x, **kwargs))
         finally:
             self._leave(before)
 
@@ -1000,7 +1027,7 @@ class Layer(symbolic.Operation):
                 if not self.built:
                     self._build_for(args, given)
                     self._check_inputs(args[0])
-                return self.call(*args, **kwargs)
+                return self._penalized(self.call(*args, **kwargs))
         finally:
             self._leave(before)
 
@@ -1017,6 +1044,9 @@ class Layer(symbolic.Operation):
             training = self._training_default
         if training is not None and self._takes_training:
             kwargs["training"] = training
+        if not symbols and not _scope.get():  # the outermost call
+            for layer in self._walk():
+                layer._losses.clear()
         owner = ops.set_owner(self.name) if symbols else None
         return _training.set(training), ops.products_in(self.compute_dtype), owner
 
@@ -1115,6 +1145,19 @@ class Layer(symbolic.Operation):
         """Type of what it returns for such tensors."""
         return self.dtype
 
+    def _penalized(self, outputs: Any) -> Any:
+        """Returns outputs, after their penalty, divided by the number of rows, was added if there is one."""
+        for output in tree.flatten(outputs) if self.activity_regularizer is not None else ():
+            if isinstance(output, ops.Expression):
+                terms = penalties.terms(self.activity_regularizer, output, self._where)
+                if terms is not None:
+                    self.add_loss(terms)
+                continue
+            loss = self.activity_regularizer(output)
+            rows = len(output) if np.ndim(output) else 1
+            self.add_loss(loss / np.dtype(self.dtype).type(rows) if rows else 0.0 * loss)
+        return outputs
+
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """The formula; every layer overrides it."""
         raise NotImplementedError(f"{type(self).__name__} must define call(self, inputs).")
@@ -1132,6 +1175,8 @@ class Layer(symbolic.Operation):
         self._check_super_called()
         dtype = dtype_policies.serialize(self._policy)
         config: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "dtype": dtype}
+        if self.activity_regularizer is not None:
+            config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
         if not getattr(type(self).get_config, "_is_default", False):
             return config
         given = self._given_arguments()
@@ -1196,11 +1241,29 @@ class Layer(symbolic.Operation):
             layer._batch_shape_argument = standardize_shape(shape, f"{cls.__name__}: batch_input_shape")
         return layer
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Lets ``pickle`` and ``copy`` make an equal layer; see :mod:`nncompile.saving.pickling`."""
+        from ..saving import pickling
+
+        return pickling.reduce(self)
+
     # -------------------------------------------------------------- what Keras has and this has not
 
     def add_loss(self, loss: Any) -> None:
-        """Not supported yet."""
-        raise UnsupportedError(f"{self._where}: add_loss is not supported yet.")
+        """Adds penalties to the loss; called in ``call``.
+
+        Args:
+            loss: one or a list. In a formula a value per row, or per row and column: its sum over the columns,
+                divided by the number of rows, is added to the loss. Given arrays, numbers for :attr:`losses`.
+        """
+        for one in loss if isinstance(loss, (list, tuple)) else [loss]:
+            noted = records.get()
+            if not isinstance(one, ops.Expression):
+                self._losses.append(one)
+            elif noted is None:
+                raise ModelError(f"{self._where}: add_loss of a formula means nothing where no model is compiled.")
+            else:
+                noted.penalties.append(one)
 
     def add_metric(self, *args: Any, **kwargs: Any) -> None:
         """Not supported; give metrics to ``compile``."""
@@ -1239,6 +1302,11 @@ def plain(value: Any) -> Any:
     for kind in registry.KINDS:
         if registry.registered(kind).get(type(value).__name__) is type(value):
             return registry.serialize(value, kind)
+    if inspect.isfunction(value) and value.__name__ == "<lambda>":
+        raise UnsupportedError(
+            "A configuration holds a lambda, which has no name by which it could be found again. Write a subclass of "
+            "Layer, with register_keras_serializable() above it."
+        )
     if inspect.isfunction(value) or hasattr(value, "get_config"):
         return registry.serialize(value, "activations")
     raise UnsupportedError(f"A configuration holds {type(value).__name__}, which cannot be saved.")
@@ -1251,15 +1319,15 @@ def serialize(layer: Layer) -> dict[str, Any]:
     ``build_config`` for a layer that was built, and ``compile_config`` for a model.
     """
     cls = type(layer)
-    name: str | None = registry.registered_name(cls) or cls.__name__
+    name: str | None = None
     if MODELS.get(cls.__name__) is cls:
         public = cls.__name__ != "Functional"  # a class that Keras does not export, and writes by where it stands
         module: str | None = "keras" if public else "keras.src.models.functional"
-        name = None if public else name
+        name = None if public else cls.__name__
     elif registry.registered("layers").get(cls.__name__) is cls:
-        module, name = "keras.layers", None
+        module = "keras.layers"
     else:
-        module = None
+        module, name = None, registry.written_name(cls)
     form: dict[str, Any] = {
         "module": module,
         "class_name": cls.__name__,

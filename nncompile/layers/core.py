@@ -1,14 +1,15 @@
-"""Input, Dense, Activation and Flatten."""
+"""Input, Dense, Activation and Identity."""
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import activations, initializers, ops, registry
+from .. import activations, constraints, initializers, ops, registry, regularizers
 from .. import config as settings
 from ..errors import ModelError, UnsupportedError
 from ..ops.symbolic import KerasTensor, Node
@@ -178,8 +179,8 @@ def Input(
 
 
 def _activated_shape(layer: Layer, activation: Any, shape: Shape) -> Any:
-    """Returns the shape after an activation; a user's own may change the width."""
-    if activation in registry.registered("activations").values():
+    """Returns the shape after an activation; glu and a user's own may change the width."""
+    if activation is not activations.glu and activation in registry.registered("activations").values():
         return shape
     return layer._infer_output_shape(shape, activation)
 
@@ -197,11 +198,11 @@ class Dense(Layer):
         use_bias: whether there is a bias.
         kernel_initializer: of the kernel.
         bias_initializer: of the bias.
-        kernel_regularizer: not supported yet; only None.
-        bias_regularizer: not supported yet; only None.
+        kernel_regularizer: penalty on the kernel; see :mod:`nncompile.regularizers`.
+        bias_regularizer: penalty on the bias.
         activity_regularizer: not supported yet; only None.
-        kernel_constraint: not supported yet; only None.
-        bias_constraint: not supported yet; only None.
+        kernel_constraint: what the kernel is made to be after each update; see :mod:`nncompile.constraints`.
+        bias_constraint: the same of the bias.
         lora_rank: not supported; only None.
         lora_alpha: not supported; only None.
         quantization_config: not supported; only None.
@@ -214,6 +215,7 @@ class Dense(Layer):
     """
 
     _takes_integers = False
+    _row_by_row = True
 
     @legacy_keywords(
         output_dim="units",
@@ -248,10 +250,6 @@ class Dense(Layer):
             raise ModelError(f"{owner}: expected use_bias to be True or False, received {use_bias!r:.80}.")
         registry.refuse(
             owner,
-            kernel_regularizer=kernel_regularizer,
-            bias_regularizer=bias_regularizer,
-            kernel_constraint=kernel_constraint,
-            bias_constraint=bias_constraint,
             lora_rank=lora_rank,
             lora_alpha=lora_alpha,
             quantization_config=quantization_config,
@@ -262,6 +260,10 @@ class Dense(Layer):
         self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
         self.input_spec = InputSpec(min_ndim=2)
         self.supports_masking = True
 
@@ -277,10 +279,22 @@ class Dense(Layer):
                 f"{self._where}: expected to know the width of its input, received shape {shape}. "
                 "Give Input() a size instead of None."
             )
-        self.kernel = self.add_weight(shape=(width, self.units), initializer=self.kernel_initializer, name="kernel")
+        self.kernel = self.add_weight(
+            shape=(width, self.units),
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+            name="kernel",
+        )
         self.bias = None
         if self.use_bias:
-            self.bias = self.add_weight(shape=(self.units,), initializer=self.bias_initializer, name="bias")
+            self.bias = self.add_weight(
+                shape=(self.units,),
+                initializer=self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+                name="bias",
+            )
         self.input_spec = InputSpec(min_ndim=2, axes={-1: width})
 
     def _check_input(self, shape: Shape, dtype: str) -> None:
@@ -313,10 +327,10 @@ class Dense(Layer):
             "use_bias": self.use_bias,
             "kernel_initializer": initializers.serialize(self.kernel_initializer),
             "bias_initializer": initializers.serialize(self.bias_initializer),
-            "kernel_regularizer": None,
-            "bias_regularizer": None,
-            "kernel_constraint": None,
-            "bias_constraint": None,
+            "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
+            "bias_regularizer": regularizers.serialize(self.bias_regularizer),
+            "kernel_constraint": constraints.serialize(self.kernel_constraint),
+            "bias_constraint": constraints.serialize(self.bias_constraint),
             "quantization_config": None,
         }
 
@@ -335,6 +349,7 @@ class Activation(Layer):
     """
 
     _takes_integers = False
+    _row_by_row = True
 
     @legacy_keywords()
     def __init__(self, activation: Any, **kwargs: Any) -> None:
@@ -354,41 +369,111 @@ class Activation(Layer):
 
 
 @register("layers")
-class Flatten(Layer):
-    """Makes one axis of all but the first: ``(batch, …)`` becomes ``(batch, product)``.
+class Lambda(Layer):
+    """Applies a function that is written over :mod:`nncompile.ops`.
+
+    The function is called once with a symbol and becomes C as every layer does, so that it
+    is as fast. A file holds no code: a Lambda of a function with a name is saved as that
+    name, as Keras does, and is refused when a file is loaded. A subclass of
+    :class:`Layer` that is registered can be saved and loaded.
 
     Args:
-        data_format: ``"channels_last"``, or None for it. ``"channels_first"`` is
-            accepted for inputs of one or two axes, where it means the same.
+        function: ``function(inputs, **arguments)``; it gets ``training`` too if it takes that.
+        output_shape: of a sample, or a function of the shape of the input; found out by a trial if None.
+        mask: not supported; only None.
+        arguments: more keywords for the function.
         **kwargs: those of :class:`Layer`.
+
+    Raises:
+        ModelError: the function is none.
+
+    Source: ``keras.layers.Lambda``.
+    """
+
+    _takes_integers = False
+
+    @legacy_keywords()
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        output_shape: Any = None,
+        mask: Any = None,
+        arguments: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if not callable(function):
+            raise ModelError(f"Lambda: expected a function, received {function!r:.80}.")
+        if output_shape is not None and not callable(output_shape) and not isinstance(output_shape, (tuple, list)):
+            raise ModelError(
+                f"Lambda: expected output_shape to be a shape or a function, received {output_shape!r:.80}."
+            )
+        registry.refuse("Lambda", mask=mask)
+        super().__init__(**kwargs)
+        self.function = function
+        self.arguments = dict(arguments or {})
+        self._output_shape = output_shape
+        self._passes_training = "training" in inspect.signature(function).parameters
+        self.supports_masking = True
+        self._build_at_init()
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        more = {"training": training} if self._passes_training else {}
+        return self.function(inputs, **{**self.arguments, **more})
+
+    def compute_output_shape(self, input_shape: Any) -> Shape:
+        shape = standardize_shape(input_shape, self._where)
+        if self._output_shape is None:
+            inferred: Shape = self._infer_output_shape(shape)
+            return inferred
+        if callable(self._output_shape):
+            return standardize_shape(self._output_shape(shape), self._where)
+        return (shape[0], *standardize_shape(self._output_shape, self._where))
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of the layer; the function is one of Python, and a file can hold but its name."""
+        config: dict[str, Any] = {**super().get_config(), "function": self.function}
+        if self._output_shape is not None:
+            config["output_shape"] = self._output_shape
+        return {**config, "arguments": self.arguments}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Makes the layer again, of a configuration that was not in a file.
+
+        Raises:
+            UnsupportedError: the function is a description of one.
+        """
+        for name in ("function", "output_shape"):
+            value = config.get(name)
+            if isinstance(value, (Mapping, str)) or (name == "function" and not callable(value)):
+                raise UnsupportedError(
+                    f"Lambda {config.get('name')!r}: its {name} is code of the program that made the file, which "
+                    "is not loaded from files. Write a subclass of Layer, with register_keras_serializable() above it."
+                )
+        return super().from_config(config)
+
+
+@register("layers")
+class Identity(Layer):
+    """The input as it is.
+
+    Args:
+        **kwargs: those of :class:`Layer`.
+
+    Source: ``keras.layers.Identity``.
     """
 
     @legacy_keywords()
-    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        wanted = "channels_last" if data_format is None else str(data_format).lower()
-        if wanted not in ("channels_last", "channels_first"):
-            raise ModelError(
-                f"{self._where}: expected data_format 'channels_last' or 'channels_first', "
-                f"received {data_format!r:.80}."
-            )
-        self.data_format = wanted
-        self.input_spec = InputSpec(min_ndim=1)
-
-    def _check_input(self, shape: Shape, dtype: str) -> None:
-        super()._check_input(shape, dtype)
-        if self.data_format == "channels_first" and len(shape) > 2:
-            raise UnsupportedError(
-                f"{self._where}: data_format='channels_first' is not supported for an input of shape {shape}."
-            )
+        self.supports_masking = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
-        rows, *rest = ops.shape(inputs)
-        return ops.reshape(inputs, (-1 if rows is None else rows, math.prod(n for n in rest if n is not None)))
+        return inputs
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
-        rows, *rest = standardize_shape(input_shape, self._where)
-        return (rows, None if None in rest else math.prod(n or 0 for n in rest))
+        return standardize_shape(input_shape, self._where)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "data_format": self.data_format}
+        return super().get_config()

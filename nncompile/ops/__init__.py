@@ -16,7 +16,10 @@ they meet a tensor or the step.
 
 from __future__ import annotations
 
-from . import symbolic
+import sys
+from typing import Any
+
+from . import mathematics, neural, reductions, shapes, symbolic, weights
 from .arrays import (
     batch_mean,
     broadcast_to,
@@ -50,6 +53,7 @@ from .core import (
     abs,
     absolute,
     add,
+    arctan,
     argmax,
     bfloat16,
     cast,
@@ -57,20 +61,27 @@ from .core import (
     column,
     constant,
     convert_to_tensor,
+    copysign,
+    cos,
     custom_gradient,
     divide,
     equal,
     erf,
+    erfc,
+    erfinv,
     exp,
+    exp2,
     expand_dims,
     expm1,
     floor,
+    fmod,
     greater,
     greater_equal,
     less,
     less_equal,
     log,
     log1p,
+    log2,
     log_softmax,
     logical_and,
     logical_not,
@@ -90,15 +101,16 @@ from .core import (
     one_hot,
     ones_like,
     power,
+    prod,
     products_in,
     reciprocal,
     reshape,
-    round,
     rsqrt,
     set_owner,
     shape,
     sigmoid,
     sign,
+    sin,
     softmax,
     sqrt,
     square,
@@ -131,6 +143,7 @@ __all__ = [
     "abs",
     "absolute",
     "add",
+    "arctan",
     "argmax",
     "batch_mean",
     "bfloat16",
@@ -141,21 +154,28 @@ __all__ = [
     "concatenate",
     "constant",
     "convert_to_tensor",
+    "copysign",
+    "cos",
     "custom_gradient",
     "divide",
     "equal",
     "erf",
+    "erfc",
+    "erfinv",
     "exp",
+    "exp2",
     "expand_dims",
     "expm1",
     "flip",
     "floor",
+    "fmod",
     "greater",
     "greater_equal",
     "less",
     "less_equal",
     "log",
     "log1p",
+    "log2",
     "log_softmax",
     "logical_and",
     "logical_not",
@@ -177,17 +197,18 @@ __all__ = [
     "ones_like",
     "pad",
     "power",
+    "prod",
     "products_in",
     "reciprocal",
     "repeat",
     "reshape",
     "roll",
-    "round",
     "rsqrt",
     "set_owner",
     "shape",
     "sigmoid",
     "sign",
+    "sin",
     "softmax",
     "split",
     "sqrt",
@@ -203,8 +224,30 @@ __all__ = [
     "tanh",
     "tile",
     "transpose",
+    "weights",
     "where",
     "zeros_like",
 ]
+
+from .mathematics import *  # noqa: F403
+from .neural import *  # noqa: F403
+from .reductions import *  # noqa: F403
+from .refused import REFUSED, refuse
+from .shapes import *  # noqa: F403
+from .shapes import slice_ as slice
+
+__all__ += mathematics.__all__
+__all__ += neural.__all__
+__all__ += reductions.__all__
+__all__ += shapes.__all__
+__all__ += ["REFUSED", "slice"]
+
+nn = numpy = linalg = sys.modules[__name__]
+"""Keras has parts of these names in modules as well."""
+
+
+def __getattr__(name: str) -> Any:
+    refuse(name)
+
 
 symbolic.overload(globals(), __all__)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ..errors import ModelError, UnsupportedError
 from ..variables import Variable
+from . import weights
 from .core import ELEMENT, ROW, Expression, _as_number, _number_or_array, _traced, node
 from .core import reshape as _reshape
 
@@ -98,7 +99,7 @@ def arranged(
     shape = shape or axes
     ends = np.cumsum([math.prod(n or 0 for n in x.shape[1:]) for x in xs])
     value = _arrangement(made.astype(np.int64).tobytes(), axes, tuple(int(n) for n in ends))
-    if len(xs) == 1 and _moves_nothing(value, int(ends[0])):
+    if len(xs) == 1 and value.whole and _moves_nothing(value, int(ends[0])):
         return xs[0] if xs[0].shape[1:] == shape else _reshape(xs[0], (-1, *shape))
     return node("arrange", xs, value, level=ELEMENT, shape=(None, *shape))
 
@@ -239,7 +240,10 @@ def _axis(axis: Any, rank: int, where: str) -> int:
 
 
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
-    """The axes of x in another order; in a formula axis 0 stays the first."""
+    """The axes of x in another order; in a formula axis 0 stays the first, unless it is one over a weight."""
+    if weights.is_weight(x):
+        turned = axes is None or [a % len(x.shape) for a in axes] == [*range(len(x.shape))][::-1]
+        return weights.transpose(x) if turned else x
     return _move(lambda a: np.transpose(a, None if axes is None else tuple(axes)), x)
 
 
@@ -309,7 +313,7 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
     return np.pad(_number_or_array(x), pad_width, mode=mode, **more)  # type: ignore[call-overload]
 
 
-def concatenate(xs: Sequence[Any], axis: int = -1) -> Any:
+def concatenate(xs: Sequence[Any], axis: int = 0) -> Any:
     """Values side by side along an axis; in a formula not along the batch."""
     xs = [_traced(x) for x in xs]
     if any(isinstance(x, Expression) for x in xs):

@@ -6,6 +6,7 @@ Equal expressions are one object; :mod:`nncompile.ops` says what they mean.
 from __future__ import annotations
 
 import builtins
+import functools
 import math
 import threading
 import weakref
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import config
-from ..errors import ModelError, UnsupportedError
+from ..errors import ModelError, UnsupportedError, line_of_user
 from ..variables import Variable, as_symbol
 
 Array = NDArray[Any]
@@ -110,8 +111,34 @@ class Expression:
 
         return arrays.taken(self, key)
 
-    def __iter__(self) -> NoReturn:
-        raise ModelError("A formula works on all rows at once: it cannot be looped over or unpacked.")
+    def __floordiv__(self, other: Any) -> Any:
+        return _late("floor_divide")(self, other)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return _late("floor_divide")(other, self)
+
+    def __mod__(self, other: Any) -> Any:
+        return _late("mod")(self, other)
+
+    def __rmod__(self, other: Any) -> Any:
+        return _late("mod")(other, self)
+
+    def __and__(self, other: Any) -> Any:
+        return logical_and(self, other)
+
+    def __or__(self, other: Any) -> Any:
+        return logical_or(self, other)
+
+    def __xor__(self, other: Any) -> Any:
+        return _late("logical_xor")(self, other)
+
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
+
+    def __invert__(self) -> Any:
+        return logical_not(self)
+
+    def __round__(self, decimals: int | None = None) -> Any:
+        return _late("round")(self, decimals or 0)
 
     def __lt__(self, other: Any) -> Any:
         return less(self, other)
@@ -127,34 +154,84 @@ class Expression:
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, (int, float, np.number, np.ndarray)):
-            raise ModelError("A formula compares with functions, as == tells its parts apart: use ops.equal(a, b).")
+            raise _misuse("A formula compares with functions, as == tells its parts apart: use ops.equal(a, b).")
         return self is other
 
     __hash__ = object.__hash__
 
     def __bool__(self) -> NoReturn:
-        raise ModelError(
-            "A formula cannot branch on a value that is only known when it runs: use ops.where(condition, a, b)."
+        raise _misuse(
+            "A formula cannot branch on a value that is only known when it runs: use ops.where(condition, a, b), and "
+            "& and | in place of and and or."
         )
 
     def __float__(self) -> NoReturn:
-        raise ModelError("A formula has no number before it runs: leave float() and int() out of it.")
+        raise _misuse(
+            "A formula has no number before it runs: leave float(), int() and the functions of the module math out of "
+            "it. nncompile.ops has those that can become C."
+        )
 
-    __int__ = __float__
+    __int__ = __index__ = __complex__ = __trunc__ = __floor__ = __ceil__ = __float__
+
+    def __iter__(self) -> NoReturn:
+        raise _misuse(
+            "A formula works on all rows at once: it cannot be looped over or unpacked. Loop over the columns of "
+            "x.shape[-1], and take them as x[:, i]."
+        )
+
+    def __contains__(self, _: Any) -> NoReturn:
+        raise _misuse("A formula has no numbers before it runs, so that none can be looked for in it: use ops.equal.")
+
+    def __len__(self) -> NoReturn:
+        raise _misuse(f"The number of rows of {self.shape} is not known before it runs: len() has no answer.")
+
+    def __setitem__(self, key: Any, value: Any) -> NoReturn:
+        raise _misuse(
+            "A value of a formula cannot be changed in place: use ops.where(condition, a, b), or ops.concatenate of "
+            "its parts."
+        )
+
+    def __getattr__(self, name: str) -> NoReturn:
+        from .. import ops
+
+        hint = f": write ops.{name}(x, …)" if name in ops.__all__ else ", whose numbers are not known before it runs"
+        if name.startswith("__"):
+            hint = ""
+        raise AttributeError(f"An expression of a formula has no {name!r}{hint}.{'' if not hint else line_of_user()}")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **_: Any) -> Any:
         if method == "__call__" and ufunc.__name__ in _OPERATORS:  # NumPy's number is on the left of an operator
             return _symbolic(ufunc.__name__, *inputs)
-        return self.__array__()
+        raise _misuse(_NO_NUMPY.format(f"np.{ufunc.__name__}"))
+
+    def __array_function__(self, function: Any, types: Any, args: Any, keywords: Any) -> Any:
+        if function.__name__ in ("shape", "ndim"):
+            return getattr(args[0], function.__name__)
+        raise _misuse(_NO_NUMPY.format(f"np.{function.__name__}"))
 
     def __array__(self, *_: Any, **__: Any) -> NoReturn:
-        raise ModelError("A formula must use nncompile.ops, not NumPy functions, so that it can become C.")
+        raise _misuse(_NO_NUMPY.format("NumPy"))
 
     def __repr__(self) -> str:
         inner = ", ".join(a.name or repr(a) for a in self.args)
         if self.op in ("constant", "symbol", "weight"):
             return str(getattr(self.value, "path", self.value))
         return f"{self.op}({inner})"
+
+
+_NO_NUMPY = "A formula must use the functions of nncompile.ops, not {}, so that it can become C."
+
+
+def _misuse(message: str) -> ModelError:
+    """An error that names the line of the user's which is the cause."""
+    return ModelError(message + line_of_user())
+
+
+def _late(name: str) -> Any:
+    """An operation of a module that is built on this one."""
+    from . import mathematics
+
+    return getattr(mathematics, name)
 
 
 # ------------------------------------------------------------------ primitives
@@ -191,7 +268,30 @@ def _np_sigmoid(x: Any) -> Any:
     return np.where(x >= 0, 1 / (1 + e), e / (1 + e)).astype(e.dtype)
 
 
+def _product_of_others(g: Any, y: Any, x: Any) -> Any:
+    """The gradient of a product: that of the others, zero if there is a zero among them."""
+    hit = equal(x, 0.0)
+    zeros = sum(cast(hit, None), axis=-1, keepdims=True)
+    others = prod(where(hit, 1.0, x), axis=-1, keepdims=True)
+    return g * where(hit, where(equal(zeros, 1.0), others, 0.0), where(equal(zeros, 0.0), y / x, 0.0))
+
+
 _np_erf = np.vectorize(math.erf, otypes=[float])
+_np_erfc = np.vectorize(math.erfc, otypes=[float])
+
+
+def _np_erfinv(x: Any) -> Any:
+    """Winitzki's approximation, and three steps of Halley's method from it."""
+    x = np.asarray(x, dtype=float)
+    size = np.abs(x)
+    rest = 1 - size
+    w = -np.log(rest * (1 + size))
+    a = 2 / (math.pi * 0.147) - w / 2
+    y = np.sqrt(np.sqrt(a * a + w / 0.147) - a)
+    for _ in range(3):
+        wrong = np.where(size < 0.5, _np_erf(y) - size, rest - _np_erfc(y)) * (math.sqrt(math.pi) / 2) * np.exp(y * y)
+        y = y - wrong / (1 + wrong * y)
+    return np.copysign(np.where(size < 1, y, np.where(size == 1, np.inf, np.nan)), x)
 
 
 def _np_bfloat16(x: Any) -> Any:
@@ -213,18 +313,27 @@ PRIMITIVES: dict[str, Primitive] = {
     "negative":      Primitive(np.negative, lambda g, y, x: (-g,), "-{}"),
     "abs":           Primitive(np.abs, lambda g, y, x: (g * sign(x),), "nn_abs"),
     "sign":          Primitive(np.sign, None, "nn_sign", 3),
-    "floor":         Primitive(np.floor, None, "nn_floor", 2),
+    "copysign":      Primitive(np.copysign, lambda g, y, a, b: (where(equal(y, a), g, -g), None), "nn_copysign"),
+    "floor":         Primitive(lambda x: np.floor(x * 1.0), None, "nn_floor", 2),
     "round":         Primitive(np.round, None, "nn_round", 2),
     "sqrt":          Primitive(np.sqrt, lambda g, y, x: (g * 0.5 / y,), "nn_sqrt", 10),
     "rsqrt":         Primitive(lambda x: 1 / np.sqrt(x), lambda g, y, x: (g * -0.5 * y / x,), "nn_rsqrt", 18),
     "exp":           Primitive(np.exp, lambda g, y, x: (g * y,), "nn_exp", 14),
+    "exp2":          Primitive(np.exp2, lambda g, y, x: (g * y * 0.6931471805599453,), "nn_exp2", 14),
     "expm1":         Primitive(np.expm1, lambda g, y, x: (g * (y + 1.0),), "nn_expm1", 20),
     "log":           Primitive(np.log, lambda g, y, x: (g / x,), "nn_log", 18),
+    "log2":          Primitive(np.log2, lambda g, y, x: (g / x * 1.4426950408889634,), "nn_log2", 20),
     "log1p":         Primitive(np.log1p, lambda g, y, x: (g / (x + 1.0),), "nn_log1p", 22),
+    "sin":           Primitive(np.sin, lambda g, y, x: (g * cos(x),), "nn_sin", 36),
+    "cos":           Primitive(np.cos, lambda g, y, x: (g * -sin(x),), "nn_cos", 36),
+    "arctan":        Primitive(np.arctan, lambda g, y, x: (g / (x * x + 1.0),), "nn_atan", 30),
     "tanh":          Primitive(np.tanh, lambda g, y, x: (g * (1.0 - y * y),), "nn_tanh", 24),
     "sigmoid":       Primitive(_np_sigmoid, lambda g, y, x: (g * (y * (1.0 - y)),), "nn_sigmoid", 24),
     "erf":           Primitive(_np_erf, lambda g, y, x: (g * exp(-x * x) * 1.1283791670955126,), "nn_erf", 30),
+    "erfc":          Primitive(_np_erfc, lambda g, y, x: (g * exp(-x * x) * -1.1283791670955126,), "nn_erfc", 55),
+    "erfinv":        Primitive(_np_erfinv, lambda g, y, x: (g * exp(y * y) * 0.886226925452758,), "nn_erfinv", 70),
     "power":         Primitive(np.power, lambda g, y, a, b: (g * b * power(a, b - 1.0), g * y * log(a)), "nn_pow", 40),
+    "fmod":          Primitive(np.fmod, lambda g, y, a, b: (g, -g * round((a - y) / b)), "nn_fmod", 60),
     "maximum":       Primitive(np.maximum, lambda g, y, a, b: (where(y > b, g, 0.0), where(y > b, 0.0, g)), "nn_max"),
     "minimum":       Primitive(np.minimum, lambda g, y, a, b: (where(y < b, g, 0.0), where(y < b, 0.0, g)), "nn_min"),
     "where":         Primitive(np.where, lambda g, y, c, a, b: (None, where(c, g, 0.0), where(c, 0.0, g)), "nn_select"),
@@ -241,6 +350,7 @@ PRIMITIVES: dict[str, Primitive] = {
     "logical_or":    Primitive(np.logical_or, None, "nn_or", 1, "mask"),
     "logical_not":   Primitive(np.logical_not, None, "nn_not", 1, "mask"),
     "sum":           Primitive(np.sum, lambda g, y, x: (g,), "sum", 1, "reduce"),
+    "prod":          Primitive(np.prod, lambda g, y, x: (_product_of_others(g, y, x),), "prod", 1, "reduce"),
     "max":           Primitive(np.max, lambda g, y, x: (_share_of_maximum(g, y, x),), "max", 1, "reduce"),
     "min":           Primitive(np.min, lambda g, y, x: (_share_of_maximum(g, y, x),), "min", 1, "reduce"),
     "argmax":        Primitive(np.argmax, None, "argmax", 2, "reduce"),
@@ -366,6 +476,12 @@ def _lift(x: Any) -> Expression:
     raise ModelError(
         f"A formula met an array of shape {np.shape(x)}: make it a weight (add_weight) or give single numbers."
     )
+
+
+def is_weight(x: Any) -> bool:
+    """Whether an expression is an array all of whose sizes are known: one over a weight, not over a batch."""
+    known = isinstance(x, Expression) and bool(x.shape) and None not in x.shape and as_symbol.get() is None
+    return known and x.op != "column" and x.level in (ELEMENT, UNIFORM)
 
 
 def _as_number(x: Expression) -> Expression:
@@ -515,11 +631,22 @@ def _traced(x: Any) -> Any:
 def _apply(op: str, *args: Any) -> Any:
     if _symbols(*args):
         return _symbolic(op, *args)
-    numbers = [_number_or_array(a) for a in args]
+    return _computed(PRIMITIVES[op].numpy, *args)
+
+
+def _computed(function: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
+    """What a NumPy function makes of arrays and numbers, with Keras' rule of types: no float64 that was not given."""
+    numbers = [a if a is None else _number_or_array(a) for a in args]
     with np.errstate(all="ignore"):
-        result = PRIMITIVES[op].numpy(*numbers)
-    wanted = [n.dtype for n in numbers if isinstance(n, (np.ndarray, np.generic)) and n.dtype.kind == "f"]
-    return result.astype(wanted[0]) if op == "erf" and wanted else result
+        result = function(*numbers, **keywords)
+    # whole numbers alone are Python's, typed weakly, as is the step of an optimizer
+    types = [
+        n.dtype for n in numbers if isinstance(n, np.ndarray) or (isinstance(n, np.generic) and n.dtype.kind == "f")
+    ]
+    if types and np.float64 not in types and getattr(result, "dtype", None) == np.float64:
+        floats = [t for t in types if t.kind == "f"]
+        result = result.astype(np.result_type(*floats) if floats else config.floatx())
+    return result
 
 
 def _reduce(op: str, x: Any, axis: int | None, keepdims: bool) -> Any:
@@ -529,6 +656,10 @@ def _reduce(op: str, x: Any, axis: int | None, keepdims: bool) -> Any:
         if op == "argmax":
             return np.argmax(array, axis=axis, keepdims=keepdims)
         return PRIMITIVES[op].numpy(array, axis=axis, keepdims=keepdims)
+    if is_weight(x):
+        from . import weights
+
+        return weights.reduce(op, _as_number(x), axis, keepdims)
     x = _as_number(x)
     if axis != -1 and axis != len(x.shape) - 1:
         return _other_axes(globals()[op], x, axis, keepdims)
@@ -603,6 +734,15 @@ log1p: Unary = _unary("log1p", "log(1 + x), exact near 0.")
 tanh: Unary = _unary("tanh", "Hyperbolic tangent.")
 sigmoid: Unary = _unary("sigmoid", "1 / (1 + e^-x)")
 erf: Unary = _unary("erf", "The error function.")
+erfc: Unary = _unary("erfc", "1 - erf(x), exact where erf(x) is nearly 1.")
+erfinv: Unary = _unary("erfinv", "The y with erf(y) = x; infinite at 1 and -1, NaN beyond.")
+exp2: Unary = _unary("exp2", "2^x, exact for a whole x.")
+log2: Unary = _unary("log2", "Logarithm to base 2, exact for a power of 2.")
+sin: Unary = _unary("sin", "Sine of an angle in radians.")
+cos: Unary = _unary("cos", "Cosine of an angle in radians.")
+arctan: Unary = _unary("arctan", "The angle between -pi/2 and pi/2 whose tangent is x.")
+copysign: Binary = _binary("copysign", "The size of x1 with the sign of x2, also of a zero; not an operation of Keras.")
+fmod: Binary = _binary("fmod", "What whole multiples of x2 leave of x1, with the sign of x1; exact.")
 
 
 def _truth(x: Expression) -> Any:
@@ -628,8 +768,12 @@ def logical_not(x: Any) -> Any:
     return _logical("logical_not", x)
 
 
-def where(condition: Any, x1: Any, x2: Any) -> Any:
-    """x1 where the condition holds, else x2."""
+def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
+    """x1 where the condition holds, else x2; without both, of arrays, the places where it holds."""
+    if x1 is None and x2 is None and not _symbols(condition):
+        return tuple(at.astype(np.int32) for at in np.nonzero(condition))
+    if x1 is None or x2 is None:
+        raise ModelError("ops.where: expected both x1 and x2. Where a condition holds is not known before it runs.")
     if not _symbols(condition, x1, x2):
         x1, x2 = _number_or_array(x1), _number_or_array(x2)
         arrays = [a for a in (x1, x2) if isinstance(a, (np.ndarray, np.generic))]
@@ -660,9 +804,9 @@ def bfloat16(x: Any) -> Any:
     return made
 
 
-def stop_gradient(x: Any) -> Any:
-    """x, taken as a constant by differentiation."""
-    return _symbolic("stop_gradient", x) if _symbols(x) else x
+def stop_gradient(variable: Any) -> Any:
+    """The same, taken as a constant by differentiation."""
+    return _symbolic("stop_gradient", variable) if _symbols(variable) else variable
 
 
 def square(x: Any) -> Any:
@@ -689,7 +833,11 @@ def mean(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     """Mean over an axis; in a formula the last one."""
     x = _traced(x)
     if not isinstance(x, Expression):
-        return np.mean(_number_or_array(x), axis=axis, keepdims=keepdims)
+        return _computed(np.mean, x, axis=axis, keepdims=keepdims)
+    if is_weight(x):
+        from . import weights
+
+        return sum(x, axis, keepdims) / weights.count("mean", x, axis)
     if axis != -1 and axis != len(x.shape) - 1:
         return _other_axes(mean, x, axis, keepdims)
     if x.shape and x.shape[-1] is None:
@@ -697,14 +845,22 @@ def mean(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     return sum(x, axis, keepdims) / float(x.shape[-1] or 1)
 
 
-def max(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
-    """Largest value over an axis; in a formula the last one."""
-    return _reduce("max", x, axis, keepdims)
+def prod(x: Any, axis: int | None = None, keepdims: bool = False, dtype: Any = None) -> Any:
+    """Product over an axis; in a formula the last one. Its gradient is right where there are zeros."""
+    result = _reduce("prod", x, axis, keepdims)
+    return result if dtype is None else cast(result, dtype)
 
 
-def min(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
-    """Smallest value over an axis; in a formula the last one."""
-    return _reduce("min", x, axis, keepdims)
+def max(x: Any, axis: int | None = None, keepdims: bool = False, initial: Any = None) -> Any:
+    """Largest value over an axis; in a formula the last one. ``initial`` is one more."""
+    result = _reduce("max", x, axis, keepdims)
+    return result if initial is None else maximum(result, initial)
+
+
+def min(x: Any, axis: int | None = None, keepdims: bool = False, initial: Any = None) -> Any:
+    """Smallest value over an axis; in a formula the last one. ``initial`` is one more."""
+    result = _reduce("min", x, axis, keepdims)
+    return result if initial is None else minimum(result, initial)
 
 
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
@@ -716,7 +872,7 @@ def logsumexp(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     """log(sum(e^x)), without overflow."""
     m = stop_gradient(max(x, axis=axis, keepdims=True))
     e = exp(x - m)
-    result = log(sum(e, axis=axis, keepdims=True)) + m
+    result = add(log(sum(e, axis=axis, keepdims=True)), m)
     return result if keepdims else squeeze(result, axis)
 
 
@@ -736,11 +892,21 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
     return shifted - log(s)
 
 
-def one_hot(x: Any, num_classes: int, axis: int = -1) -> Any:
-    """1 in the column that a label names, 0 elsewhere."""
+def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> Any:
+    """1 in the column that a label names, 0 elsewhere.
+
+    Args:
+        x: labels, whole numbers.
+        num_classes: number of columns.
+        axis: where the columns are; in a formula the last axis.
+        dtype: type of an array; that of the layers if None.
+        sparse: not supported; only False.
+    """
+    if sparse:
+        raise UnsupportedError("ops.one_hot: sparse=True is not supported.")
     if not isinstance(x, Expression):
-        labels = np.asarray(x)
-        return (labels[..., None] == np.arange(num_classes)).astype(config.floatx())
+        hot = np.asarray(x)[..., None] == np.arange(num_classes)
+        return np.moveaxis(hot, -1, axis).astype(dtype or config.floatx())
     label = node("expand", (_strip(x),), level=ROW, shape=(*_strip(x).shape, 1)) if x.level == ROW else x
     hot = _symbolic("equal", column(), label)
     return node("cast", (hot,), level=ELEMENT, shape=(*_strip(x).shape, num_classes))
@@ -750,6 +916,11 @@ def squeeze(x: Any, axis: int | None = None) -> Any:
     """x without an axis of size 1; in a formula the last one leaves a value per row."""
     if not isinstance(x, Expression):
         return np.squeeze(np.asarray(x), axis=axis)
+    if is_weight(x):
+        axes = [i for i, n in enumerate(x.shape) if n == 1] if axis is None else [axis % len(x.shape)]
+        from . import weights
+
+        return weights.view(x, tuple(n or 0 for i, n in enumerate(x.shape) if i not in axes))
     rank = len(x.shape)
     if axis not in (None, -1, rank - 1):
         if x.shape[axis] != 1:
@@ -765,6 +936,12 @@ def expand_dims(x: Any, axis: int) -> Any:
     """x with a new axis of size 1; in a formula a value per row becomes one per row and column."""
     if not isinstance(x, Expression):
         return np.expand_dims(np.asarray(x), axis)
+    if is_weight(x):
+        place = axis % (len(x.shape) + 1)
+        from . import weights
+
+        sizes = [n or 0 for n in x.shape]
+        return weights.view(x, (*sizes[:place], 1, *sizes[place:]))
     if x.level != ELEMENT or not x.shape or x.shape[0] is not None:
         return _expand(x)
     rank = len(x.shape) + 1
@@ -774,32 +951,49 @@ def expand_dims(x: Any, axis: int) -> Any:
     return reshape(x, (-1, *x.shape[1:place], 1, *x.shape[place:]))
 
 
-def shape(x: Any) -> tuple[int | None, ...]:
+def shape(x: Any) -> tuple[Any, ...]:
     """Shape of an array or expression; None stands for the number of rows."""
     return tuple(x.shape) if isinstance(x, (Expression, Variable)) else np.shape(x)
 
 
-def convert_to_tensor(x: Any, dtype: Any = None) -> Any:
-    """x as an array; expressions stay what they are."""
-    return x if isinstance(x, Expression) else np.asarray(_number_or_array(x), dtype=dtype)
+def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None, ragged: bool | None = None) -> Any:
+    """x as an array; expressions stay what they are. Arrays are neither ``sparse`` nor ``ragged``."""
+    if sparse or ragged:
+        raise UnsupportedError("ops.convert_to_tensor: sparse and ragged arrays are not supported.")
+    if isinstance(x, Expression):
+        return x
+    if dtype is None and isinstance(x, (int, list, tuple)):
+        array = np.asarray(x)
+        return array.astype(np.int32) if array.dtype == np.int64 else np.asarray(_number_or_array(x))
+    return np.asarray(_number_or_array(x), dtype=dtype)
 
 
-def zeros_like(x: Any) -> Any:
+def zeros_like(x: Any, dtype: Any = None) -> Any:
     """0 in the shape of x."""
     if not isinstance(x, Expression):
-        return np.zeros_like(_number_or_array(x))
+        return np.zeros_like(_number_or_array(x), dtype=dtype)
     return where(equal(x, x), 0.0, 0.0)  # not x * 0, which is NaN for an infinite x
 
 
-def ones_like(x: Any) -> Any:
+def ones_like(x: Any, dtype: Any = None) -> Any:
     """1 in the shape of x."""
-    return where(equal(x, x), 1.0, 1.0) if isinstance(x, Expression) else np.ones_like(_number_or_array(x))
+    return where(equal(x, x), 1.0, 1.0) if isinstance(x, Expression) else np.ones_like(_number_or_array(x), dtype=dtype)
 
 
 def reshape(x: Any, newshape: Sequence[int | None]) -> Any:
-    """x in another shape; in a formula the rows of a batch stay apart: newshape[0] is -1 or None."""
+    """x in another shape; in a formula the rows of a batch stay apart: newshape[0] is -1 or None.
+
+    In a formula a weight of several axes can be made one of a single axis: ``reshape(weight, (-1,))``.
+    """
+    if isinstance(x, Variable) and as_symbol.get() and tuple(newshape) == (-1,):
+        return node("weight", (), x, level=ELEMENT, shape=(math.prod(x.shape),))
     if not isinstance(x, Expression):
         return np.reshape(x, tuple(-1 if n is None else n for n in newshape))
+    if is_weight(x):
+        from . import weights
+
+        whole = np.empty([n or 0 for n in x.shape], np.bool_)
+        return weights.view(x, whole.reshape([n or 0 for n in newshape]).shape)
     first, *rest = newshape
     if x.level == ROW:
         from . import arrays
@@ -827,6 +1021,10 @@ def matmul(x1: Any, x2: Any) -> Any:
     if not _symbols(x1, x2):
         operands = (_number_or_array(x) for x in (x1, x2))
         return np.matmul(*map(bfloat16, operands) if low else operands)
+    if is_weight(x1) or is_weight(x2):
+        from . import weights
+
+        return weights.matmul(x1, x2)
     if isinstance(x1, Expression) and x1.level == ROW and len(x1.shape) > 1:
         from . import arrays
 
@@ -838,21 +1036,21 @@ def matmul(x1: Any, x2: Any) -> Any:
     return node("matmul", (bfloat16(x1) if low else x1,), x2, level=ELEMENT, shape=(*x1.shape[:-1], x2.shape[1]))
 
 
-def custom_gradient(function: Callable[..., tuple[Any, Callable[..., Any]]]) -> Callable[..., Any]:
+def custom_gradient(f: Callable[..., tuple[Any, Callable[..., Any]]]) -> Callable[..., Any]:
     """Gives a formula a gradient of its author's.
 
     Args:
-        function: ``function(*args)`` returns the value and a function that takes the
+        f: ``f(*args)`` returns the value and a function that takes the
             gradient of the value and returns one for each argument.
     """
 
+    @functools.wraps(f)
     def operation(*args: Any) -> Any:
-        value, gradient = function(*args)
+        value, gradient = f(*args)
         if not isinstance(value, Expression):
             return value
         operands = tuple(_strip(_lift(a)) for a in args)
         made = node("custom", (_strip(value), *operands), gradient, level=value.level, shape=_strip(value).shape)
         return _expand(made) if _kept(value) else made
 
-    operation.__name__, operation.__doc__ = function.__name__, function.__doc__
     return operation

@@ -286,27 +286,32 @@ def kind_of(operation: Any) -> str:
 
 # ------------------------------------------------------------------ functions as operations
 
-OPERANDS = frozenset("x x1 x2 xs inputs condition a b y indices arrays operands key values".split())
+OPERANDS = frozenset(
+    "x x1 x2 xs inputs condition a b y indices arrays operands key values target output targets predictions condlist "
+    "choicelist default".split()
+)
 """Parameters of operations that belong to the call; the others say what operation it is."""
 
 _NAMES = {"abs": "absolute", "swish": "silu", "hard_swish": "hard_silu"}
 """Operations that have another name in Keras' files."""
 _KINDS = {
     "allclose": "AllClose", "cdist": "CDist", "isin": "IsIn", "psnr": "PSNR", "searchsorted": "SearchSorted",
+    "batch_normalization": "BatchNorm", "layer_normalization": "LayerNorm", "rms_normalization": "RMSNorm",
 }  # fmt: skip
 """Classes of Keras whose names do not follow from those of the functions."""
 _MODULES = {
     "core": "cast saturate_cast slice stop_gradient unstack",
     "math": "cdist erf erfc erfinv in_top_k logsumexp rsqrt segment_max segment_min segment_prod segment_sum top_k",
     "linalg": "cholesky det inv norm",
-    "nn": "binary_crossentropy categorical_crossentropy celu elu gelu glu hard_shrink hard_sigmoid hard_silu hard_tanh "
-    "leaky_relu log_sigmoid log_softmax moments multi_hot normalize one_hot psnr relu relu6 selu sigmoid silu "
-    "soft_shrink softmax softplus softsign sparse_categorical_crossentropy sparse_plus sparse_sigmoid sparsemax "
-    "squareplus tanh_shrink threshold",
+    "nn": "batch_normalization binary_crossentropy categorical_crossentropy celu elu gelu glu hard_shrink "
+    "hard_sigmoid hard_silu hard_tanh layer_normalization leaky_relu log_sigmoid log_softmax moments "
+    "multi_hot normalize one_hot psnr relu relu6 rms_normalization selu sigmoid silu soft_shrink softmax "
+    "softplus softsign sparse_categorical_crossentropy sparse_plus sparse_sigmoid sparsemax squareplus "
+    "tanh_shrink threshold",
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
 """In which module of ``keras.src.ops`` the class of an operation stands, if not in that of NumPy's."""
-_ONLY_HERE = frozenset(("batch_mean",))
+_ONLY_HERE = frozenset(("batch_mean", "copysign"))
 
 
 def _kind(function: str) -> str:
@@ -416,7 +421,10 @@ def _call(name: str, *args: Any) -> Any:
 
 
 _NOT_RECORDED = frozenset(
-    "bfloat16 column constant convert_to_tensor custom_gradient node noise products_in set_owner shape symbol".split()
+    (
+        "array bfloat16 column cond constant convert_to_numpy convert_to_tensor custom_gradient dtype fori_loop "
+        "is_tensor ndim node noise products_in set_owner shape size switch symbol"
+    ).split()
 )
 
 

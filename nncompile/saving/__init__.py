@@ -1,9 +1,10 @@
 """Saving and loading, with the names of ``keras.saving``.
 
 A ``.keras`` file is the genuine archive of Keras 3: real Keras opens it and predicts
-the same, and the reverse. ``.weights.h5`` is likewise. The ``.h5`` of Keras 1 and 2 is
-read. Files are replaced in one step (``storage.py``), and what is read may come from
-anyone (``hdf5.py``, ``archive.py``, ``objects.py`` say what is refused).
+the same, and the reverse. ``.weights.h5`` is likewise, and so is the legacy ``.h5``, of
+which the forms of Keras 1 and 2 are read. Files are replaced in one step
+(``storage.py``), and what is read may come from anyone (``hdf5.py``, ``archive.py``,
+``objects.py`` say what is refused).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from .. import registry
+from .. import absent, registry
 from ..errors import FileFormatError, ModelError, UnsupportedError
 from . import storage
 from .objects import (
@@ -73,21 +74,21 @@ def save_model(
     include_optimizer: bool = True,
     **kwargs: Any,
 ) -> None:
-    """Writes a model as a ``.keras`` file: its layers, weights and optimizer.
+    """Writes a model as a ``.keras`` file, or as legacy ``.h5``: its layers, weights and optimizer.
 
     The file is there as a whole or, on error, as it was.
 
     Args:
         model: any model, built or not.
-        filepath: where; the name ends in ``.keras``.
+        filepath: where; the name ends in ``.keras``, or in ``.h5`` or ``.hdf5``.
         overwrite: whether an existing file is replaced.
         zipped: only None or True.
         include_optimizer: whether to write how the model was compiled, and the state of
             the optimizer.
-        **kwargs: ``save_format="keras"``, which Keras 2 took.
+        **kwargs: ``save_format="keras"`` or ``"h5"``, which Keras 2 took.
 
     Raises:
-        ModelError: the name does not end in ``.keras``, the file exists, or the model
+        ModelError: the name has another ending, the file exists, or the model
             has something that no file can hold.
         UnsupportedError: a form of file that is not written.
         OSError: the file cannot be written.
@@ -96,16 +97,28 @@ def save_model(
 
     registry.check_keywords("save_model", {k: v for k, v in kwargs.items() if k != "save_format"}, _SAVE)
     path = _name(filepath, "save_model")
-    form = kwargs.get("save_format") or "keras"
-    if path.endswith(_LEGACY) or form in ("h5", "hdf5", "tf"):
+    legacy = path.endswith(_LEGACY)
+    form = kwargs.get("save_format") or ("h5" if legacy else "keras")
+    if form == "tf":
         raise UnsupportedError(
-            f"save_model: {path:.200}: files of Keras 2 are read and not written. Give a name that ends in .keras."
+            f"save_model: {path:.200}: the form of TensorFlow is not supported. Give a name that ends in .keras."
         )
     if zipped is False:
         raise UnsupportedError("save_model: zipped=False is not supported yet: a model is one file.")
+    if legacy and form in ("h5", "hdf5"):
+        if not getattr(model, "built", False):
+            raise ModelError(
+                f"save_model: {getattr(model, 'name', 'the model')} is not built, which a legacy file cannot hold. "
+                "Build it, or give a name that ends in .keras."
+            )
+        from . import legacy_h5
+
+        storage.check_target(path, overwrite, "save_model")
+        legacy_h5.save(model, path, include_optimizer)
+        return
     if not path.endswith(".keras") or form != "keras":
         raise ModelError(
-            f"save_model: expected the name of a file that ends in .keras, received {path!r:.200}. "
+            f"save_model: expected the name of a file that ends in .keras or .h5, received {path!r:.200}. "
             "For weights alone call save_weights(), for C call export()."
         )
     storage.check_target(path, overwrite, "save_model")
@@ -242,3 +255,6 @@ def _check_built(model: Any, what: str) -> None:
             f"{what}: {getattr(model, 'name', 'the model')} has no weights before it is built. "
             "Put Input() first, call build(input_shape), or train it."
         )
+
+
+__getattr__ = absent.finder(__name__)

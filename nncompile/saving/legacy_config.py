@@ -5,47 +5,74 @@ and wrote a Sequential as a list, Keras 2 put the input shape into the first lay
 of it is translated here, so that nothing behind knows of it, and without the warnings
 that a person who types old names deserves.
 
-One formula changed as well. ``hard_sigmoid`` was ``clip(0.2 x + 0.5, 0, 1)`` until
-Keras 2.15 and has been ``clip(x / 6 + 0.5, 0, 1)`` since. Files of before mean the
-former, and get it.
+Some formulas and defaults changed as well; :mod:`.legacy_formulas` has those of before. Files
+of before mean those, and get them.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from .. import ops, registry
 from ..errors import FileFormatError, UnsupportedError
+from . import legacy_formulas
 
 Config = dict[str, Any]
 
-HARD_SIGMOID = "nncompile>hard_sigmoid_keras2"
 
+class Release(NamedTuple):
+    """Which Keras wrote a file.
 
-@registry.register_keras_serializable(package="nncompile")
-def hard_sigmoid_keras2(x: Any) -> Any:
-    """Returns ``clip(0.2 x + 0.5, 0, 1)``, which Keras 1 and 2 called hard_sigmoid.
-
-    Args:
-        x: array or expression of any shape, which the result has too.
-
-    Source: ``keras.backend.hard_sigmoid`` of 2.15.
+    Attributes:
+        major: the first number of its version.
+        minor: the second one.
+        tensorflow: whether it was the Keras inside TensorFlow, of which there were two until 2.4.
     """
-    return ops.clip(0.2 * x + 0.5, 0.0, 1.0)
+
+    major: int
+    minor: int = 0
+    tensorflow: bool = False
+
+    @property
+    def own_optimizers(self) -> bool:
+        """Whether the optimizers were those of the Keras of several backends."""
+        return (self.major, self.minor) < (2, 4) and not self.tensorflow
+
+    @property
+    def old_optimizers(self) -> bool:
+        """Whether the optimizers were those of before Keras 2.11."""
+        return (self.major, self.minor) < (2, 11)
 
 
-RENAMED_CLASSES = {"ThresholdedReLU": "ReLU"}
+def release_of(text: Any, default: Release) -> Release:
+    """Returns what ``"2.15.0"`` or ``"2.2.4-tf"`` says, and ``default`` for what is no version."""
+    found = re.match(r"(\d{1,3})\.(\d{1,3})", text) if isinstance(text, str) else None
+    return Release(int(found[1]), int(found[2]), text.endswith("-tf")) if found else default
+
+
+LAST_2 = Release(2, 15, True)
+"""The last release of Keras 2."""
+
+RENAMED_CLASSES = {"ThresholdedReLU": "ReLU", "TimeDistributedDense": "Dense"}
+
+_DENSE = {
+    "output_dim": "units",
+    "init": "kernel_initializer",
+    "W_regularizer": "kernel_regularizer",
+    "b_regularizer": "bias_regularizer",
+    "W_constraint": "kernel_constraint",
+    "b_constraint": "bias_constraint",
+    "bias": "use_bias",
+}
 
 RENAMED: dict[str, dict[str, str]] = {
-    "Dense": {
-        "output_dim": "units",
-        "init": "kernel_initializer",
-        "W_regularizer": "kernel_regularizer",
-        "b_regularizer": "bias_regularizer",
-        "W_constraint": "kernel_constraint",
-        "b_constraint": "bias_constraint",
-        "bias": "use_bias",
+    "Dense": _DENSE,
+    "TimeDistributedDense": _DENSE,
+    "Embedding": {
+        "init": "embeddings_initializer",
+        "W_regularizer": "embeddings_regularizer",
+        "W_constraint": "embeddings_constraint",
     },
     "Dropout": {"p": "rate"},
     "GaussianDropout": {"p": "rate"},
@@ -69,6 +96,8 @@ DROPPED: dict[str, dict[str, tuple[Any, ...]]] = {
         "adjustment": (None,),
     },
     "InputLayer": {"sparse": (False, None), "ragged": (False, None), "input_tensor": (None,)},
+    "TimeDistributedDense": {"input_length": (None,)},
+    "Embedding": {"dropout": (0, 0.0)},
     "": {"weights": (None,), "input_dtype": (None, "float32"), "input_dim": (None,)},
 }
 """Arguments that are gone, and the values with which they meant what is left. Those
@@ -96,7 +125,7 @@ def modern_model(config: Any, version: int, where: str) -> Config:
         FileFormatError: it is not the configuration of a model.
         UnsupportedError: an option that is gone was used.
     """
-    if not isinstance(config, Mapping):
+    if not isinstance(config, Mapping) or not isinstance(config.get("class_name"), str):
         raise FileFormatError(f"{where}: expected the configuration of a model, found {config!r:.80}.")
     result = dict(config)
     inner = config.get("config")
@@ -110,10 +139,10 @@ def modern_model(config: Any, version: int, where: str) -> Config:
             layers.append(modern_model(layer, version, where))
             continue
         modern, shape = _layer(layer, version, where)
-        if position == 0 and shape is not None:
+        if position == 0 and shape is not None and config["class_name"] == "Sequential":
             layers.append({"module": "keras.layers", "class_name": "InputLayer", "config": {"batch_shape": shape}})
         layers.append(modern)
-    if "output_layers" in inner and result.get("class_name") == "Model":
+    if "output_layers" in inner and result.get("class_name") == "Model":  # Keras 3 calls it by its class
         result["class_name"] = "Functional"
     result["module"] = result.get("module") or "keras"
     result["config"] = {**inner, "layers": layers}
@@ -134,13 +163,16 @@ def _layer(layer: Any, version: int, where: str) -> tuple[Config, Any]:
         raise FileFormatError(f"{where}: {name}: expected a configuration, found a list.")
     old: Config = dict(layer["config"])
     label = f"{where}: {old.get('name', name)} ({name})"
+    if name == "Merge":
+        return {**layer, "module": "keras.layers", **_merge(old, label)}, None
     config = _renamed(old, RENAMED.get(name, {}), label)
     width = config.get("input_dim") if name != "Embedding" else None
     shape = config.pop(_ANY_SHAPE, None) or ([None, width] if width is not None else None)
     if width is not None:
         del config["input_dim"]
     for key, harmless in {**DROPPED[""], **DROPPED.get(name, {})}.items():
-        if key in config and not (name == "InputLayer" and config[key] is None):
+        kept = (name == "InputLayer" and config.get(key) is None) or (name, key) == ("Embedding", "input_dim")
+        if key in config and not kept:
             value = config.pop(key)
             if value not in harmless:
                 raise UnsupportedError(f"{label}: {key}={value!r:.80} is not supported.")
@@ -150,6 +182,8 @@ def _layer(layer: Any, version: int, where: str) -> tuple[Config, Any]:
         for suffix, change in _CHANGES.items():
             if key.endswith(suffix) and value is not None:
                 config[key] = change(value, label)
+        if version < 2 and key.endswith("_initializer") and isinstance(value, str):
+            config[key] = INITIALIZERS_1.get(value, value)
     if config.get("activation") == "hard_sigmoid" and version < 3:
         config["activation"] = _HARD_SIGMOID
     result = {**layer, "class_name": RENAMED_CLASSES.get(name, name), "config": config}
@@ -157,12 +191,50 @@ def _layer(layer: Any, version: int, where: str) -> tuple[Config, Any]:
     return result, shape if name != "InputLayer" else None
 
 
-_HARD_SIGMOID = {
-    "module": "builtins",
-    "class_name": "function",
-    "config": "hard_sigmoid_keras2",
-    "registered_name": HARD_SIGMOID,
+_MERGED = {
+    "sum": "Add",
+    "mul": "Multiply",
+    "ave": "Average",
+    "max": "Maximum",
+    "concat": "Concatenate",
+    "dot": "Dot",
+    "cos": "Dot",
 }
+
+
+def _merge(config: Config, label: str) -> Config:
+    """Returns class and configuration of the layer that a Merge of Keras 1 is by its mode."""
+    mode = config.get("mode")
+    if not isinstance(mode, str) or mode not in _MERGED or config.get("layers"):
+        raise UnsupportedError(f"{label}: mode={mode!r:.80} is not supported, nor are layers inside a Merge.")
+    result: Config = {"name": config.get("name")}
+    if mode == "concat":
+        result["axis"] = config.get("concat_axis", -1)
+    if mode in ("dot", "cos"):
+        result.update(axes=config.get("dot_axes", -1), normalize=mode == "cos")
+    return {"class_name": _MERGED[mode], "config": result}
+
+
+def _function(function: Any) -> Config:
+    """Returns the description of one of the functions of :mod:`.legacy_formulas`."""
+    name = function.__name__
+    registered = f"{legacy_formulas.PACKAGE}>{name}"
+    return {"module": "builtins", "class_name": "function", "config": name, "registered_name": registered}
+
+
+_HARD_SIGMOID = _function(legacy_formulas.hard_sigmoid_keras2)
+
+
+def _initializer_1(name: str, **config: Any) -> Config:
+    return {"module": "keras.initializers", "class_name": name, "config": config}
+
+
+INITIALIZERS_1 = {
+    "glorot_normal": _initializer_1("VarianceScaling", mode="fan_avg", distribution="untruncated_normal"),
+    "he_normal": _initializer_1("VarianceScaling", scale=2.0, mode="fan_in", distribution="untruncated_normal"),
+    "orthogonal": _initializer_1("Orthogonal", gain=1.1),
+}
+"""What names of initializers meant in Keras 1, where it was something else."""
 
 
 def _renamed(config: Config, names: Mapping[str, str], label: str) -> Config:
@@ -237,36 +309,72 @@ _CHANGES: dict[str, Callable[[Any, str], Any]] = {
 # How it was compiled ---------------------------------------------------------------
 
 
-def modern_training(config: Mapping[str, Any], where: str) -> Config:
+def modern_training(config: Mapping[str, Any], where: str, release: Release = LAST_2) -> Config:
     """Returns ``training_config`` of Keras 1 or 2 as ``compile_config`` of Keras 3.
+
+    Args:
+        config: how the model was compiled.
+        where: the file, for messages.
+        release: the Keras that wrote it.
 
     Raises:
         FileFormatError: it is not what Keras writes.
-        UnsupportedError: several losses, or weights of samples for each step in time.
+        UnsupportedError: weights of samples for each step in time, or something that is gone.
     """
     if config.get("sample_weight_mode") not in (None, [None], {}):
         raise UnsupportedError(f"{where}: sample_weight_mode={config['sample_weight_mode']!r:.80} is not supported.")
     return {
-        "optimizer": modern_optimizer(config.get("optimizer_config", config.get("optimizer")), where),
-        "loss": _losses(config.get("loss"), where),
-        "loss_weights": _single(config.get("loss_weights"), "loss_weights", where),
-        "metrics": _metrics(config.get("metrics"), where),
-        "weighted_metrics": _metrics(config.get("weighted_metrics"), where),
+        "optimizer": modern_optimizer(config.get("optimizer_config", config.get("optimizer")), where, release),
+        "loss": _each(_unwrapped(config.get("loss")), lambda value: _loss(value, where, release)),
+        "loss_weights": _unwrapped(config.get("loss_weights")),
+        "metrics": _metrics(config.get("metrics"), where, release),
+        "weighted_metrics": _metrics(config.get("weighted_metrics"), where, release),
     }
 
 
-def modern_optimizer(config: Any, where: str) -> Any:
-    """Returns the description of an optimizer in the form of Keras 3."""
+RATES = {
+    "SGD": 0.01,
+    "RMSprop": 0.001,
+    "Adagrad": 0.01,
+    "Adadelta": 1.0,
+    "Adam": 0.001,
+    "Adamax": 0.002,
+    "Nadam": 0.002,
+}
+"""The learning rates that optimizers had by themselves in the Keras of several backends."""
+
+_OLD_CLASSES = {
+    "RMSprop": legacy_formulas.RMSpropKeras2,
+    "Adagrad": legacy_formulas.AdagradKeras2,
+    "Nadam": legacy_formulas.NadamKeras2,
+}
+
+
+def modern_optimizer(config: Any, where: str, release: Release = LAST_2) -> Any:
+    """Returns the description of an optimizer in the form of Keras 3.
+
+    Args:
+        config: its description, or its name.
+        where: the file, for messages.
+        release: the Keras that wrote it, whose formulas and defaults it gets.
+    """
+    names = {known.lower(): known for known in RATES}
     found = _described(config, f"{where}: optimizer")
     if found is None:
-        return config
+        if not release.old_optimizers or str(config).lower() not in names:
+            return config
+        found = names[str(config).lower()], {}
     name, inner = found
     name = name.rpartition(">")[2]  # Keras 2.11 wrote Custom>Adam
     inner = _renamed(inner, {"lr": "learning_rate"}, f"{where}: {name}")
-    for key in ("jit_compile", "is_legacy_optimizer", "schedule_decay"):
+    for key in ("jit_compile", "is_legacy_optimizer"):
         inner.pop(key, None)
+    if not (release.old_optimizers and name == "Nadam"):
+        inner.pop("schedule_decay", None)
     if inner.get("epsilon", 0) is None:
         del inner["epsilon"]
+    if release.own_optimizers and name in RATES:
+        _fill(name, inner, release)
     decay = inner.pop("decay", 0)
     if decay:
         inner["learning_rate"] = {
@@ -279,22 +387,47 @@ def modern_optimizer(config: Any, where: str) -> Any:
                 "staircase": False,
             },
         }
+    if release.old_optimizers and name in _OLD_CLASSES and not (name == "RMSprop" and inner.get("momentum")):
+        old = _OLD_CLASSES[name].__name__
+        registered = f"{legacy_formulas.PACKAGE}>{old}"
+        return {"module": None, "class_name": old, "config": inner, "registered_name": registered}
     return {"module": "keras.optimizers", "class_name": name, "config": inner}
 
 
-def _single(value: Any, what: str, where: str) -> Any:
+def _fill(name: str, config: Config, release: Release) -> None:
+    """Puts the defaults of the Keras of several backends into what a file leaves out, and says its clipping anew."""
+    config.setdefault("learning_rate", RATES[name])
+    if name != "SGD":
+        config.setdefault("epsilon", 1e-8 if release.major < 2 else 1e-7)
+    if name == "Adagrad":
+        config.setdefault("initial_accumulator_value", 0.0)
+    if "clipnorm" in config:  # it was the norm of all gradients together
+        norm = config.pop("clipnorm")
+        if norm:
+            config["global_clipnorm"] = norm
+
+
+def _unwrapped(value: Any) -> Any:
     """Takes the only one out of a list or dictionary for each output of a model."""
-    while isinstance(value, (list, dict)) and "class_name" not in value:
-        if len(value) > 1:
-            raise UnsupportedError(f"{where}: {what} for {len(value)} outputs is not supported yet.")
-        value = next(iter(value.values() if isinstance(value, dict) else value), None)
+    while isinstance(value, (list, dict)) and len(value) == 1 and "class_name" not in value:
+        value = next(iter(value.values() if isinstance(value, dict) else value))
     return value
 
 
-def _losses(value: Any, where: str) -> Any:
-    value = _single(value, "loss", where)
-    found = None if value is None else _described(value, f"{where}: loss")
+def _each(value: Any, change: Callable[[Any], Any]) -> Any:
+    """Changes what is given for each output of a model, in whatever lists and dictionaries it is."""
+    if isinstance(value, list):
+        return [_each(item, change) for item in value]
+    if isinstance(value, dict) and "class_name" not in value:
+        return {name: _each(item, change) for name, item in value.items()}
+    return None if value is None else change(value)
+
+
+def _loss(value: Any, where: str, release: Release) -> Any:
+    found = _described(value, f"{where}: loss")
     if found is None:
+        if release.major < 2 and value == "cosine_proximity":
+            return _function(legacy_formulas.cosine_proximity_keras1)
         return LOSSES.get(value, value)
     name, config = found
     config.pop("fn", None)  # of which the class is a wrapper
@@ -303,21 +436,33 @@ def _losses(value: Any, where: str) -> Any:
     return {"module": "keras.losses", "class_name": name, "config": config}
 
 
-def _metrics(value: Any, where: str) -> Any:
+def _metrics(value: Any, where: str, release: Release) -> Any:
     if value is None:
         return None
-    if isinstance(value, dict):
-        value = _single({k: [v] if isinstance(v, list) else v for k, v in value.items()}, "metrics", where)
+    if isinstance(value, dict) and len(value) == 1:
+        value = next(iter(value.values()))
     while isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):
         value = value[0]
-    if not isinstance(value, list):
+    if not isinstance(value, (list, dict)):
         value = [value]
-    return [_metric(item, where) for item in value if item is not None]
+    if isinstance(value, list):
+        value = [item for item in value if item is not None]
+    return _each(value, lambda item: _metric(item, where, release))
 
 
-def _metric(value: Any, where: str) -> Any:
+METRICS_1 = {"precision": "Precision", "recall": "Recall"}
+"""Metrics of Keras 1 that were means over the batches, and are of the whole now."""
+
+_GONE = ("fbeta_score", "fmeasure", "matthews_correlation")
+
+
+def _metric(value: Any, where: str, release: Release) -> Any:
     found = _described(value, f"{where}: metrics")
     if found is None:
+        if release.major < 2 and value in METRICS_1:
+            return {"module": "keras.metrics", "class_name": METRICS_1[value], "config": {"name": value}}
+        if release.major < 2 and value in _GONE:
+            raise UnsupportedError(f"{where}: the metric {value!r} of Keras 1 is not supported.")
         return LOSSES.get(value, value)
     name, config = found
     if name in ("MeanMetricWrapper", "SumOverBatchSizeMetricWrapper"):

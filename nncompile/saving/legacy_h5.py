@@ -1,8 +1,9 @@
-"""The ``.h5`` of Keras 1 and 2, and of Keras 3's own legacy mode: read only.
+"""The ``.h5`` of Keras 1 and 2, and of Keras 3's own legacy mode. The last is written as well.
 
     attributes              keras_version, backend, model_config, training_config
     model_weights           attribute layer_names
     model_weights/<layer>   attribute weight_names, and datasets of those names
+    model_weights/top_level_model_weights   likewise, for weights of the model's own
     optimizer_weights       attribute weight_names, and datasets of those names
 
 A file of weights alone has the groups of ``model_weights`` at its root. Layers are
@@ -12,11 +13,16 @@ attribute that is too long for HDF5 is split into ``layer_names0``, ``layer_name
 
 from __future__ import annotations
 
+import io
+import json
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from ..errors import FileFormatError, ModelError, NncompileError
-from . import attributes, hdf5, legacy_config, objects, storage, weights_h5
+from .. import registry
+from ..errors import FileFormatError, ModelError, NncompileError, UnsupportedError
+from ..layers import base
+from . import archive, attributes, hdf5, legacy_config, objects, storage, weights_h5
+from .legacy_config import Release
 from .weights_h5 import Mismatch, Plan
 
 if TYPE_CHECKING:
@@ -84,9 +90,9 @@ def load(data: bytes, where: str, custom: objects.Custom, compile: bool) -> Any:
         UnsupportedError: a class or an option in it is not supported.
     """
     with hdf5.opened(data, where) as h5:
-        config, training = _configuration(_File(h5, data, where))
+        config, training, release = _configuration(_File(h5, data, where))
     if compile and training:
-        config["compile_config"] = legacy_config.modern_training(training, f"{where}: training_config")
+        config["compile_config"] = legacy_config.modern_training(training, f"{where}: training_config", release)
     model = objects.model_from_object(
         config, f"{where}: model_config", custom, compile=compile, stored=len(data), version=3
     )
@@ -94,13 +100,13 @@ def load(data: bytes, where: str, custom: objects.Custom, compile: bool) -> Any:
         file = _File(h5, data, where)
         plan = _read_model(file, file.group(h5, "model_weights"), model, False, False, FileFormatError)
         if compile and getattr(model, "optimizer", None) is not None:
-            plan += _read_optimizer(file, model)
+            plan += _read_optimizer(file, model, release)
     weights_h5.assign(plan)
     return model
 
 
-def _configuration(file: _File) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Returns the configurations of the model, in the form of Keras 3, and of its training."""
+def _configuration(file: _File) -> tuple[dict[str, Any], dict[str, Any], Release]:
+    """Returns the configurations of the model, in the form of Keras 3, and of its training, and who wrote them."""
     text = file.text(file.root, "model_config")
     if text is None:
         what = "the weights of a model" if hdf5.group(file.root, weights_h5.LAYERS, file.where) else "no model"
@@ -109,12 +115,12 @@ def _configuration(file: _File) -> tuple[dict[str, Any], dict[str, Any]]:
             "Build the model in Python, and call load_weights() for weights alone."
         )
     config = storage.parse_object(text, f"{file.where}: model_config")
-    version = objects.major_version(file.text(file.root, "keras_version"), default=1)
-    config = legacy_config.modern_model(config, version, f"{file.where}: model_config")
+    release = legacy_config.release_of(file.text(file.root, "keras_version"), Release(1))
+    config = legacy_config.modern_model(config, release.major, f"{file.where}: model_config")
     training = file.text(file.root, "training_config")
     if training is None:
-        return config, {}
-    return config, storage.parse_object(training, f"{file.where}: training_config")
+        return config, {}, release
+    return config, storage.parse_object(training, f"{file.where}: training_config"), release
 
 
 def read_weights(
@@ -170,7 +176,7 @@ def _read_model(
     return plan
 
 
-def _read_optimizer(file: _File, model: Any) -> Plan:
+def _read_optimizer(file: _File, model: Any, release: Release) -> Plan:
     """Reads the state of the optimizer, if its layout is one that is known.
 
     Keras 3 writes iteration, learning rate, and the slots weight by weight. Keras 2.11
@@ -183,7 +189,10 @@ def _read_optimizer(file: _File, model: Any) -> Plan:
     stored = file.datasets(group)
     variables = weights_h5.built_variables(model)
     slots = any(v.shape for v in variables)
-    for expected in _orders(model.optimizer, variables, file.names(group, "weight_names")):
+    orders = [variables]
+    if release.major < 3:
+        orders = _orders(model.optimizer, variables, file.names(group, "weight_names"))
+    for expected in orders:
         used, rest = stored[: len(expected)], stored[len(expected) :]
         # Until 2.2 SGD kept moments that it did not use, and Adam an empty place for each of amsgrad's.
         if [v.shape for v in expected] == [d.shape for d in used] and all(d.shape == (1,) or not slots for d in rest):
@@ -206,14 +215,11 @@ def _orders(optimizer: Any, variables: list[Variable], names: list[str]) -> list
     rate = [v for v in variables if v.name.startswith("learning_rate")]
     known = {id(v) for v in (*iteration, *rate)}
     slots = [v for v in variables if id(v) not in known]
-    # Adam/m/dense/kernel:0 of 2.11 and adam/dense_kernel_momentum of 3 are in the order
-    # of today; Adam/dense/kernel/m:0 and Adam/Variable:0 of before are not.
-    today = any(name.rpartition("/")[2] == "learning_rate" for name in names)
+    # Adam/m/dense/kernel:0 of 2.11 is in the order of today; Adam/dense/kernel/m:0 and
+    # Adam/Variable:0 of before are not.
     prefixed = any(name.split("/")[1:2] and name.split("/")[1] in _SLOTS_2_11 for name in names)
     if not slots:
         return [variables, iteration]
-    if today:
-        return [variables]
     if prefixed:
         return [[*iteration, *slots]]
     kinds = [str(kind) for kind in getattr(optimizer, "slots", {})]
@@ -227,3 +233,85 @@ _SLOTS_2_11 = frozenset(
     "m v u vhat velocity momentum average_gradient accumulator accumulated_grad accumulated_delta_var".split()
 )
 """The first part of the names of slots in Keras 2.11 to 2.15."""
+
+
+# Writing ---------------------------------------------------------------------------
+
+_LIMIT = 64512
+"""The most bytes of one attribute, names of one length counted; longer lists are split."""
+
+
+def save(model: Any, path: storage.Path, include_optimizer: bool = True) -> None:
+    """Writes a model as Keras 3 writes its legacy ``.h5``, all of it or nothing.
+
+    Raises:
+        UnsupportedError: a model of a class of the user's own, which this form does not know.
+    """
+    import h5py
+
+    config = _without_modules(objects.serialize_keras_object(model))
+    if not isinstance(config["config"].get("layers"), list):
+        raise UnsupportedError(
+            f"save_model: {weights_h5.describe(model)}: a legacy file holds layers, and this model is a class. "
+            "Give a name that ends in .keras."
+        )
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        file.attrs["keras_version"] = archive.KERAS_VERSION
+        file.attrs["backend"] = "numpy"
+        file.attrs["model_config"] = json.dumps(config)
+        optimizer = model.optimizer if include_optimizer and getattr(model, "compiled", False) else None
+        if optimizer is not None:
+            training = base.plain(model.get_compile_config())
+            training["optimizer_config"] = _without_modules(training.pop("optimizer"))
+            training["loss"] = _whole_names(training["loss"])
+            file.attrs["training_config"] = json.dumps(training)
+        group = file.create_group("model_weights")
+        group.attrs["keras_version"] = archive.KERAS_VERSION
+        group.attrs["backend"] = "numpy"
+        _write_names(group, "layer_names", [layer.name for layer in model.layers])
+        inner = {id(v) for layer in model.layers for v in layer.weights}
+        own = [v for v in _weights(model) if id(v) not in inner]
+        for layer in model.layers:
+            _write_variables(group.create_group(layer.name), _weights(layer))
+        _write_variables(group.create_group("top_level_model_weights"), own)
+        if optimizer is not None and optimizer.variables:
+            _write_variables(file.create_group("optimizer_weights"), optimizer.variables)
+    storage.write_file(path, [buffer.getbuffer()])
+
+
+def _without_modules(value: Any) -> Any:
+    """Returns a configuration whose layers are named as Keras 2 did: by their class, registered or not, alone."""
+    config = dict(value["config"])
+    if isinstance(config.get("layers"), list):
+        config["layers"] = [_without_modules(layer) for layer in config["layers"]]
+    rest = {key: value[key] for key in ("name", "inbound_nodes") if key in value}
+    return {"class_name": value.get("registered_name") or value["class_name"], "config": config, **rest}
+
+
+def _whole_names(loss: Any) -> Any:
+    """Returns losses with ``mean_squared_error`` for ``mse``: Keras does not find short names when it reads them."""
+    if isinstance(loss, list):
+        return [_whole_names(item) for item in loss]
+    if isinstance(loss, dict):
+        return loss if "class_name" in loss else {name: _whole_names(item) for name, item in loss.items()}
+    known = registry.table("losses")
+    return known[loss].__name__ if isinstance(loss, str) and loss in known else loss
+
+
+def _write_names(group: h5py.Group, name: str, names: list[str]) -> None:
+    longest = max((len(text.encode()) for text in names), default=0)
+    size = max(_LIMIT // max(longest, 1), 1)
+    if len(names) <= size:
+        group.attrs[name] = names
+        return
+    for part, first in enumerate(range(0, len(names), size)):
+        group.attrs[f"{name}{part}"] = names[first : first + size]
+
+
+def _write_variables(group: h5py.Group, variables: list[Variable]) -> None:
+    names: list[str] = []
+    for variable in variables:
+        names.append(variable.path if variable.path not in names else f"{variable.path}_{len(names)}")
+        group.create_dataset(names[-1], data=variable.value)
+    _write_names(group, "weight_names", names)

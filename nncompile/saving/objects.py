@@ -157,14 +157,7 @@ def serialize_keras_object(obj: Any) -> Any:
     """
     base = _layers()
     if inspect.isfunction(obj) or inspect.isbuiltin(obj):
-        if obj.__name__ == "<lambda>":
-            raise ModelError(f"{obj!r} cannot be saved: it has no name. Write it as a function.")
-        return {
-            "module": "builtins",
-            "class_name": "function",
-            "config": obj.__name__,
-            "registered_name": registry.registered_name(obj) or obj.__name__,
-        }
+        return registry.describe_function(obj)
     if inspect.isclass(obj):
         raise UnsupportedError(f"{obj!r} cannot be saved: it is a class. Give an object of it.")
     return base.plain(obj)
@@ -252,9 +245,11 @@ def _made(config: Any, custom: Custom) -> Any:
     if name in VALUES:
         return _value(str(name), inner)
     thing: Any = _custom(config, custom)
-    kind = kind_of(config)
-    if thing is None or kind == "layers":
-        made = _layers().deserialize(config, custom) if kind == "layers" else registry.deserialize(config, kind, custom)
+    kind = kind_of(config) if thing is None else None
+    if kind == "layers" or (inspect.isclass(thing) and issubclass(thing, _layers().Layer)):
+        made = _layers().deserialize(config, custom)
+    elif kind is not None:
+        made = registry.deserialize(config, kind, custom)
     elif not inspect.isclass(thing):
         made = thing
     elif not isinstance(inner, Mapping):
@@ -484,7 +479,8 @@ def model_from_object(
         training = config.get("compile_config")
         config = legacy_config.modern_model(config, version, where)
         if isinstance(training, dict) and training:
-            config["compile_config"] = legacy_config.modern_training(training, where)
+            release = legacy_config.release_of(config.get("keras_version"), legacy_config.LAST_2)
+            config["compile_config"] = legacy_config.modern_training(training, where, release)
     compiled = config.get("compile_config") if compile else None
     config = {**config, "compile_config": None}
     check_names(config, where, custom)

@@ -4,37 +4,43 @@ from __future__ import annotations
 
 import random as python_random
 import unicodedata
-from collections.abc import Sequence
+from collections import abc
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import random, registry
-from .backend import clear_session
-from .errors import ModelError
-from .registry import register_keras_serializable
+from .. import random, registry
+from ..backend import clear_session, standardize_dtype
+from ..config import disable_interactive_logging, enable_interactive_logging, is_interactive_logging_enabled
+from ..data import PyDataset, pack_x_y_sample_weight, unpack_x_y_sample_weight
+from ..data import PyDataset as Sequence
+from ..errors import ModelError
+from ..ops.symbolic import KerasTensor, node_of
+from ..registry import register_keras_serializable
 
 __all__ = [
+    "PyDataset",
+    "Sequence",
     "clear_session",
+    "disable_interactive_logging",
+    "enable_interactive_logging",
     "format_table",
+    "get_source_inputs",
+    "is_interactive_logging_enabled",
+    "is_keras_tensor",
     "normalize",
+    "pack_x_y_sample_weight",
+    "pad_sequences",
     "register_keras_serializable",
     "set_random_seed",
+    "standardize_dtype",
     "to_categorical",
+    "unpack_x_y_sample_weight",
 ]
 
 Array = NDArray[Any]
-
-_SAVING = (
-    "CustomObjectScope",
-    "custom_object_scope",
-    "deserialize_keras_object",
-    "get_custom_objects",
-    "get_registered_name",
-    "get_registered_object",
-    "serialize_keras_object",
-)
 
 
 def set_random_seed(seed: int) -> None:
@@ -107,20 +113,89 @@ def normalize(x: ArrayLike, axis: int | None = -1, order: Any = 2) -> Array:
     return np.asarray(array / np.where(norm == 0, np.ones_like(norm), norm))
 
 
-_PLOTTING = ("model_to_dot", "plot_model")
+def pad_sequences(
+    sequences: Iterable[abc.Sequence[Any]],
+    maxlen: int | None = None,
+    dtype: Any = "int32",
+    padding: str = "pre",
+    truncating: str = "pre",
+    value: Any = 0.0,
+) -> Array:
+    """Makes rows of one length of sequences of several.
+
+    Args:
+        sequences: lists of numbers, or of arrays of one shape.
+        maxlen: the length; that of the longest sequence if None.
+        dtype: element type of the result.
+        padding: whether ``value`` is put in before (``"pre"``) or after (``"post"``) a short sequence.
+        truncating: whether a long one loses its beginning (``"pre"``) or its end (``"post"``).
+        value: what is put in.
+
+    Returns:
+        Array of shape ``(sequences, maxlen, …)``.
+
+    Raises:
+        ModelError: an argument that cannot be right, or elements of several shapes.
+
+    Source: ``keras.utils.pad_sequences``.
+    """
+    for name, side in (("padding", padding), ("truncating", truncating)):
+        if side not in ("pre", "post"):
+            raise ModelError(f"pad_sequences: expected {name} to be 'pre' or 'post', received {side!r:.80}.")
+    if not hasattr(sequences, "__len__"):
+        raise ModelError(f"pad_sequences: expected a list of sequences, received {sequences!r:.80}.")
+    rows = list(sequences)
+    for row in rows:
+        if not hasattr(row, "__len__"):
+            raise ModelError(f"pad_sequences: expected sequences, received {row!r:.80} among them.")
+    kind = np.dtype(dtype)
+    if isinstance(value, str) and kind.kind not in "OSU":
+        raise ModelError(
+            f"pad_sequences: the value {value!r:.80} does not fit in an array of {kind}. Give dtype=object."
+        )
+    length = max(map(len, rows), default=0) if maxlen is None else int(maxlen)
+    inner = next((np.asarray(row).shape[1:] for row in rows if len(row)), ())
+    result = np.full((len(rows), length, *inner), value, dtype=kind)
+    for index, row in enumerate(rows):
+        kept = np.asarray(row[max(len(row) - length, 0) :] if truncating == "pre" else row[:length], dtype=kind)
+        if not len(kept):
+            continue
+        if kept.shape[1:] != inner:
+            raise ModelError(
+                f"pad_sequences: expected elements of shape {inner}, received {kept.shape[1:]} in sequence {index}."
+            )
+        result[index, slice(0, len(kept)) if padding == "post" else slice(length - len(kept), None)] = kept
+    return result
 
 
-def __getattr__(name: str) -> Any:
-    """Looks up what ``keras.utils`` shares with ``keras.saving``, and what draws, when it is first asked for."""
-    if name in _PLOTTING:
-        from .models import plotting
+def is_keras_tensor(x: Any) -> bool:
+    """Returns whether ``x`` is a symbolic tensor: what ``Input`` returns, and what layers make of it."""
+    return isinstance(x, KerasTensor)
 
-        return getattr(plotting, name)
-    if name in _SAVING:
-        from . import saving
 
-        return getattr(saving, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def get_source_inputs(tensor: Any) -> Any:
+    """Returns the symbolic tensors at the beginning of the calls that made one, each once; of another thing itself.
+
+    Args:
+        tensor: as ``Input`` returns it, and as layers return it for one.
+
+    Source: ``keras.utils.get_source_inputs``.
+    """
+    if not isinstance(tensor, KerasTensor):
+        return tensor
+    found: dict[int, Any] = {}
+    seen, waiting = set(), [tensor]
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        node = node_of(one)
+        if node is None or node.is_input:
+            found[id(one)] = one
+        else:
+            waiting.extend(reversed(node.inputs))
+    return list(found.values())
 
 
 # ------------------------------------------------------------------ tables of text
@@ -175,10 +250,10 @@ _ASCII_LINES = tuple(map(tuple, ("+-++", "|||", "+-++", "|||", "+-++", "+-++")))
 
 
 def format_table(
-    header: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    widths: Sequence[int],
-    alignments: Sequence[str],
+    header: abc.Sequence[str],
+    rows: abc.Sequence[abc.Sequence[str]],
+    widths: abc.Sequence[int],
+    alignments: abc.Sequence[str],
     ascii_only: bool = False,
 ) -> str:
     """Draws a table with lines, as Keras' summaries have it.
@@ -192,11 +267,11 @@ def format_table(
     """
     top, head, under, body, between, bottom = _ASCII_LINES if ascii_only else _LINES
 
-    def rule(ends: Sequence[str]) -> str:
+    def rule(ends: abc.Sequence[str]) -> str:
         left, line, cross, right = ends
         return left + cross.join(line * (width + 2) for width in widths) + right
 
-    def cells(texts: Sequence[str], lines: Sequence[str], at_bottom: bool = False) -> list[str]:
+    def cells(texts: abc.Sequence[str], lines: abc.Sequence[str], at_bottom: bool = False) -> list[str]:
         blocks = [_wrapped(text, width) for text, width in zip(texts, widths, strict=True)]
         height = max(map(len, blocks))
         padded = [[""] * (height - len(b)) + b if at_bottom else b + [""] * (height - len(b)) for b in blocks]

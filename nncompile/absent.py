@@ -1,0 +1,336 @@
+"""Names of Keras that are not here, each with its reason.
+
+A name that Keras has is either here, under the same path, or refused by a sentence that
+says why and what to do instead. :data:`ABSENT` has the sentences; the tests hold it
+against a list of all public names of Keras, and the README prints it.
+
+Modules get their ``__getattr__`` from :func:`watch`, which ``nncompile/__init__.py`` calls for
+all that it imports; a module that is imported late says ``__getattr__ = absent.finder(__name__)``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from opcode import opmap
+from typing import Any
+
+from . import registry
+from .errors import UnsupportedError
+
+_IMPORT_FROM = opmap["IMPORT_FROM"]
+
+
+class AbsentError(UnsupportedError, AttributeError):
+    """A name that only Keras has; an AttributeError, so that ``hasattr`` is False."""
+
+
+class AbsentImportError(UnsupportedError, ImportError):
+    """The same in ``from nncompile.layers import …``, where Python would drop the text of an AttributeError."""
+
+
+_IMAGES = "there are no convolutions and no images here: networks are of dense layers, and rows are vectors of features"
+_SEQUENCES = "there are no recurrent layers and no attention here: put the steps of a window into one row, with Flatten"
+_TABLES = "text and categories are made into numbers before training: scikit-learn's preprocessing has the like"
+_OTHERS = "it runs code of JAX, PyTorch or TensorFlow, none of which is needed here"
+_QUANTIZED = "weights are float32 or float64; for products of 16 bits take the policy 'mixed_bfloat16'"
+_DEVICES = "there is one device, the CPU; config.set_num_threads says how many of its cores are used"
+_DATA = "read the files yourself, for example with numpy.load, and give the arrays to fit"
+_EAGER = "there is one backend, which is compiled C; nothing is traced or switched by hand"
+_NETWORKS = "there are no networks that come with weights; load_model reads a .keras file of dense layers"
+
+ABSENT: dict[str, dict[str, str]] = {
+    "": {
+        _EAGER: "Function Operation StatelessScope SymbolicScope name_scope",
+        _QUANTIZED: "Quantizer quantizers",
+        "what is kept for the backward pass is chosen by the compiler": "RematScope remat",
+        _DEVICES: "device distribution",
+        _NETWORKS: "applications",
+        "train the student on the teacher's predictions, as targets": "distillation",
+        "it held what Keras has moved: to utils, saving and optimizers": "legacy",
+        "it is for images and text; pad_sequences is in utils": "preprocessing",
+        "it draws images": "visualization",
+    },
+    "backend": {
+        _EAGER: "backend result_type",
+        "channels are last, which is Keras' default": "set_image_data_format",
+    },
+    "callbacks": {"it needs JAX; use BackupAndRestore or ModelCheckpoint": "OrbaxCheckpoint"},
+    "config": {
+        _EAGER: "backend set_backend is_nnx_enabled",
+        _SEQUENCES: "disable_flash_attention enable_flash_attention is_flash_attention_enabled",
+        "tracebacks are short as they are": (
+            "disable_traceback_filtering enable_traceback_filtering is_traceback_filtering_enabled"
+        ),
+        "code in a file is never run": "enable_unsafe_deserialization",
+        "give epochs and steps_per_epoch to fit": (
+            "max_epochs max_steps_per_epoch set_max_epochs set_max_steps_per_epoch"
+        ),
+        "channels are last, which is Keras' default": "set_image_data_format",
+    },
+    "datasets": {
+        _DATA: "boston_housing california_housing cifar10 cifar100 fashion_mnist imdb reuters",
+    },
+    "dtype_policies": {
+        _QUANTIZED: ("AWQDTypePolicy GPTQDTypePolicy Int4DTypePolicy QuantizedDTypePolicy QuantizedFloat8DTypePolicy"),
+        "give dtype to each layer": "DTypePolicyMap",
+    },
+    "export": {"call model.export('model.c')": "ExportArchive"},
+    "initializers": {"it makes kernels of convolutions": "STFT STFTInitializer stft"},
+    "layers": {
+        _IMAGES: (
+            "AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D AdaptiveMaxPooling1D "
+            "AdaptiveMaxPooling2D AdaptiveMaxPooling3D AugMix AutoContrast AveragePooling1D AveragePooling2D "
+            "AveragePooling3D AvgPool1D AvgPool2D AvgPool3D CenterCrop ContrastLimitedAdaptiveHistogramEqualization "
+            "Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D "
+            "Convolution1D Convolution1DTranspose Convolution2D Convolution2DTranspose Convolution3D "
+            "Convolution3DTranspose Cropping1D Cropping2D Cropping3D CutMix DepthwiseConv1D DepthwiseConv2D "
+            "Equalization GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D GlobalAvgPool1D "
+            "GlobalAvgPool2D GlobalAvgPool3D GlobalMaxPool1D GlobalMaxPool2D GlobalMaxPool3D GlobalMaxPooling1D "
+            "GlobalMaxPooling2D GlobalMaxPooling3D MaxNumBoundingBoxes MaxPool1D MaxPool2D MaxPool3D MaxPooling1D "
+            "MaxPooling2D MaxPooling3D MelSpectrogram MixUp Pipeline RandAugment RandomBrightness "
+            "RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop RandomElasticTransform RandomErasing "
+            "RandomFlip RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective "
+            "RandomPosterization RandomRotation RandomSaturation RandomSharpness RandomShear RandomTranslation "
+            "RandomZoom Resizing STFTSpectrogram SeparableConv1D SeparableConv2D SeparableConvolution1D "
+            "SeparableConvolution2D Solarization SpatialDropout1D SpatialDropout2D SpatialDropout3D UpSampling1D "
+            "UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D"
+        ),
+        _SEQUENCES: (
+            "AdditiveAttention Attention Bidirectional GRU GRUCell GroupQueryAttention LSTM LSTMCell Masking "
+            "MultiHeadAttention RNN SimpleRNN SimpleRNNCell StackedRNNCells TimeDistributed"
+        ),
+        _TABLES: "HashedCrossing Hashing IntegerLookup StringLookup TextVectorization",
+        _OTHERS: "FlaxLayer JaxLayer TFSMLayer TorchModuleWrapper",
+    },
+    "losses": {_SEQUENCES: "CTC ctc"},
+    "mixed_precision": {"no loss is scaled: bfloat16 has the exponents of float32": "LossScaleOptimizer"},
+    "ops": {
+        _IMAGES: (
+            "adaptive_average_pool adaptive_max_pool average_pool conv conv_transpose depth_to_space depthwise_conv "
+            "image max_pool psnr separable_conv space_to_depth unfold"
+        ),
+        _SEQUENCES: "ctc_decode ctc_loss dot_product_attention extract_sequences istft stft",
+        "numbers are real": (
+            "angle conj conjugate fft fft2 ifft2 imag irfft isreal polar real rfft view_as_complex view_as_real"
+        ),
+        "a formula has no loops and branches of Python's; write it for whole arrays, with where": (
+            "associative_scan cond fold fori_loop jvp map scan switch vectorize vectorized_map while_loop"
+        ),
+        "it works on whole matrices, and a formula on rows": (
+            "cholesky cholesky_inverse det eig eigh inv kron logdet lstsq lu_factor matrix_rank pinv qr slogdet solve "
+            "solve_triangular svd"
+        ),
+    },
+    "optimizers": {
+        "no loss is scaled: bfloat16 has the exponents of float32": "LossScaleOptimizer",
+        "one optimizer trains all weights": "MultiOptimizer OptimizerMap",
+        "the names without legacy understand lr=": "legacy",
+    },
+    "saving": {"h5py opens the file": "KerasFileEditor"},
+    "tree": {
+        "flatten_with_path and map_structure do the like": "MAP_TO_NONE assert_same_paths map_structure_up_to traverse"
+    },
+    "utils": {
+        _IMAGES: "array_to_img bounding_boxes img_to_array load_img save_img",
+        _DATA: (
+            "audio_dataset_from_directory get_file image_dataset_from_directory text_dataset_from_directory "
+            "timeseries_dataset_from_array"
+        ),
+        _TABLES: "FeatureSpace",
+        "give validation_split to fit, or slices of the arrays": "split_dataset",
+        "it is for settings of a script; a dataclass does that": "Config",
+        "it held what Keras has moved: to saving": "legacy",
+    },
+}
+"""Why a name is not here: path of the module below ``keras``, reason, names."""
+
+_NOT_YET: dict[str, str] = {
+    "": "Regularizer constraints regularizers",
+    "activations": "glu sparsemax",
+    "constraints": (
+        "Constraint MaxNorm MinMaxNorm NonNeg UnitNorm deserialize get max_norm min_max_norm non_neg "
+        "serialize unit_norm"
+    ),
+    "layers": (
+        "ActivityRegularization AlphaDropout BatchNormalization CategoryEncoding Discretization ELU "
+        "EinsumDense Embedding GaussianDropout GaussianNoise GroupNormalization Identity Lambda "
+        "LayerNormalization LeakyReLU Normalization PReLU Permute RMSNormalization ReLU RepeatVector "
+        "Rescaling Reshape ReversibleEmbedding Softmax SpectralNormalization UnitNormalization Wrapper"
+    ),
+    "losses": (
+        "BinaryFocalCrossentropy CategoricalFocalCrossentropy CategoricalGeneralizedCrossEntropy "
+        "CategoricalHinge Circle CosineSimilarity Dice Hinge Huber KLDivergence LogCosh "
+        "MeanAbsolutePercentageError MeanSquaredLogarithmicError Poisson SquaredHinge Tversky "
+        "binary_focal_crossentropy categorical_focal_crossentropy categorical_generalized_cross_entropy "
+        "categorical_hinge circle cosine_similarity dice hinge huber kl_divergence log_cosh "
+        "mean_absolute_percentage_error mean_squared_logarithmic_error poisson squared_hinge tversky"
+    ),
+    "metrics": (
+        "AUC BinaryIoU CategoricalHinge ConcordanceCorrelation CosineSimilarity F1Score FBetaScore "
+        "FalseNegatives FalsePositives Hinge IoU KLDivergence LogCoshError MeanAbsolutePercentageError "
+        "MeanIoU MeanSquaredLogarithmicError OneHotIoU OneHotMeanIoU PearsonCorrelation Poisson Precision "
+        "PrecisionAtRecall R2Score Recall RecallAtPrecision RootMeanSquaredError SensitivityAtSpecificity "
+        "SpecificityAtSensitivity SquaredHinge Sum TrueNegatives TruePositives binary_focal_crossentropy "
+        "categorical_focal_crossentropy categorical_hinge concordance_correlation hinge huber kl_divergence "
+        "log_cosh mean_absolute_percentage_error mean_squared_logarithmic_error pearson_correlation poisson "
+        "squared_hinge"
+    ),
+    "ops": (
+        "all allclose amax amin any append arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmin "
+        "argpartition argsort array array_split average bartlett batch_normalization binary_crossentropy "
+        "bincount bitwise_and bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift "
+        "bitwise_xor blackman categorical_crossentropy cbrt cdist ceil celu convert_to_numpy copy corrcoef "
+        "correlate cos cosh count_nonzero cross cumprod cumsum deg2rad diag diagflat diagonal diff digitize "
+        "divide_no_nan dot dsplit dstack dtype einsum elu empty empty_like erfc erfinv exp2 eye fabs fliplr "
+        "flipud floor_divide fmax fmin fmod full full_like gcd gelu geomspace get_item glu hamming hanning "
+        "hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh heaviside histogram hsplit hstack hypot i0 "
+        "identity in_top_k inner is_tensor isclose isfinite isin isinf isnan isneginf isposinf kaiser "
+        "layer_normalization lcm ldexp leaky_relu left_shift linspace log10 log2 log_sigmoid logaddexp "
+        "logaddexp2 logical_xor logspace median meshgrid mod moments multi_hot nan_to_num nanargmax nanargmin "
+        "nancumprod nancumsum nanmax nanmean nanmedian nanmin nanpercentile nanprod nanquantile nanstd nansum "
+        "nanvar ndim nextafter nonzero norm normalize ones outer percentile prod ptp quantile rad2deg ravel "
+        "rearrange relu relu6 right_shift rms_normalization rot90 saturate_cast scatter scatter_update "
+        "searchsorted segment_max segment_min segment_prod segment_sum select selu signbit silu sin sinc sinh "
+        "size slice slice_update soft_shrink softplus softsign sort sparse_categorical_crossentropy "
+        "sparse_plus sparse_sigmoid sparsemax squareplus std swish take_along_axis tan tanh_shrink tensordot "
+        "threshold top_k trace trapezoid tri tril triu true_divide trunc unique unravel_index unstack vander "
+        "var vdot view vsplit vstack zeros"
+    ),
+    "optimizers": "Adafactor Ftrl Lamb Muon ScheduleFreeAdamW schedules",
+    "optimizers.schedules": (
+        "CosineDecay CosineDecayRestarts ExponentialDecay InverseTimeDecay LearningRateSchedule "
+        "PiecewiseConstantDecay PolynomialDecay deserialize serialize"
+    ),
+    "regularizers": (
+        "L1 L1L2 L2 OrthogonalRegularizer Regularizer deserialize get l1 l1_l2 l2 orthogonal_regularizer serialize"
+    ),
+    "utils": "PyDataset",
+}
+"""What is missing and should not be: module, names."""
+
+for _path, _names in _NOT_YET.items():
+    ABSENT.setdefault(_path, {})["not supported yet"] = _names
+
+_PUBLIC = (
+    "", "activations", "backend", "callbacks", "config", "constraints", "dtype_policies", "initializers", "layers",
+    "losses", "metrics", "mixed_precision", "models", "ops", "optimizers", "optimizers.schedules", "random",
+    "regularizers", "tree", "utils",
+)  # fmt: skip
+"""Modules of Keras' that are imported with the package, by their paths; others call :func:`finder` themselves."""
+
+_MIRRORS = ("ops.linalg", "ops.nn", "ops.numpy")
+"""Modules that have names of another one; see :func:`mirror`."""
+
+_SAVING = (
+    "CustomObjectScope custom_object_scope deserialize_keras_object get_custom_objects get_registered_name "
+    "get_registered_object serialize_keras_object"
+).split()
+
+LATE: dict[str, dict[str, str]] = {
+    "": {
+        name: f"nncompile.{name}"
+        for name in ("compiler", "datasets", "export", "objectives", "saving", "targets", "wrappers")
+    },
+    "ops": {name: f"nncompile.ops.{name}" for name in ("linalg", "nn", "numpy")},
+    "backend": {"is_keras_tensor": "nncompile.utils"},
+    "models": dict.fromkeys(("load_model", "save_model"), "nncompile.saving"),
+    "utils": {
+        "np_utils": "nncompile.utils.np_utils",
+        "Progbar": "nncompile.progress",
+        "model_to_dot": "nncompile.models.plotting",
+        "plot_model": "nncompile.models.plotting",
+        **dict.fromkeys(_SAVING, "nncompile.saving"),
+    },
+    "wrappers": dict.fromkeys(
+        ("SKLearnClassifier", "SKLearnRegressor", "SKLearnTransformer"), "nncompile.wrappers.estimators"
+    ),
+}
+"""What takes long to import and is not needed by every script: module, name, and the module where it is."""
+
+_reasons = {
+    path: {name: reason for reason, names in groups.items() for name in names.split()}
+    for path, groups in ABSENT.items()
+}
+
+
+def reason(path: str, name: str) -> str | None:
+    """Returns why ``keras.<path>.<name>`` is not here, None if nothing is said about it."""
+    if path in _MIRRORS:
+        path = "ops"
+    outer, _, inner = path.rpartition(".")
+    return _reasons.get(path, {}).get(name) or (reason(outer, inner) if path else None)
+
+
+def refusal(module: str, name: str, frame: Any) -> ImportError | AttributeError:
+    """Returns the error of asking ``module`` for something that it has not.
+
+    Args:
+        module: its whole name.
+        name: what was asked for.
+        frame: where it was asked for.
+    """
+    why = None if name.startswith("__") else reason(module.partition(".")[2], name)
+    if why is None:
+        # Python itself asks for __path__ on import, where no hint is worth its time
+        public = [] if name.startswith("__") else [n for n in vars(sys.modules[module]) if not n.startswith("_")]
+        hint = registry.nearest(name, public) if public else ""
+        return AttributeError(f"module {module!r} has no attribute {name!r}.{hint}")
+    text = f"{module}.{name} is {why}." if why.startswith("not ") else f"{module}.{name} is not supported: {why}."
+    if frame.f_code.co_code[frame.f_lasti] == _IMPORT_FROM:
+        return AbsentImportError(text)
+    return AbsentError(text)
+
+
+def finder(module: str) -> Callable[[str], Any]:
+    """Returns the ``__getattr__`` of the module of that name."""
+    late = LATE.get(module.partition(".")[2], {})
+
+    def find(name: str) -> Any:
+        source = late.get(name)
+        if source is None:
+            raise refusal(module, name, sys._getframe(1))
+        found = importlib.import_module(source)
+        return found if source.rpartition(".")[2] == name else getattr(found, name)
+
+    return find
+
+
+def mirror(module: str, original: str) -> Callable[[str], Any]:
+    """Returns the ``__getattr__`` of a module that has the names of Keras' of another one.
+
+    Args:
+        module: its whole name.
+        original: the whole name of the one where the names are looked up.
+    """
+
+    def find(name: str) -> Any:
+        if name.startswith("_") or not hasattr(sys.modules[original], name):
+            raise refusal(module, name, sys._getframe(1))
+        return getattr(sys.modules[original], name)
+
+    return find
+
+
+def warn_of_module(old: str, new: str) -> None:
+    """Warns whoever imports a module under the name that it had in Keras 1 or 2."""
+    frame, level = sys._getframe(1), 2  # of the module; 1 is this function
+    while frame.f_back is not None and _is_of_the_import(frame.f_code.co_filename):
+        frame = frame.f_back
+        level += "importlib._bootstrap" not in frame.f_code.co_filename  # which warnings do not count
+    warnings.warn(f"{old} is the spelling of Keras 1 or 2; use {new}.", DeprecationWarning, stacklevel=level)
+
+
+def _is_of_the_import(filename: str) -> bool:
+    return filename.startswith((os.path.dirname(__file__) + os.sep, "<frozen importlib", importlib.__file__))
+
+
+def watch() -> None:
+    """Gives the modules of Keras' names that were imported so far a ``__getattr__`` that knows those names."""
+    for path in _PUBLIC:
+        module = sys.modules.get(f"nncompile.{path}".rstrip("."))
+        if module is not None:
+            module.__dict__["__getattr__"] = finder(module.__name__)

@@ -1,0 +1,288 @@
+"""The base of losses, and the one that wraps a formula."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import config, ops, registry
+from ..backend import auto_name
+from ..errors import ModelError
+from .formulas import (
+    Formula,
+    binary_crossentropy,
+    categorical_crossentropy,
+    categorical_generalized_cross_entropy,
+    sparse_categorical_crossentropy,
+    squeeze_or_expand,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Array = NDArray[Any]
+
+REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "none")
+"""The names of reductions; None is accepted for ``"none"``."""
+
+_FUSES_WITH: dict[Formula, str] = {
+    binary_crossentropy: "sigmoid",
+    categorical_crossentropy: "softmax",
+    sparse_categorical_crossentropy: "softmax",
+}
+_TAKES_LABELS = (sparse_categorical_crossentropy, categorical_generalized_cross_entropy)
+
+
+def check_arguments(cls: type, keywords: Collection[str]) -> None:
+    """Raises TypeError, with the nearest name, for a keyword that ``cls(...)`` does not take."""
+    known = _arguments_of(cls) if keywords else None
+    if known is not None:
+        registry.check_keywords(cls.__name__, {name: None for name in keywords if name not in known}, known)
+
+
+@functools.cache
+def _arguments_of(cls: type) -> tuple[str, ...] | None:
+    """Names of the arguments of a class, None if it takes any; kept, as it takes long to find out."""
+    parameters = inspect.signature(cls.__init__).parameters  # type: ignore[misc]
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return None
+    return tuple(name for name in parameters if name != "self")
+
+
+class Loss:
+    """Base of losses; one of your own defines :meth:`call`.
+
+    Args:
+        name: of this loss; made from the class's if None.
+        reduction: of the values per sample: ``"sum_over_batch_size"`` or ``"mean"``
+            divide their sum by their number, whatever the weights; ``"sum"``;
+            ``"mean_with_sample_weight"`` divides by the sum of the weights; ``"none"``
+            or None leaves them.
+        dtype: element type of the computation; :func:`~nncompile.config.floatx` if None.
+
+    Attributes:
+        sparse_labels: whether labels are integers, one per sample.
+        fuses_with: the activation after which :meth:`logits_form` may stand, or None.
+
+    Raises:
+        ModelError: an unknown reduction or element type.
+        UnsupportedError: an element type that cannot be compiled.
+
+    Source: ``keras.losses.Loss``.
+    """
+
+    sparse_labels: bool = False
+    fuses_with: str | None = None
+
+    def __new__(cls, *args: Any, **keywords: Any) -> Any:
+        check_arguments(cls, keywords)
+        return super().__new__(cls)
+
+    def __init__(
+        self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None
+    ) -> None:
+        self.name = name or auto_name(type(self).__name__)
+        if reduction is not None and reduction not in REDUCTIONS:
+            raise ModelError(
+                f"{type(self).__name__}: reduction: expected one of {', '.join(REDUCTIONS)} or None, "
+                f"received {reduction!r}.{registry.nearest(str(reduction), REDUCTIONS)}"
+            )
+        self.reduction = reduction
+        self._dtype = config.checked_float(config.floatx() if dtype is None else dtype, type(self).__name__)
+
+    @property
+    def dtype(self) -> str:
+        return self._dtype
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Returns a value per sample: a formula over :mod:`nncompile.ops`."""
+        raise NotImplementedError(f"{type(self).__name__}: define call(self, y_true, y_pred).")
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """Computes the loss of a batch with NumPy.
+
+        Args:
+            y_true: what was expected.
+            y_pred: what was predicted.
+            sample_weight: factors of the values per sample, or one for all.
+
+        Returns:
+            A NumPy scalar; without reduction an array with a value per sample.
+        """
+        if isinstance(y_pred, ops.Expression):
+            raise ModelError(
+                f"{self.name} ({type(self).__name__}): a formula needs the value of each sample, and calling the loss "
+                "gives one for the batch. Use its method call(y_true, y_pred)."
+            )
+        y_pred = ops.convert_to_tensor(y_pred, self.dtype)
+        y_true = ops.convert_to_tensor(y_true, self.dtype)
+        with np.errstate(all="ignore"):
+            values = ops.convert_to_tensor(self.call(y_true, y_pred), self.dtype)
+            return reduce(values, sample_weight, self.reduction, self.counted(y_true))
+
+    def counted(self, y_true: Any) -> Any:
+        """Returns 1 for each sample that counts in a mean and 0 for the others, a formula; None if all count."""
+        return None
+
+    def logits_form(self) -> Loss:
+        """Returns the loss that takes what :attr:`fuses_with` took; itself if that is None."""
+        return self
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "reduction": self.reduction}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        return cls(**config)
+
+
+def reduce(values: Array, sample_weight: Any, reduction: str | None, counted: Any = None) -> Any:
+    """Reduces the values per sample of a batch as :class:`Loss` says; an empty batch stays so.
+
+    Args:
+        values: of the samples.
+        sample_weight: factors of them, or None.
+        reduction: as of :class:`Loss`.
+        counted: which samples count: with the mean over the number of samples only these are
+            in it, and in the sum of the weights only theirs.
+    """
+    weight = None if sample_weight is None else np.asarray(sample_weight, values.dtype)
+    if counted is not None:
+        counted = np.asarray(counted, values.dtype)
+        if reduction in ("mean", "sum_over_batch_size"):  # so that division by their number divides by that of counted
+            number = np.sum(counted)
+            counted = counted * (counted.size / number if number else 0.0)
+        if weight is not None:
+            counted, weight = squeeze_or_expand(counted, weight)
+        weight = counted if weight is None else weight * counted
+    if weight is not None:
+        values, weight = squeeze_or_expand(values, weight)
+        values = values * weight
+    if reduction in (None, "none") or values.shape in ((), (0,)):
+        return values[()]
+    total = np.sum(values)
+    if reduction == "sum":
+        return total
+    divisor = values.dtype.type(values.size)
+    if reduction == "mean_with_sample_weight" and weight is not None:
+        divisor = np.sum(weight)
+    return total / divisor if divisor != 0 else values.dtype.type(0)
+
+
+class LossFunctionWrapper(Loss):
+    """A loss that is a function of ``(y_true, y_pred)``.
+
+    Args:
+        fn: the function, which returns a value per sample.
+        reduction: as of :class:`Loss`.
+        name: of this loss.
+        dtype: as of :class:`Loss`.
+        **kwargs: further arguments of ``fn``.
+
+    Attributes:
+        fn: the function.
+
+    Source: ``keras.losses.LossFunctionWrapper``.
+    """
+
+    def __init__(
+        self,
+        fn: Formula,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        self.fn = fn
+        self._fn_kwargs = kwargs
+        self.sparse_labels = fn in _TAKES_LABELS
+        if not kwargs.get("from_logits", False) and kwargs.get("axis", -1) == -1:
+            self.fuses_with = _FUSES_WITH.get(fn)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        y_true, y_pred = squeeze_or_expand(y_true, y_pred)
+        return self.fn(y_true, y_pred, **self._fn_kwargs)
+
+    def counted(self, y_true: Any) -> Any:
+        ignored = self.ignored_class
+        return None if ignored is None else counted_labels(y_true, ignored, self._fn_kwargs.get("axis", -1))
+
+    @property
+    def ignored_class(self) -> int | None:
+        """The label whose samples do not count, None if all do."""
+        return self._fn_kwargs.get("ignore_class") if self.fn is sparse_categorical_crossentropy else None
+
+    def logits_form(self) -> Loss:
+        if self.fuses_with is None:
+            return self
+        if "from_logits" in inspect.signature(type(self).__init__).parameters:
+            return type(self)(**{**self.get_config(), "from_logits": True, "dtype": self.dtype})
+        return LossFunctionWrapper(
+            self.fn, self.reduction, self.name, self.dtype, **{**self._fn_kwargs, "from_logits": True}
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "fn": describe_function(self.fn, "losses"), **self._fn_kwargs}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        config = dict(config)
+        if isinstance(config.get("fn"), (str, Mapping)):
+            config["fn"] = registry.deserialize(config["fn"], "losses")
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} fn={self.fn.__name__}, kwargs={self._fn_kwargs}>"
+
+
+def describe_function(function: Any, kind: str) -> dict[str, Any]:
+    """Returns Keras' description of a function.
+
+    Raises:
+        ModelError: it has no name by which it could be found again.
+    """
+    description = registry.describe_function(function)
+    # Keras' own word for a function that is not registered.
+    return {**description, "registered_name": registry.registered_name(function) or "function"}
+
+
+def counted_labels(y_true: Any, ignore_class: int, axis: int = -1) -> Any:
+    """Returns 1 for each label that is not ``ignore_class``, 0 for the others, without the axis of size 1 of labels."""
+    if len(y_true.shape) > 1 and y_true.shape[axis] == 1:
+        y_true = ops.squeeze(y_true, axis)
+    return ops.cast(ops.not_equal(y_true, ignore_class), None)
+
+
+class BuiltInLoss(LossFunctionWrapper):
+    """A loss of this package: its arguments are attributes, and in its configuration in place of the function.
+
+    Attributes:
+        unsaved: arguments that Keras leaves out of configurations, with their defaults.
+            They are left out while they have these, so that Keras' and these are the
+            same, and are there otherwise, so that nothing is lost; Keras can read them.
+    """
+
+    unsaved: ClassVar[Mapping[str, Any]] = {}
+
+    def __init__(
+        self,
+        fn: Formula,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(fn, reduction, name, dtype, **kwargs)
+        for argument, value in kwargs.items():
+            setattr(self, argument, value)
+
+    def get_config(self) -> dict[str, Any]:
+        missing = object()
+        own = {k: v for k, v in self._fn_kwargs.items() if self.unsaved.get(k, missing) != v}
+        return {**Loss.get_config(self), **own}

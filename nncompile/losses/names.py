@@ -1,0 +1,149 @@
+"""Losses by their names, and in files."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .. import registry
+from ..errors import UnsupportedError
+from .base import Loss, LossFunctionWrapper, describe_function
+from .formulas import (
+    Shape,
+    binary_crossentropy,
+    categorical_crossentropy,
+    sparse_categorical_crossentropy,
+)
+
+_KERAS_ONLY = frozenset(("CTC", "Circle", "ctc", "circle"))
+
+
+def get(identifier: Any) -> Any:
+    """Returns the loss that ``identifier`` names or is.
+
+    Args:
+        identifier: None, a name, a function, a loss (both returned as they are), a
+            class of losses, or what :func:`serialize` returned. The name of a function,
+            as ``"mse"``, gives the function; that of a class gives a loss.
+
+    Raises:
+        ModelError: it is none of these; the nearest names are listed.
+        UnsupportedError: a loss of Keras that is not here.
+    """
+    if identifier is None:
+        return None
+    found = registry.look_up("losses", identifier, "a name, a function or a Loss", _KERAS_ONLY)
+    return found() if inspect.isclass(found) else found
+
+
+def resolve(identifier: Any, output_shape: Shape, target_shape: Shape) -> Loss | None:
+    """Returns the :class:`Loss` that a model's ``loss=`` means.
+
+    Args:
+        identifier: as of :func:`get`; ``"crossentropy"`` and ``"ce"`` are chosen by the
+            shapes: binary for one output, sparse for integer labels, else categorical.
+        output_shape: of the model's output, batch included.
+        target_shape: of the targets, batch included.
+
+    Raises:
+        UnsupportedError: a mean over some of the samples.
+    """
+    if identifier is None:
+        return None
+    if isinstance(identifier, str) and identifier.lower() in ("crossentropy", "ce"):
+        binary, sparse = binary_or_sparse(output_shape, target_shape)
+        found: Any = (
+            binary_crossentropy if binary else sparse_categorical_crossentropy if sparse else categorical_crossentropy
+        )
+    else:
+        found = get(identifier)
+    if isinstance(found, Loss):
+        _check_trainable(found)
+        return found
+    return LossFunctionWrapper(found, name=identifier if isinstance(identifier, str) else name_of(found))
+
+
+def _check_trainable(loss: Loss) -> None:
+    """Refuses a mean whose number of samples is not that of the batch, as compiled code divides by that."""
+    ignored = getattr(loss, "ignored_class", None)
+    if ignored is not None and loss.reduction in ("sum_over_batch_size", "mean", "mean_with_sample_weight"):
+        raise UnsupportedError(
+            f"{loss.name} ({type(loss).__name__}): ignore_class={ignored!r}: a mean over only some of the samples of a "
+            'batch cannot be trained yet. Use reduction="sum", or give those samples a sample_weight of 0 instead.'
+        )
+
+
+def counted_form(loss: Loss, y_true: Any, sample_weight: Any) -> tuple[Loss, Any]:
+    """Returns the loss and the weights of samples that compiled code needs so that only some samples count.
+
+    Compiled code divides by the number of rows, or by the sum of their weights. Without
+    weights of the user's, the samples that count get a weight of 1 and the others 0, and the
+    loss is divided by the sum of these.
+
+    Args:
+        loss: as of :func:`get`.
+        y_true: the labels of all samples, an array.
+        sample_weight: a weight per sample, or None.
+
+    Raises:
+        UnsupportedError: a mean over some of the samples that have weights as well, which
+            Keras divides by their number and not by the sum of their weights.
+    """
+    counted = loss.counted(y_true)
+    if counted is None or loss.reduction in ("sum", "none", None):  # what does not count is 0 already
+        return loss, sample_weight
+    if sample_weight is None:
+        weighted = copy.copy(loss)
+        weighted.reduction = "mean_with_sample_weight"
+        return weighted, counted
+    if loss.reduction == "mean_with_sample_weight":
+        weights = np.asarray(sample_weight)
+        return loss, weights.reshape(weights.shape + (1,) * (counted.ndim - weights.ndim)) * counted
+    raise UnsupportedError(
+        f"{loss.name} ({type(loss).__name__}): samples left out by ignore_class and sample_weight cannot be trained "
+        f"with reduction={loss.reduction!r}. Use reduction='mean_with_sample_weight' or 'sum'."
+    )
+
+
+def binary_or_sparse(output_shape: Shape, target_shape: Shape) -> tuple[bool, bool]:
+    """Returns whether there is one output, and whether targets are integer labels, as Keras decides."""
+    binary = output_shape[-1] == 1
+    sparse = len(target_shape) < len(output_shape) or (target_shape[-1] == 1 and not binary)
+    return binary, sparse
+
+
+def name_of(function: Any) -> str:
+    """Returns what a user's function or object is called in snake case."""
+    if isinstance(getattr(function, "name", None), str):
+        return str(function.name)
+    return registry.snake_case(getattr(function, "__name__", type(function).__name__))
+
+
+def serialize(loss: Any) -> Any:
+    """Returns Keras' description of a loss or function.
+
+    Raises:
+        ModelError: a function without a name by which it could be found again.
+    """
+    if loss is None or isinstance(loss, str) or hasattr(loss, "get_config"):
+        return registry.serialize(loss, "losses")
+    return describe_function(loss, "losses")
+
+
+def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """Returns the loss or function that :func:`serialize` described.
+
+    Args:
+        name: a name or a description.
+        custom_objects: the user's functions and classes by name.
+
+    Raises:
+        FileFormatError: the form is not one of Keras'.
+        ModelError: a name that nothing has.
+        UnsupportedError: a description of something that is not known.
+    """
+    return registry.deserialize(name, "losses", custom_objects)

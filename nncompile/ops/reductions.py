@@ -1,0 +1,523 @@
+"""Reductions and normalisations of ``keras.ops`` that are formulas over sums, products and extremes.
+
+On symbols the axes are those of :func:`nncompile.ops.sum`: any but that of the rows.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from .. import config
+from ..errors import ModelError, UnsupportedError
+from .core import (
+    Expression,
+    _computed,
+    _symbols,
+    _traced,
+    abs,
+    add,
+    argmax,
+    cast,
+    convert_to_tensor,
+    divide,
+    equal,
+    greater,
+    is_weight,
+    less,
+    log,
+    matmul,
+    max,
+    maximum,
+    mean,
+    min,
+    minimum,
+    multiply,
+    not_equal,
+    one_hot,
+    ones_like,
+    power,
+    prod,
+    rsqrt,
+    sqrt,
+    square,
+    squeeze,
+    stop_gradient,
+    subtract,
+    sum,
+    where,
+)
+from .mathematics import _LN10, isnan
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _formula(numpy: Callable[..., Any]) -> Callable[[F], F]:
+    """Makes an operation of a formula: what it is on symbols, and the function of an array that it is there."""
+
+    def decorate(function: F) -> F:
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def operation(*args: Any, **keywords: Any) -> Any:
+            bound = signature.bind(*args, **keywords)
+            bound.apply_defaults()
+            x, *rest = bound.args
+            if _symbols(x):
+                return function(_traced(x), *rest)
+            names = list(bound.arguments)[1:]
+            return _computed(functools.partial(numpy, **dict(zip(names, rest, strict=True))), x)
+
+        return operation  # type: ignore[return-value]
+
+    return decorate
+
+
+# ------------------------------------------------------------------ truth
+
+
+@_formula(np.any)
+def any(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Whether one of the values along an axis holds, or is not 0."""
+    return not_equal(max(cast(not_equal(x, 0.0), None), axis=axis, keepdims=keepdims), 0.0)
+
+
+@_formula(np.all)
+def all(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Whether all of the values along an axis hold, or are not 0."""
+    return not_equal(min(cast(not_equal(x, 0.0), None), axis=axis, keepdims=keepdims), 0.0)
+
+
+@_formula(np.count_nonzero)
+def count_nonzero(x: Any, axis: Any = None) -> Any:
+    """How many values along an axis are not 0."""
+    return sum(cast(not_equal(x, 0.0), None), axis=axis)
+
+
+# ------------------------------------------------------------------ extremes
+
+
+def amax(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Largest value along an axis, as :func:`max`."""
+    return max(x, axis=axis, keepdims=keepdims)
+
+
+def amin(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Smallest value along an axis, as :func:`min`."""
+    return min(x, axis=axis, keepdims=keepdims)
+
+
+def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+    """Column of the smallest value, the first of equals."""
+    if not _symbols(x):
+        return np.argmin(convert_to_tensor(x), axis=axis, keepdims=keepdims)
+    return argmax(-_traced(x), axis=axis, keepdims=keepdims)
+
+
+@_formula(np.ptp)
+def ptp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """The largest value along an axis less the smallest."""
+    return max(x, axis=axis, keepdims=keepdims) - min(x, axis=axis, keepdims=keepdims)
+
+
+# ------------------------------------------------------------------ moments and norms
+
+
+@_formula(np.var)
+def var(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Mean of the squared distance from the mean along an axis: ``mean((x - mean(x))^2)``."""
+    # the mean of the distances is 0, and with it what the mean would add to the gradient
+    return mean(square(x - stop_gradient(mean(x, axis=axis, keepdims=True))), axis=axis, keepdims=keepdims)
+
+
+@_formula(np.std)
+def std(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Standard deviation along an axis: the root of :func:`var`, whose gradient at 0 is not finite."""
+    return sqrt(var(x, axis=axis, keepdims=keepdims))
+
+
+def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = False) -> tuple[Any, Any]:
+    """Mean and variance along axes.
+
+    Args:
+        x: array or expression.
+        axes: one axis, or several.
+        keepdims: whether the axes stay, of size 1.
+        synchronized: not supported; only False.
+    """
+    if synchronized:
+        raise UnsupportedError("ops.moments: synchronized=True is for several machines, which nncompile does not use.")
+    axes = tuple(axes) if isinstance(axes, Sequence) else axes
+    return mean(x, axis=axes, keepdims=keepdims), var(x, axis=axes, keepdims=keepdims)
+
+
+def average(x: Any, axis: Any = None, weights: Any = None) -> Any:
+    """Mean along an axis, weighted: ``sum(w x) / sum(w)``.
+
+    Args:
+        x: array or expression.
+        axis: the axis; all if None, of arrays.
+        weights: numbers that meet x, or None for equal ones. Of arrays also one per place along the axis.
+    """
+    if weights is None:
+        return mean(x, axis=axis)
+    if not _symbols(x, weights):
+        return _computed(lambda x, w: np.average(x, axis=axis, weights=w), x, weights)
+    total = sum(multiply(weights, ones_like(x)), axis=axis)
+    return divide(sum(multiply(x, weights), axis=axis), total)
+
+
+def _np_norm(x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
+    return np.linalg.norm(x, ord=ord, axis=axis, keepdims=keepdims)
+
+
+@_formula(_np_norm)
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    """Length of the vectors along an axis.
+
+    Args:
+        x: array or expression.
+        ord: 2 or None for the root of the sum of squares; 1 for the sum and ``inf`` and ``-inf`` for the largest and
+            the smallest of sizes; 0 for how many are not 0; p for the p-th root of the sum of p-th powers of sizes.
+            The norms of matrices are for arrays alone.
+        axis: the axis; of arrays also None or two.
+        keepdims: whether the axis stays, of size 1.
+    """
+    if isinstance(x, Expression) and is_weight(x) and ord in (None, "fro"):
+        return sqrt(sum(square(x), axis=axis, keepdims=keepdims))  # of all of it, where there is no axis
+    if not isinstance(axis, int) or isinstance(ord, str):
+        raise UnsupportedError(f"ops.norm: a formula has norms of vectors, along one axis: axis={axis!r}, ord={ord!r}.")
+    if ord is None or ord == 2:
+        return sqrt(sum(square(x), axis=axis, keepdims=keepdims))
+    if ord == math.inf:
+        return max(abs(x), axis=axis, keepdims=keepdims)
+    if ord == -math.inf:
+        return min(abs(x), axis=axis, keepdims=keepdims)
+    if ord == 0:
+        return sum(cast(not_equal(x, 0.0), None), axis=axis, keepdims=keepdims)
+    if ord == 1:
+        return sum(abs(x), axis=axis, keepdims=keepdims)
+    return power(sum(power(abs(x), float(ord)), axis=axis, keepdims=keepdims), 1.0 / ord)
+
+
+def normalize(x: Any, axis: Any = -1, order: float = 2, epsilon: float | None = None) -> Any:
+    """x divided by its norm along an axis, or by ``epsilon`` if that is larger.
+
+    Args:
+        x: array or expression.
+        axis: the axis.
+        order: which norm; see :func:`norm`.
+        epsilon: the least divisor; ``config.epsilon()`` if None.
+    """
+    if not isinstance(order, (int, float)) or order < 1:
+        raise ModelError(f"ops.normalize: expected order to be a number from 1 on, received {order!r}.")
+    least = config.epsilon() if epsilon is None else epsilon
+    x = _traced(x) if _symbols(x) else convert_to_tensor(x)
+    if order == 2:
+        return multiply(x, minimum(rsqrt(sum(square(x), axis=axis, keepdims=True)), 1.0 / least))
+    return divide(x, maximum(norm(x, ord=order, axis=axis, keepdims=True), least))
+
+
+# ------------------------------------------------------------------ without NaN
+
+
+def _without(x: Any, number: float) -> Any:
+    return where(isnan(x), number, x)
+
+
+def _counts(x: Any, axis: Any, keepdims: bool) -> Any:
+    return sum(cast(equal(x, x), None), axis=axis, keepdims=keepdims)
+
+
+@_formula(np.nansum)
+def nansum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Sum along an axis of what is not NaN."""
+    return sum(_without(x, 0.0), axis=axis, keepdims=keepdims)
+
+
+@_formula(np.nanprod)
+def nanprod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Product along an axis of what is not NaN."""
+    return prod(_without(x, 1.0), axis=axis, keepdims=keepdims)
+
+
+def _quiet(function: Callable[..., Any]) -> Callable[..., Any]:
+    """NumPy warns of rows that are NaN throughout; the result says it as well."""
+
+    def operation(*args: Any, **keywords: Any) -> Any:
+        import warnings
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            return function(*args, **keywords)
+
+    return operation
+
+
+@_formula(_quiet(np.nanmean))
+def nanmean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Mean along an axis of what is not NaN; NaN if all are."""
+    return nansum(x, axis=axis, keepdims=keepdims) / _counts(x, axis, keepdims)
+
+
+@_formula(_quiet(np.nanvar))
+def nanvar(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Variance along an axis of what is not NaN; NaN if all are."""
+    distance = where(isnan(x), 0.0, x - stop_gradient(nanmean(x, axis=axis, keepdims=True)))
+    return sum(square(distance), axis=axis, keepdims=keepdims) / _counts(x, axis, keepdims)
+
+
+@_formula(_quiet(np.nanstd))
+def nanstd(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Standard deviation along an axis of what is not NaN; NaN if all are."""
+    return sqrt(nanvar(x, axis=axis, keepdims=keepdims))
+
+
+@_formula(_quiet(np.nanmax))
+def nanmax(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Largest value along an axis of what is not NaN; NaN if all are."""
+    largest = max(_without(x, -math.inf), axis=axis, keepdims=keepdims)
+    return where(equal(_counts(x, axis, keepdims), 0.0), math.nan, largest)
+
+
+@_formula(_quiet(np.nanmin))
+def nanmin(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Smallest value along an axis of what is not NaN; NaN if all are."""
+    smallest = min(_without(x, math.inf), axis=axis, keepdims=keepdims)
+    return where(equal(_counts(x, axis, keepdims), 0.0), math.nan, smallest)
+
+
+def _np_nanarg(name: str, number: float) -> Callable[..., Any]:
+    def operation(x: Any, axis: Any, keepdims: bool) -> Any:
+        found = getattr(np, name)(np.where(np.isnan(x), number, x), axis=axis, keepdims=keepdims)
+        return np.where(np.isnan(x).all(axis=axis, keepdims=keepdims), -1, found)
+
+    return operation
+
+
+@_formula(_np_nanarg("argmax", -math.inf))
+def nanargmax(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Column of the largest value that is not NaN; -1 if all are."""
+    found = argmax(_without(x, -math.inf), axis=axis, keepdims=keepdims)
+    return where(equal(_counts(x, axis, keepdims), 0.0), -1.0, found)
+
+
+@_formula(_np_nanarg("argmin", math.inf))
+def nanargmin(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Column of the smallest value that is not NaN; -1 if all are."""
+    found = argmin(_without(x, math.inf), axis=axis, keepdims=keepdims)
+    return where(equal(_counts(x, axis, keepdims), 0.0), -1.0, found)
+
+
+# ------------------------------------------------------------------ products and differences
+
+
+def dot(x1: Any, x2: Any) -> Any:
+    """Product of arrays, as NumPy's ``dot``; in a formula of values by a weight of two axes, as :func:`matmul`."""
+    if not _symbols(x1, x2):
+        return _computed(np.dot, x1, x2)
+    numbers = [x for x in (x1, x2) if not isinstance(x, Expression) and np.ndim(x) == 0]
+    return multiply(x1, x2) if numbers else matmul(x1, x2)
+
+
+def _neighbours(x: Expression, axis: int) -> tuple[Any, Any]:
+    """All but the first and all but the last along an axis."""
+    before = (slice(None),) * (axis % len(x.shape))
+    behind, ahead = (*before, slice(1, None)), (*before, slice(None, -1))
+    return x[behind], x[ahead]
+
+
+def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
+    """Differences of neighbours along an axis, n times over."""
+    if not _symbols(a):
+        return np.diff(convert_to_tensor(a), n=n, axis=axis)
+    x = _traced(a)
+    for _ in range(n):
+        x = subtract(*_neighbours(x, axis))
+    return x
+
+
+def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Any:
+    """Area under the points y along an axis, by trapezoids.
+
+    Args:
+        y: array or expression.
+        x: where the points are, as y; ``dx`` apart if None.
+        dx: their distance.
+        axis: the axis.
+    """
+    if not _symbols(y, x):
+        integrate = getattr(np, "trapezoid", None) or np.trapz  # type: ignore[attr-defined]
+        return integrate(convert_to_tensor(y), None if x is None else convert_to_tensor(x), dx=dx, axis=axis)
+    y = _traced(y)
+    middle = add(*_neighbours(y, axis)) * 0.5
+    return sum(multiply(middle, dx if x is None else diff(x, axis=axis)), axis=axis)
+
+
+# ------------------------------------------------------------------ classes
+
+
+def in_top_k(targets: Any, predictions: Any, k: int) -> Any:
+    """Whether fewer than k columns are larger than the one that the target names.
+
+    Args:
+        targets: numbers of columns, ``(rows,)``.
+        predictions: ``(rows, columns)``.
+        k: how many columns count.
+    """
+    if not _symbols(targets, predictions):
+        numbers, values = np.asarray(targets).astype(np.int64), convert_to_tensor(predictions)
+        at = np.take_along_axis(values, numbers[:, None], axis=-1)
+        found = (values > at).sum(axis=-1) < k
+        return found & np.isfinite(at[:, 0])
+    x = _traced(predictions)
+    hot = one_hot(targets, x.shape[-1])
+    at = sum(where(greater(hot, 0.5), x, 0.0), axis=-1, keepdims=True)
+    count = sum(cast(greater(x, at), None), axis=-1, keepdims=True)
+    return squeeze(less(count, float(k)), -1)
+
+
+def multi_hot(
+    inputs: Any,
+    num_classes: int | None = None,
+    axis: int = -1,
+    dtype: Any = None,
+    sparse: bool = False,
+    **kwargs: Any,
+) -> Any:
+    """1 in every column that one of the labels of a row names, 0 elsewhere.
+
+    Args:
+        inputs: labels, ``(rows, labels)`` or ``(labels,)``; of arrays also with more axes before the last.
+        num_classes: number of columns.
+        axis: where the columns are; in a formula the last axis.
+        dtype: type of an array; that of the layers if None.
+        sparse: not supported; only False.
+        **kwargs: ``num_tokens``, the old name of ``num_classes``.
+    """
+    num_classes = kwargs.pop("num_tokens", num_classes)
+    if kwargs:
+        raise TypeError(f"ops.multi_hot got an unexpected keyword argument {next(iter(kwargs))!r}.")
+    if num_classes is None:
+        raise ModelError("ops.multi_hot: expected num_classes, the number of columns.")
+    if sparse:
+        raise UnsupportedError("ops.multi_hot: sparse=True is not supported.")
+    if not _symbols(inputs):
+        labels = np.asarray(inputs)
+        hot = (labels[..., None] == np.arange(num_classes)).any(axis=-2)
+        return np.moveaxis(hot, -1, axis).astype(dtype or config.floatx())
+    x = _traced(inputs)
+    if axis not in (-1, len(x.shape) - 1) or len(x.shape) != 2:
+        raise UnsupportedError(f"ops.multi_hot: a formula expects labels of shape (rows, labels), received {x.shape}.")
+    columns = (sum(x[:, i : i + 1], axis=-1) for i in range(x.shape[-1]))
+    return functools.reduce(maximum, (one_hot(column, num_classes) for column in columns))
+
+
+# ------------------------------------------------------------------ normalisations
+
+
+def layer_normalization(
+    x: Any, gamma: Any = None, beta: Any = None, axis: Any = -1, epsilon: float | None = None
+) -> Any:
+    """``(x - mean) / sqrt(variance + epsilon) gamma + beta`` along an axis.
+
+    Args:
+        x: array or expression.
+        gamma: factors that meet x; none if None.
+        beta: what is added; nothing if None.
+        axis: the axis, or several.
+        epsilon: ``config.epsilon()`` if None.
+    """
+    average, spread = moments(x, axis, keepdims=True)
+    least = config.epsilon() if epsilon is None else epsilon
+    return _scaled(multiply(subtract(x, average), rsqrt(spread + least)), gamma, beta)
+
+
+def rms_normalization(x: Any, scale: Any = None, axis: Any = -1, epsilon: float | None = None) -> Any:
+    """``x / sqrt(mean(x^2) + epsilon) scale`` along an axis.
+
+    Args:
+        x: array or expression.
+        scale: factors that meet x; none if None.
+        axis: the axis, or several.
+        epsilon: ``config.epsilon()`` if None.
+    """
+    least = config.epsilon() if epsilon is None else epsilon
+    return _scaled(multiply(x, rsqrt(mean(square(x), axis=axis, keepdims=True) + least)), scale, None)
+
+
+def batch_normalization(
+    x: Any, mean: Any, variance: Any, axis: int, offset: Any = None, scale: Any = None, epsilon: float = 1e-3
+) -> Any:
+    """``(x - mean) / sqrt(variance + epsilon) scale + offset``, with numbers per place along an axis.
+
+    Args:
+        x: array or expression.
+        mean: ``(n,)``, n places along the axis.
+        variance: ``(n,)``.
+        axis: the axis; in a formula the last.
+        offset: ``(n,)``; nothing if None.
+        scale: ``(n,)``; none if None.
+        epsilon: added to the variance.
+    """
+    rank = len(x.shape)
+    if axis not in (-1, rank - 1):
+        if _symbols(x, mean, variance):
+            raise UnsupportedError(f"ops.batch_normalization: a formula expects axis=-1, received {axis}.")
+        shape = [-1 if a == axis % rank else 1 for a in range(rank)]
+        mean, variance, offset, scale = (
+            None if n is None else np.reshape(convert_to_tensor(n), shape) for n in (mean, variance, offset, scale)
+        )
+    return _scaled(multiply(subtract(x, mean), rsqrt(variance + epsilon)), scale, offset)
+
+
+def _scaled(x: Any, scale: Any, offset: Any) -> Any:
+    x = x if scale is None else multiply(x, scale)
+    return x if offset is None else x + offset
+
+
+def psnr(x1: Any, x2: Any, max_val: float) -> Any:
+    """Peak signal-to-noise ratio of whole arrays in decibels: ``20 log10(max_val) - 10 log10(mean((x1 - x2)^2))``."""
+    if _symbols(x1, x2):
+        raise UnsupportedError("ops.psnr: compares whole batches; a formula works on one row at a time.")
+    return 20 * math.log10(max_val) - log(mean(square(subtract(x1, x2)))) * (10 / _LN10)
+
+
+__all__ = [
+    "all",
+    "amax",
+    "amin",
+    "any",
+    "argmin",
+    "average",
+    "batch_normalization",
+    "count_nonzero",
+    "diff",
+    "dot",
+    "in_top_k",
+    "layer_normalization",
+    "moments",
+    "multi_hot",
+    "nanargmax",
+    "nanargmin",
+    "nanmax",
+    "nanmean",
+    "nanmin",
+    "nanprod",
+    "nanstd",
+    "nansum",
+    "nanvar",
+    "norm",
+    "normalize",
+    "psnr",
+    "ptp",
+    "rms_normalization",
+    "std",
+    "trapezoid",
+    "var",
+]

@@ -1,0 +1,712 @@
+"""Operations of ``keras.ops`` that move or choose numbers by their places, and those that arrays alone have.
+
+What moves numbers within a sample is an arrangement (:mod:`nncompile.ops.arrays`) of
+symbols as well. What has no place in a formula of one row computes with NumPy, before
+anything is traced, and says on symbols why it cannot.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from .. import config
+from ..errors import ModelError, UnsupportedError
+from ..variables import Variable
+from .arrays import _axis, _move, arranged, concatenate
+from .core import (
+    Expression,
+    _computed,
+    _number_or_array,
+    _symbols,
+    _traced,
+    add,
+    convert_to_tensor,
+    sum,
+    zeros_like,
+)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# ------------------------------------------------------------------ numbers in other places
+
+
+def fliplr(x: Any) -> Any:
+    """x with axis 1 in reverse order."""
+    return _move(np.fliplr, x)
+
+
+def flipud(x: Any) -> Any:
+    """x with axis 0 in reverse order; not of a formula, whose axis 0 is the batch."""
+    return _move(np.flipud, x)
+
+
+def rot90(array: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> Any:
+    """An array turned k times by 90 degrees in the plane of two axes."""
+    return _move(lambda a: np.rot90(a, k, (axes[0], axes[1])), array)
+
+
+def ravel(x: Any) -> Any:
+    """x as one row of numbers; not of a formula, whose rows stay apart."""
+    return _move(np.ravel, x)
+
+
+def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """The diagonals in the plane of two axes, along the last axis."""
+    return _move(lambda a: np.diagonal(a, offset, axis1, axis2), x)
+
+
+def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """Sums of the diagonals in the plane of two axes."""
+    return sum(diagonal(x, offset, axis1, axis2), axis=-1)
+
+
+def _triangle(x: Any, keep: Callable[[Any], Any]) -> Any:
+    """Numbers of the last two axes where a matrix of ones keeps them, else 0."""
+    x = _traced(x)
+    if not isinstance(x, Expression):
+        x = convert_to_tensor(x)
+        return np.where(keep(np.ones(x.shape[-2:], bool)), x, np.zeros((), x.dtype))
+    if len(x.shape) < 3:
+        raise ModelError(f"ops: expected two axes behind the batch, received shape {x.shape}.")
+    return arranged(lambda a: np.where(keep(np.ones(a.shape[-2:], bool)), a, -1), x)
+
+
+def tril(x: Any, k: int = 0) -> Any:
+    """The last two axes with zeros above the k-th diagonal."""
+    return _triangle(x, lambda ones: np.tril(ones, k))
+
+
+def triu(x: Any, k: int = 0) -> Any:
+    """The last two axes with zeros below the k-th diagonal."""
+    return _triangle(x, lambda ones: np.triu(ones, k))
+
+
+def append(x1: Any, x2: Any, axis: int | None = None) -> Any:
+    """x2 behind x1 along an axis; arrays without one become rows first."""
+    if axis is None:
+        return concatenate([ravel(x1), ravel(x2)], axis=0)
+    return concatenate([x1, x2], axis=axis)
+
+
+def hstack(xs: Sequence[Any]) -> Any:
+    """Values side by side along axis 1, vectors along axis 0."""
+    return concatenate(xs, axis=0 if len(np.shape(xs[0]) if not _symbols(xs[0]) else _traced(xs[0]).shape) < 2 else 1)
+
+
+def vstack(xs: Sequence[Any]) -> Any:
+    """Arrays one below the other along axis 0; not of a formula, whose axis 0 is the batch."""
+    if _symbols(*xs):
+        return concatenate(xs, axis=0)
+    return np.vstack([convert_to_tensor(x) for x in xs])
+
+
+def dstack(xs: Sequence[Any]) -> Any:
+    """Values one behind the other along axis 2."""
+    if not _symbols(*xs):
+        return np.dstack([convert_to_tensor(x) for x in xs])
+    expressions = [_traced(x) for x in xs]
+    deep = [x if len(x.shape) > 2 else arranged(lambda a: a[..., None], x) for x in expressions]
+    return concatenate(deep, axis=2)
+
+
+def array_split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    """x cut along an axis, into so many nearly equal parts or at these places."""
+    x = _traced(x)
+    if not isinstance(x, Expression):
+        return list(np.array_split(convert_to_tensor(x), indices_or_sections, axis))
+    place = _axis(axis, len(x.shape), "array_split")
+    if place == 0:
+        raise ModelError("ops.array_split: the rows of a batch stay apart: axis 0 cannot be cut in a formula.")
+    parts = np.array_split(np.arange(x.shape[place] or 0), indices_or_sections)
+    keys = [(slice(None),) * place + (slice(int(p[0]), int(p[-1]) + 1),) for p in parts if len(p)]
+    return [x[key] for key in keys]
+
+
+def hsplit(x: Any, indices_or_sections: Any) -> list[Any]:
+    """x cut along axis 1, vectors along axis 0."""
+    x = _traced(x)
+    return array_split(x, indices_or_sections, axis=1 if len(np.shape(x) if not _symbols(x) else x.shape) > 1 else 0)
+
+
+def vsplit(x: Any, indices_or_sections: Any) -> list[Any]:
+    """x cut along axis 0; not of a formula, whose axis 0 is the batch."""
+    return array_split(x, indices_or_sections, axis=0)
+
+
+def dsplit(x: Any, indices_or_sections: Any) -> list[Any]:
+    """x cut along axis 2."""
+    return array_split(x, indices_or_sections, axis=2)
+
+
+def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Any]:
+    """The parts of x along an axis, which they do not have any more."""
+    x = _traced(x) if _symbols(x) else convert_to_tensor(x)
+    place = _axis(axis, len(x.shape), "unstack")
+    size = x.shape[place]
+    if size is None or (place == 0 and isinstance(x, Expression)):
+        raise ModelError("ops.unstack: the rows of a batch stay apart: axis 0 cannot be cut in a formula.")
+    if num not in (None, size):
+        raise ModelError(f"ops.unstack: expected num={size}, the size of axis {axis}, received {num}.")
+    keys = [(slice(None),) * place + (i,) for i in range(size)]
+    return [x[key] for key in keys]
+
+
+def get_item(x: Any, key: Any) -> Any:
+    """``x[key]``"""
+    return (_traced(x) if _symbols(x) else convert_to_tensor(x))[key]
+
+
+def slice_(inputs: Any, start_indices: Sequence[int], shape: Sequence[int]) -> Any:
+    """The block of a shape that begins at a place; in a formula all rows: ``start_indices[0] = 0``."""
+    places = [slice(int(a), None if n in (-1, None) else int(a + n)) for a, n in zip(start_indices, shape, strict=True)]
+    if _symbols(inputs):
+        if start_indices[0] != 0:
+            raise ModelError(f"ops.slice: the rows of a batch stay apart: expected 0 first, received {start_indices}.")
+        places[0] = slice(None)
+    return get_item(inputs, tuple(places))
+
+
+slice_.__name__ = slice_.__qualname__ = "slice"
+
+
+def copy(x: Any) -> Any:
+    """x in memory of its own; an expression is not changed by anything, so it is itself."""
+    return _traced(x) if _symbols(x) else np.array(_number_or_array(x))
+
+
+# ------------------------------------------------------------------ asking
+
+
+def convert_to_numpy(x: Any) -> Any:
+    """x as an array of NumPy; an expression has no numbers before it runs."""
+    return np.asarray(x.value if isinstance(x, Variable) else x)
+
+
+def is_tensor(x: Any) -> bool:
+    """Whether x is what operations return: an array, or a symbol in a formula."""
+    return isinstance(x, (np.ndarray, np.generic, Expression))
+
+
+def ndim(x: Any) -> int:
+    """Number of axes."""
+    return len(x.shape) if hasattr(x, "shape") else np.ndim(x)
+
+
+def size(x: Any) -> int:
+    """How many numbers x has; not known of an expression, whose rows are as many as there are."""
+    shape = tuple(x.shape) if hasattr(x, "shape") else np.shape(x)
+    if None in shape:
+        raise ModelError(f"ops.size: the number of rows of {shape} is not known before it runs. Use x.shape[-1].")
+    return math.prod(shape)
+
+
+def dtype(x: Any) -> str:
+    """Name of the type of the numbers in x."""
+    return str(x.dtype if hasattr(x, "dtype") else convert_to_tensor(x).dtype)
+
+
+# ------------------------------------------------------------------ new arrays
+
+
+def _new(values: Any, dtype: Any, whole: bool = False) -> Any:
+    """An array of a type; by default of that of the layers, or int32 for whole numbers."""
+    return np.asarray(values).astype(dtype or ("int32" if whole else config.floatx()))
+
+
+def array(x: Any, dtype: Any = None) -> Any:
+    """x as an array; expressions stay what they are."""
+    return convert_to_tensor(x, dtype)
+
+
+def zeros(shape: Any, dtype: Any = None) -> Any:
+    """An array of zeros."""
+    return np.zeros(shape, dtype or config.floatx())
+
+
+def ones(shape: Any, dtype: Any = None) -> Any:
+    """An array of ones."""
+    return np.ones(shape, dtype or config.floatx())
+
+
+def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
+    """An array of one number."""
+    return np.full(shape, fill_value, dtype or config.floatx())
+
+
+def empty(shape: Any, dtype: Any = None) -> Any:
+    """An array whose numbers do not matter; they are zeros."""
+    return zeros(shape, dtype)
+
+
+def full_like(x: Any, fill_value: Any, dtype: Any = None) -> Any:
+    """A number in the shape of x."""
+    if _symbols(x, fill_value):
+        return add(zeros_like(_traced(x)), fill_value)
+    return np.full_like(convert_to_tensor(x), fill_value, dtype=dtype)
+
+
+def empty_like(x: Any, dtype: Any = None) -> Any:
+    """Numbers in the shape of x that do not matter; they are zeros."""
+    return full_like(x, 0, dtype)
+
+
+def arange(start: float, stop: float | None = None, step: float | None = None, dtype: Any = None) -> Any:
+    """Numbers from ``start`` up to but not ``stop``, ``step`` apart."""
+    given = [n for n in (start, stop, step) if n is not None]
+    whole = all(isinstance(n, (int, np.integer)) for n in given)
+    return _new(np.arange(start, stop, step) if stop is not None else np.arange(0, start, step), dtype, whole)
+
+
+def linspace(
+    start: Any,
+    stop: Any,
+    num: int = 50,
+    endpoint: bool = True,
+    retstep: bool = False,
+    dtype: Any = None,
+    axis: int = 0,
+) -> Any:
+    """``num`` numbers evenly from ``start`` to ``stop``; with their distance, if ``retstep``."""
+    values, step = np.linspace(start, stop, num, endpoint, retstep=True, axis=axis)
+    return (_new(values, dtype), step) if retstep else _new(values, dtype)
+
+
+def logspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: float = 10, dtype: Any = None, axis: int = 0
+) -> Any:
+    """``num`` powers of ``base``, the exponents evenly from ``start`` to ``stop``."""
+    return _new(np.logspace(start, stop, num, endpoint, base, axis=axis), dtype)
+
+
+def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Any:
+    """``num`` numbers from ``start`` to ``stop``, each the same multiple of the one before."""
+    return _new(np.geomspace(start, stop, num, endpoint, axis=axis), dtype)
+
+
+def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
+    """Ones on the k-th diagonal of N rows and M columns, zeros elsewhere."""
+    return np.eye(N, M, k, dtype or config.floatx())
+
+
+def identity(n: int, dtype: Any = None) -> Any:
+    """The unit matrix of n rows."""
+    return eye(n, dtype=dtype)
+
+
+def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
+    """Ones on and below the k-th diagonal of N rows and M columns, zeros above."""
+    return np.tri(N, M, k, dtype or config.floatx())
+
+
+def bartlett(x: int) -> Any:
+    """Bartlett's window of x numbers."""
+    return _new(np.bartlett(x), None)
+
+
+def blackman(x: int) -> Any:
+    """Blackman's window of x numbers."""
+    return _new(np.blackman(x), None)
+
+
+def hamming(x: int) -> Any:
+    """Hamming's window of x numbers."""
+    return _new(np.hamming(x), None)
+
+
+def hanning(x: int) -> Any:
+    """Hann's window of x numbers."""
+    return _new(np.hanning(x), None)
+
+
+def kaiser(x: int, beta: float) -> Any:
+    """Kaiser's window of x numbers."""
+    return _new(np.kaiser(x, beta), None)
+
+
+# ------------------------------------------------------------------ of arrays alone
+
+
+def _of_arrays(reason: str) -> Callable[[F], F]:
+    """Makes an operation that refuses symbols, for a reason."""
+
+    def decorate(function: F) -> F:
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def operation(*args: Any, **keywords: Any) -> Any:
+            bound = signature.bind(*args, **keywords)
+            bound.apply_defaults()
+            given = [part for a in bound.args for part in (a if isinstance(a, (list, tuple)) else (a,))]
+            if _symbols(*given):
+                raise UnsupportedError(f"ops.{function.__name__}: {reason}")
+            arrays = [bound.arguments.pop(n) for n in ("x", "x1", "x2", "indices") if n in bound.arguments]
+            return _computed(functools.partial(function, **bound.arguments), *arrays)
+
+        return operation  # type: ignore[return-value]
+
+    return decorate
+
+
+_SORTS = "a formula does not sort. Arrays can be sorted before they are given to the model."
+_RUNS = "a formula has no running sums: every column is computed on its own."
+_ROWS = "works on a whole array; a formula works on one row at a time."
+_VARIES = "the size of its result depends on values, which are not known before it runs."
+_WHOLE = "of whole numbers; the values of a network are real numbers."
+
+
+@_of_arrays(_SORTS)
+def sort(x: Any, axis: int = -1) -> Any:
+    """x in increasing order along an axis."""
+    return np.sort(x, axis)
+
+
+@_of_arrays(_SORTS)
+def argsort(x: Any, axis: int = -1) -> Any:
+    """The places of x in increasing order along an axis, equals in their own."""
+    return np.argsort(x, axis, kind="stable").astype(np.int32)
+
+
+@_of_arrays(_SORTS)
+def argpartition(x: Any, kth: int, axis: int = -1) -> Any:
+    """Places of which the k-th is where it would be in order, smaller numbers before it."""
+    return np.argpartition(x, kth, axis).astype(np.int32)
+
+
+@_of_arrays(_SORTS + " ops.in_top_k says whether a class is among the first.")
+def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Any, Any]:
+    """The k largest numbers of the last axis and their places, the largest first."""
+    at = np.argsort(-x, axis=-1, kind="stable")[..., :k]
+    return np.take_along_axis(x, at, axis=-1), at.astype(np.int32)
+
+
+@_of_arrays(_SORTS)
+def median(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """The middle of the values along an axis in order."""
+    return np.median(x, axis, keepdims=keepdims)
+
+
+@_of_arrays(_SORTS)
+def quantile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Any:
+    """Where a share q of the values along an axis lies below."""
+    return np.quantile(x, q, axis, method=method, keepdims=keepdims)  # type: ignore[call-overload]
+
+
+@_of_arrays(_SORTS)
+def percentile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Any:
+    """Where q percent of the values along an axis lie below."""
+    return np.percentile(x, q, axis, method=method, keepdims=keepdims)  # type: ignore[call-overload]
+
+
+@_of_arrays(_SORTS)
+def nanmedian(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """:func:`median` of what is not NaN."""
+    return np.nanmedian(x, axis, keepdims=keepdims)
+
+
+@_of_arrays(_SORTS)
+def nanquantile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Any:
+    """:func:`quantile` of what is not NaN."""
+    return np.nanquantile(x, q, axis, method=method, keepdims=keepdims)  # type: ignore[call-overload]
+
+
+@_of_arrays(_SORTS)
+def nanpercentile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Any:
+    """:func:`percentile` of what is not NaN."""
+    return np.nanpercentile(x, q, axis, method=method, keepdims=keepdims)  # type: ignore[call-overload]
+
+
+@_of_arrays(_RUNS)
+def cumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
+    """Sums of what is before and at each place."""
+    return np.cumsum(x, axis, dtype)
+
+
+@_of_arrays(_RUNS)
+def cumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
+    """Products of what is before and at each place."""
+    return np.cumprod(x, axis, dtype)
+
+
+@_of_arrays(_RUNS)
+def nancumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
+    """:func:`cumsum`, NaN as 0."""
+    return np.nancumsum(x, axis, dtype)
+
+
+@_of_arrays(_RUNS)
+def nancumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
+    """:func:`cumprod`, NaN as 1."""
+    return np.nancumprod(x, axis, dtype)
+
+
+@_of_arrays("places of a formula are fixed when it is traced. ops.take takes rows of a weight by values.")
+def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
+    """Entries of x along an axis, at places of their own for each of the other axes."""
+    return np.take_along_axis(x, np.asarray(indices).astype(np.int64), axis)
+
+
+@_of_arrays(_VARIES)
+def nonzero(x: Any) -> Any:
+    """The places of what is not 0, an array per axis."""
+    return tuple(at.astype(np.int32) for at in np.nonzero(x))
+
+
+@_of_arrays(_VARIES)
+def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = False) -> Any:
+    """How often each whole number occurs, or the sum of its weights."""
+    if sparse:
+        raise UnsupportedError("ops.bincount: sparse=True is not supported.")
+    counts = np.bincount(x, weights, minlength)
+    return counts.astype(np.int32) if weights is None else counts
+
+
+@_of_arrays(_ROWS)
+def histogram(x: Any, bins: Any = 10, range: Any = None) -> Any:
+    """How many numbers are in each bin, and the edges of the bins."""
+    counts, edges = np.histogram(x, bins, range)
+    return counts.astype(np.int32), edges.astype(config.floatx())
+
+
+@_of_arrays(_ROWS)
+def allclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
+    """Whether all of x1 are close to x2: ``|x1 - x2| <= atol + rtol |x2|``. ops.isclose compares one by one."""
+    return np.allclose(x1, x2, rtol, atol, equal_nan)
+
+
+@_of_arrays(_WHOLE)
+def gcd(x1: Any, x2: Any) -> Any:
+    """Greatest common divisor."""
+    return np.gcd(x1, x2)
+
+
+@_of_arrays(_WHOLE)
+def lcm(x1: Any, x2: Any) -> Any:
+    """Least common multiple."""
+    return np.lcm(x1, x2)
+
+
+@_of_arrays(_WHOLE)
+def unravel_index(indices: Any, shape: Any) -> Any:
+    """Places in an array of a shape as one number per axis."""
+    return tuple(at.astype(np.int32) for at in np.unravel_index(indices, shape))
+
+
+@_of_arrays("steps from number to number; a formula is of real numbers.")
+def nextafter(x1: Any, x2: Any) -> Any:
+    """The number next to x1 in the direction of x2."""
+    return np.nextafter(x1, x2)
+
+
+@_of_arrays("Bessel functions are not among the functions that can become C.")
+def i0(x: Any) -> Any:
+    """Modified Bessel function of the first kind, of order 0."""
+    return np.i0(x)
+
+
+_PRODUCTS = "a formula multiplies values per row by a weight of two axes: ops.matmul(x, weight)."
+
+
+@_of_arrays(_PRODUCTS)
+def inner(x1: Any, x2: Any) -> Any:
+    """Sums of products along the last axes."""
+    return np.inner(x1, x2)
+
+
+@_of_arrays(_PRODUCTS)
+def outer(x1: Any, x2: Any) -> Any:
+    """Products of each number of one with each of the other."""
+    return np.outer(x1, x2)
+
+
+@_of_arrays(_PRODUCTS)
+def vdot(x1: Any, x2: Any) -> Any:
+    """Sum of the products of all numbers."""
+    return np.vdot(x1, x2)
+
+
+@_of_arrays(_PRODUCTS)
+def kron(x1: Any, x2: Any) -> Any:
+    """Kronecker's product."""
+    return np.kron(x1, x2)
+
+
+@_of_arrays(_PRODUCTS)
+def cross(x1: Any, x2: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
+    """Cross product of vectors of 3."""
+    return np.cross(x1, x2, axisa, axisb, axisc, axis)
+
+
+@_of_arrays(_PRODUCTS)
+def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
+    """Sums of products over several axes."""
+    return np.tensordot(x1, x2, axes)
+
+
+def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Any:
+    """Sums of products by Einstein's notation, of arrays."""
+    if _symbols(*operands):
+        raise UnsupportedError(f"ops.einsum: {_PRODUCTS}")
+    return np.einsum(subscripts, *map(convert_to_tensor, operands), **kwargs)
+
+
+@_of_arrays(_ROWS)
+def diag(x: Any, k: int = 0) -> Any:
+    """A matrix with x on its k-th diagonal, or the k-th diagonal of a matrix."""
+    return np.diag(x, k)
+
+
+@_of_arrays(_ROWS)
+def diagflat(x: Any, k: int = 0) -> Any:
+    """A matrix with the numbers of x on its k-th diagonal."""
+    return np.diagflat(x, k)
+
+
+@_of_arrays(_ROWS)
+def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
+    """Powers of x side by side."""
+    return np.vander(x, N, increasing)
+
+
+@_of_arrays(_ROWS)
+def corrcoef(x: Any) -> Any:
+    """Correlations of rows."""
+    return np.corrcoef(x)
+
+
+@_of_arrays(_ROWS)
+def correlate(x1: Any, x2: Any, mode: str = "valid") -> Any:
+    """Sums of products of two vectors, moved against each other."""
+    return np.correlate(x1, x2, mode)  # type: ignore[call-overload]
+
+
+def meshgrid(*x: Any, indexing: str = "xy") -> Any:
+    """Coordinates of a grid, of arrays."""
+    if _symbols(*x):
+        raise UnsupportedError(f"ops.meshgrid: {_ROWS}")
+    return np.meshgrid(*map(convert_to_tensor, x), indexing=indexing)  # type: ignore[call-overload]
+
+
+# ------------------------------------------------------------------ what Python decides
+
+
+def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
+    """One of two functions, called; which is known when a formula is traced."""
+    if isinstance(pred, Expression):
+        raise UnsupportedError(
+            "ops.cond: a formula cannot branch on a value that is only known when it runs. "
+            "ops.where(condition, a, b) computes both."
+        )
+    return true_fn() if pred else false_fn()
+
+
+def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
+    """One of several functions, called; which is known when a formula is traced."""
+    if isinstance(index, Expression):
+        raise UnsupportedError(
+            "ops.switch: a formula cannot branch on a value that is only known when it runs. "
+            "ops.select(conditions, choices) computes all."
+        )
+    return branches[min(max(int(index), 0), len(branches) - 1)](*operands)
+
+
+def fori_loop(lower: int, upper: int, body_fun: Callable[[int, Any], Any], init_val: Any) -> Any:
+    """``body_fun(i, value)`` from ``lower`` up to but not ``upper``; a formula becomes as long as that takes."""
+    if isinstance(lower, Expression) or isinstance(upper, Expression):
+        raise UnsupportedError("ops.fori_loop: how often a formula loops must be known when it is traced.")
+    value = init_val
+    for i in range(int(lower), int(upper)):
+        value = body_fun(i, value)
+    return value
+
+
+__all__ = [
+    "allclose",
+    "append",
+    "arange",
+    "argpartition",
+    "argsort",
+    "array",
+    "array_split",
+    "bartlett",
+    "bincount",
+    "blackman",
+    "cond",
+    "convert_to_numpy",
+    "copy",
+    "corrcoef",
+    "correlate",
+    "cross",
+    "cumprod",
+    "cumsum",
+    "diag",
+    "diagflat",
+    "diagonal",
+    "dsplit",
+    "dstack",
+    "dtype",
+    "einsum",
+    "empty",
+    "empty_like",
+    "eye",
+    "fliplr",
+    "flipud",
+    "fori_loop",
+    "full",
+    "full_like",
+    "gcd",
+    "geomspace",
+    "get_item",
+    "hamming",
+    "hanning",
+    "histogram",
+    "hsplit",
+    "hstack",
+    "i0",
+    "identity",
+    "inner",
+    "is_tensor",
+    "kaiser",
+    "kron",
+    "lcm",
+    "linspace",
+    "logspace",
+    "median",
+    "meshgrid",
+    "nancumprod",
+    "nancumsum",
+    "nanmedian",
+    "nanpercentile",
+    "nanquantile",
+    "ndim",
+    "nextafter",
+    "nonzero",
+    "ones",
+    "outer",
+    "percentile",
+    "quantile",
+    "ravel",
+    "rot90",
+    "size",
+    "sort",
+    "switch",
+    "take_along_axis",
+    "tensordot",
+    "top_k",
+    "trace",
+    "tri",
+    "tril",
+    "triu",
+    "unravel_index",
+    "unstack",
+    "vander",
+    "vdot",
+    "vsplit",
+    "vstack",
+    "zeros",
+]

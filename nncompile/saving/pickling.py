@@ -1,0 +1,68 @@
+"""Layers and models for ``pickle`` and ``copy``: their configuration, and their numbers as HDF5.
+
+That is what a ``.keras`` file has, so a copy is what one would get by saving and loading: compiled
+code is not part of it, nor is a History, nor are attributes that no configuration knows. A class or
+function of the user's goes along as the object that it is, which ``pickle`` writes by reference and
+``copy.deepcopy`` takes as it is; nothing of ours is looked up by a name out of a pickle, other than
+the classes that :mod:`.objects` knows.
+
+A pickle is code to whoever loads it. Exchange ``.keras`` files with others.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .. import registry
+from ..errors import FileFormatError
+from . import hdf5, objects, weights_h5
+
+
+def reduce(layer: Any) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """Returns how to make an equal layer or model, for its ``__reduce__``."""
+    with registry.collecting() as custom:
+        text = json.dumps(objects.serialize_keras_object(layer))
+    return restore, (text, bytes(weights_h5.write(layer)), dict(custom))
+
+
+def restore(text: str, weights: bytes, custom: Mapping[str, Any]) -> Any:
+    """Makes the layer or model that :func:`reduce` described.
+
+    Args:
+        text: its configuration, as JSON.
+        weights: its numbers, and those of its optimizer, as HDF5.
+        custom: the classes and functions of the user's in the configuration, by name.
+
+    Raises:
+        FileFormatError: one of them does not fit the others.
+        UnsupportedError: a class that is not known.
+    """
+    where = "pickle"
+    made = objects.made(json.loads(text), where, dict(custom))
+    with hdf5.opened(weights, where) as file:
+        plan = weights_h5.read(file, made, where, error=FileFormatError)
+    weights_h5.assign(plan)
+    return made
+
+
+def reduce_optimizer(optimizer: Any) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """Returns how to make an equal optimizer, for its ``__reduce__``.
+
+    As in Keras it begins anew, and takes the weights of any model: what an optimizer keeps beside
+    weights goes with the model that has them.
+    """
+    with registry.collecting() as custom:
+        text = json.dumps(objects.serialize_keras_object(optimizer))
+    return restore_optimizer, (text, dict(custom))
+
+
+def restore_optimizer(text: str, custom: Mapping[str, Any]) -> Any:
+    """Makes the optimizer that :func:`reduce_optimizer` described.
+
+    Raises:
+        FileFormatError: it is not an optimizer's description.
+        UnsupportedError: a class that is not known.
+    """
+    return objects.made(json.loads(text), "pickle", dict(custom))
