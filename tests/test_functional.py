@@ -402,6 +402,31 @@ def test_a_class_of_a_users_own_learns() -> None:
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_it_learns_what_keras_learns() -> None:
+    """A layer that is called twice, two outputs with losses of their own."""
+    ours, theirs = branches(nn), branches(keras)
+    theirs.set_weights(ours.get_weights())
+    x = inputs_of(ours, 16)
+    y = [rows(16, 2, seed=5), rows(16, 1, seed=6)]
+    logs = []
+    for k, model in ((nn, ours), (keras, theirs)):
+        model.compile(optimizer=k.optimizers.SGD(0.1), loss=["mse", "mae"], loss_weights=[1.0, 0.5])
+        logs.append([model.train_on_batch(x, y, return_dict=True) for _ in range(3)])
+    for a, b in zip(*logs, strict=True):
+        assert a.keys() == b.keys()
+        agree(list(a.values()), list(b.values()), 1e-5)
+    agree(ours.get_weights(), theirs.get_weights(), 1e-5)
+
+
+def test_an_integer_input() -> None:
+    x = Input((3,), dtype="int32")
+    model = Model(x, [Dense(2)(x)])
+    numbers = np.arange(6).reshape(2, 3)
+    assert isinstance(model.predict(numbers, verbose=0), np.ndarray)
+    agree(model.predict(numbers, verbose=0), model(numbers), 1e-5)
+
+
 # ------------------------------------------------------------------ making
 
 

@@ -200,7 +200,7 @@ class Model(Trainer, Layer):
     def _pack_outputs(self, values: Sequence[Any]) -> Any:
         """Puts values of the outputs, in order, into the structure that ``call`` returns."""
         if self._network is not None:
-            return tree.pack_sequence_as(self._network.outputs_struct, values)
+            return _unpacked(tree.pack_sequence_as(self._network.outputs_struct, values))
         return tree.pack_sequence_as(tree.map_shape_structure(lambda shape: 0, self.output_shape), values)
 
     def _output_specs(self) -> list[tuple[str | None, Shape]]:
