@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from graphs import GRAPHS, branches, chain, named, nested, operations, repeated
+from graphs import GRAPHS, branches, chain, named, nested, operations, random_graph, repeated
 from oracle import keras
 from reference import float_type
 
@@ -69,6 +69,16 @@ def test_it_is_the_model_that_keras_makes(make: Any) -> None:
     assert json.loads(ours.to_json()) == json.loads(theirs.to_json())
     for arguments in ({}, {"expand_nested": True}, {"show_trainable": True, "line_length": 79}):
         assert summary(ours, **arguments) == summary(theirs, **arguments)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_graphs_are_those_that_keras_makes(seed: int) -> None:
+    ours, theirs = random_graph(nn, seed), random_graph(keras, seed)
+    assert json.loads(ours.to_json()) == json.loads(theirs.to_json())
+    assert summary(ours) == summary(theirs)
+    assert [w.path for w in ours.weights] == [w.path for w in theirs.weights]
+    again = model_from_json(theirs.to_json())
+    assert json.loads(again.to_json()) == json.loads(ours.to_json())
 
 
 @pytest.mark.filterwarnings("ignore")  # of Keras and h5py about each other
@@ -356,6 +366,17 @@ def test_the_network_in_c_computes_what_the_layers_compute(make: Any) -> None:
         model = make(nn)
         x = tree.map_structure(lambda a: a.astype("float64"), inputs_of(model, 5))
         agree(compiled(model, x), model(x), 1e-12)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_graphs_in_c(seed: int) -> None:
+    with float_type("float64"):
+        model = random_graph(nn, seed)
+        x = tree.map_structure(lambda a: a.astype("float64"), inputs_of(model, 5))
+        copy = clone_model(model)
+        copy.set_weights(model.get_weights())
+        agree(copy(x), model(x), 0)
+        agree(compiled(model, x), model(x), 1e-11)
 
 
 def test_merging_layers_in_c() -> None:
