@@ -135,16 +135,6 @@ def test_signatures_are_those_of_keras() -> None:
         assert parameters(ours) == parameters(theirs), name
 
 
-def test_names_of_keras_are_here_or_refused() -> None:
-    for name in dir(keras.layers):
-        if name.startswith("_"):
-            continue
-        try:
-            getattr(layers, name)
-        except AttributeError as error:
-            assert f"nncompile.layers.{name} is not supported yet." in str(error)
-
-
 @cases
 def test_is_documented(name: str, arguments: dict[str, Any], shape: tuple[int, ...]) -> None:
     cls = getattr(layers, name)
