@@ -139,3 +139,35 @@ def set_num_threads(count: int | None) -> None:
 def num_threads() -> int:
     """Returns how many threads train and predict."""
     return targets.threads()
+
+
+def set_matmul_precision(name: str | None) -> None:
+    """Sets how products of float32 numbers are computed where the processor multiplies tiles of bfloat16 numbers.
+
+    There they are several times faster than float32 arithmetic. A number x is split into bfloat16 parts, each the
+    nearest to what the ones before leave, and products of parts are summed in float32:
+
+    * ``"bfloat16_6x"``: x = x1 + x2 + x3, which is exact; x1 y1 + x1 y2 + x2 y1 + x2 y2 + x1 y3 + x3 y1. With
+      K = the length of the sums and eps = 2^-23, the error is at most (K + 1) eps sum |x||y|, as in float32, and
+      in most sums less than there, since fewer of them are rounded.
+    * ``"bfloat16_3x"``: x1 y1 + x1 y2 + x2 y1; the error is at most (3 2^-16 + K eps) sum |x||y|.
+
+    Tiles take numbers below 2^-126 as 0: parts of numbers below 2^-102 may be lost, an error of up to 2^-126 |y| in
+    a product. A product with an infinity, or of a size that float32 cannot hold, becomes NaN.
+
+    Elsewhere, and in a batch of one row while training, products are computed in float32 as ever, which is at least as
+    accurate as the bounds say. Layers with the policy ``mixed_bfloat16`` and float64 are no concern of this.
+
+    Args:
+        name: ``"float32"`` (the default), ``"bfloat16_6x"`` or ``"bfloat16_3x"``; None for the default again, which
+            is ``NNCOMPILE_MATMUL_PRECISION`` where that is set.
+
+    Raises:
+        ModelError: anything else.
+    """
+    targets.set_precision(name)
+
+
+def matmul_precision() -> str:
+    """Returns how products of float32 numbers are computed where the processor multiplies tiles."""
+    return targets.precision()

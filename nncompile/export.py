@@ -16,6 +16,7 @@ import math
 import os
 import secrets
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 from . import absent, compiler, registry, targets
 from .compiler import build, graph, inference, standalone
 from .compiler.expression import Pass, identifier
-from .compiler.inference import Inference
+from .compiler.inference import Inference, Port
 from .compiler.render import safe_comment
 from .errors import BuildError, ModelError, UnsupportedError
 from .saving import storage
@@ -63,6 +64,7 @@ class Report:
         name: what the names in C begin with.
         real: ``float`` or ``double``.
         inputs, outputs: numbers of a sample.
+        ports: the arguments of predict: inputs and outputs.
         source, header: the files.
         source_bytes: size of the file of C.
         layers: the parts of the network that do something.
@@ -77,6 +79,7 @@ class Report:
     real: str
     inputs: int
     outputs: int
+    ports: tuple[tuple[Port, ...], tuple[Port, ...]]
     source: Path
     header: Path
     source_bytes: int
@@ -156,14 +159,14 @@ def export_model(
     folder, stem = _place(filepath, model.name)
     prefix = _prefix(stem if name is None else name)
     network = _plan(model, prefix)
-    x = _test_rows(int(np.prod(network.input_shape)), network.real)
-    y = _expected(model, x.reshape(-1, *network.input_shape))
-    tolerance = _tolerance(y, network.real)
+    xs = _test_inputs(network)
+    ys = _expected(model, [x.reshape(-1, *port.shape) for x, port in zip(xs, network.inputs, strict=True)])
+    tolerance = _tolerance(ys, network.real)
     source, header = folder / f"{stem}.c", folder / f"{stem}.h"
     report = _report(network, source, header, tolerance)
     text = f"{tolerance:.0e}".replace("e-0", "e-") + ("" if network.real == "double" else "f")
-    rows = y.reshape(len(x), -1)
-    rendered = compiler.staged("render", lambda: standalone.render(network, stem, x, rows, text, report.lines()), 5)
+    rows = [y.reshape(len(y), -1) for y in ys]
+    rendered = compiler.staged("render", lambda: standalone.render(network, stem, xs, rows, text, report.lines()), 5)
     files = {header: rendered.declarations.encode("ascii"), source: rendered.code.encode("ascii")}
     _write(files)
     report = dataclasses.replace(report, source_bytes=len(files[source]))
@@ -251,20 +254,21 @@ _NOTHING = Pass((), (), (), False, False)
 
 def _report(network: Inference, source: Path, header: Path, tolerance: float) -> Report:
     size = 8 if network.real == "double" else 4
-    shape = network.input_shape
-    layers = [LayerSize("input", shape, 0, 0)]
+    several = len(network.inputs) > 1
+    layers = [LayerSize(f"input {port.name}" if several else "input", port.shape, 0, 0) for port in network.inputs]
     for layer in network.layers:
         layers.append(LayerSize(layer.title, layer.shape, layer.weights, layer.multiply_adds))
     return Report(
         name=network.prefix,
         real=network.real,
-        inputs=math.prod(network.input_shape),
-        outputs=math.prod(network.output_shape),
+        inputs=sum(port.size for port in network.inputs),
+        outputs=sum(port.size for port in network.outputs),
+        ports=(network.inputs, network.outputs),
         source=source,
         header=header,
         source_bytes=0,
         layers=tuple(layers),
-        weights=size * sum(math.prod(w.weight.shape) for w in network.weights),
+        weights=size * sum(w.size for w in network.weights),
         workspace=size * max(network.workspace, 1),
         stack=_stack(network),
         multiply_adds=sum(layer.multiply_adds for layer in layers),
@@ -285,19 +289,33 @@ def _test_rows(width: int, real: str) -> Array:
     return (np.round(rows, 2) + 0.0).astype("float64" if real == "double" else "float32")
 
 
-def _expected(model: Any, x: Array) -> Array:
+def _test_inputs(network: Inference) -> list[Array]:
+    """Rows for each input; what names rows of a table are whole numbers within it."""
+    wide = _test_rows(sum(port.size for port in network.inputs), network.real)
+    made, first = [], 0
+    for port in network.inputs:
+        rows = wide[:, first : first + port.size]
+        if port.rows:
+            rows = np.floor(np.abs(rows) * port.rows / 3.0) % port.rows
+        made.append(np.ascontiguousarray(rows, wide.dtype))
+        first += port.size
+    return made
+
+
+def _expected(model: Any, xs: Sequence[Array]) -> list[Array]:
     """The outputs that the target c99 computes; the model itself stays as it is."""
     library = compiler.compile_network(model, targets.find("c99"))
     for weight in library.program.weights:
         library.place(weight.name).write(weight.variable.value)
-    y = np.empty((len(x), *model.output_shape[1:]), dtype=library.dtype)
-    library.predict(library.samples(np.ascontiguousarray(x)), 0, len(x), len(x), y)
-    return y
+    rows = len(xs[0])
+    ys = [np.empty((rows, o.positions * o.columns), dtype=library.dtype) for o in library.program.outputs]
+    library.predict(library.samples([np.ascontiguousarray(x) for x in xs]), 0, rows, rows, ys)
+    return ys
 
 
-def _tolerance(y: Array, real: str) -> float:
+def _tolerance(ys: Sequence[Array], real: str) -> float:
     """Some dozen roundings of the largest output: what contraction may do, and a wrong weight rarely does."""
-    finite = y[np.isfinite(y)]
+    finite = np.concatenate([y[np.isfinite(y)] for y in ys])
     largest = max(1.0, float(np.abs(finite).max())) if finite.size else 1.0
     return float(f"{largest * (2e-14 if real == 'double' else 1e-5):.0e}")
 
@@ -316,28 +334,34 @@ def run_self_test(report: Report) -> build.Ran:
     return build.run_program([report.source.resolve()], [*_FLAGS, f"-D{report.name.upper()}_SELF_TEST"])
 
 
-def run_predict(report: Report, x: Array) -> Array:
+def run_predict(report: Report, x: Array | Sequence[Array]) -> Any:
     """Compiles what was exported and lets it predict.
 
     Args:
         report: of the export.
-        x: rows of inputs, of the element type of the model.
+        x: rows of inputs, of the element type of the model; a list of such for several inputs.
 
     Returns:
-        Rows of as many numbers as the network has outputs.
+        Rows of as many numbers as the network has outputs; a list of such for several outputs.
 
     Raises:
         BuildError: there is no C compiler, it failed, or the program did.
     """
     source = report.source.resolve()
+    xs = [x] if isinstance(x, np.ndarray) else list(x)
+    inputs, outputs = report.ports
     with tempfile.TemporaryDirectory(prefix="nncompile-") as folder:
         main = Path(folder, "main.c")
-        main.write_text(standalone.reader(report.name, source.stem, report.real), encoding="ascii")
-        ran = build.run_program([main, source], [*_FLAGS, f"-I{source.parent}"], np.ascontiguousarray(x).tobytes())
-    y = np.frombuffer(ran.output, dtype=x.dtype)
-    if ran.status or y.size != len(x) * report.outputs:
+        text = standalone.reader(report.name, source.stem, report.real, inputs, outputs)
+        main.write_text(text, encoding="ascii")
+        given = np.concatenate([rows.reshape(len(rows), -1) for rows in xs], axis=1)
+        ran = build.run_program([main, source], [*_FLAGS, f"-I{source.parent}"], np.ascontiguousarray(given).tobytes())
+    y = np.frombuffer(ran.output, dtype=xs[0].dtype)
+    if ran.status or y.size != len(given) * report.outputs:
         raise BuildError(f"{report.source}: the program that was compiled of it ended with status {ran.status}.")
-    return y.reshape(len(x), report.outputs)
+    rows = y.reshape(len(given), report.outputs)
+    parts = np.split(rows, np.cumsum([port.size for port in outputs])[:-1], axis=1)
+    return parts[0] if len(parts) == 1 else parts
 
 
 # ------------------------------------------------------------------ files

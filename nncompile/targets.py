@@ -6,7 +6,7 @@ import functools
 import numbers
 import os
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .errors import ModelError
@@ -27,6 +27,11 @@ class Target:
         flags: flags of the C compiler.
         machines: values of ``platform.machine()`` that run it, empty for all.
         features: what /proc/cpuinfo must list, all of it.
+        tiles: what multiplies tiles of bfloat16 numbers, 16 x 32 by 32 x 16: ``amx`` for the instructions of x86,
+            ``emulated`` for the same in C, empty for nothing. A panel is 32 columns wide then.
+        tiles_from: how many numbers a kernel has at least whose products are done with tiles.
+        parts: of bfloat16 that float32 operands of products are split into, where there are tiles; 0 for no such
+            splitting. Part of a target, as it changes what is printed and computed.
     """
 
     name: str
@@ -37,6 +42,9 @@ class Target:
     flags: tuple[str, ...]
     machines: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
+    tiles: str = ""
+    tiles_from: int = 0
+    parts: int = 0
 
     def __str__(self) -> str:
         return f"{self.name} ({self.form}, {self.vector_bytes} bytes, tiles {self.tile_rows[0]}x{self.panel_vectors})"
@@ -46,10 +54,14 @@ _X86 = ("x86_64", "AMD64")
 _V3 = ("avx2", "fma", "bmi2", "f16c", "movbe", "abm")
 _CONTRACT = ("-ffp-contract=fast",)
 
+_V4 = (*_V3, "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl")
+_V4_FLAGS = ("-march=x86-64-v4", "-mprfchw", "-mprefer-vector-width=512", *_CONTRACT)
+
 TARGETS: tuple[Target, ...] = (
-    Target("x86-64-v4", "gnu", 64, (12, 8, 4), 2,
-           ("-march=x86-64-v4", "-mprfchw", "-mprefer-vector-width=512", *_CONTRACT), _X86,
-           (*_V3, "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl")),
+    # fewer than 32 x 32 weights are multiplied before tiles are configured and filled
+    Target("x86-64-v4-amx", "gnu", 64, (12, 8, 4), 2, (*_V4_FLAGS, "-mamx-tile", "-mamx-bf16"), _X86,
+           (*_V4, "amx_tile", "amx_bf16"), tiles="amx", tiles_from=1024),
+    Target("x86-64-v4", "gnu", 64, (12, 8, 4), 2, _V4_FLAGS, _X86, _V4),
     Target("x86-64-v3", "gnu", 32, (6, 4, 2), 2, ("-march=x86-64-v3", "-mprfchw", *_CONTRACT), _X86, _V3),
     Target("x86-64", "gnu", 16, (6, 4, 2), 2, ("-march=x86-64", *_CONTRACT), _X86),
     Target("aarch64", "gnu", 16, (12, 8, 4), 2, _CONTRACT, ("aarch64", "arm64")),
@@ -58,6 +70,12 @@ TARGETS: tuple[Target, ...] = (
     Target("c99", "c99", 0, (4, 2, 1), 16, ("-ffp-contract=off",)),
 )  # fmt: skip
 """All targets, the best first; ``c99`` is the specification that the others are tested against."""
+
+EMULATED = Target("emulated-tiles", "gnu", 16, (4, 2, 1), 8, _CONTRACT, tiles="emulated")
+"""What tests tiles where there are none: the layout and the sums of the real ones, bit for bit, and slow.
+
+It is found by its name, and in no list that users see. All numbers of a kernel, also of the smallest, go through tiles.
+"""
 
 
 @functools.cache
@@ -75,10 +93,36 @@ def _features() -> frozenset[str]:
     return frozenset(found)
 
 
+@functools.cache
+def _tiles_granted(process: int) -> bool:
+    """Asks Linux to let this process use the registers of tiles, 8 KB more to save for each thread.
+
+    A processor that has them, and a system that saves them (it lists ``amx_tile`` only if bits 17 and 18 of the
+    register XCR0 are set), do not do: until a process has asked, the instructions end it with SIGILL. The permission
+    is for all threads, and for children that are forked. The system refuses it if a thread has a stack for signal
+    handlers that is too small for the larger registers.
+
+    Args:
+        process: the number of this process, which is asked for once.
+    """
+    if not hasattr(os, "uname") or os.uname().sysname != "Linux" or platform.machine() != "x86_64":
+        return False
+    import ctypes  # the one way to a call of the system that Python has no name for; nothing else needs it
+
+    arch_prctl, request_permission, tile_data = 158, 0x1023, 18  # numbers of Linux on x86-64
+    return int(ctypes.CDLL(None, use_errno=True).syscall(arch_prctl, request_permission, tile_data)) == 0
+
+
 def available() -> tuple[Target, ...]:
     """The targets that this machine can run, the best first."""
     machine, features = platform.machine(), _features()
-    return tuple(t for t in TARGETS if (not t.machines or machine in t.machines) and set(t.features) <= features)
+    found = (t for t in TARGETS if (not t.machines or machine in t.machines) and set(t.features) <= features)
+    return tuple(t for t in found if t.tiles != "amx" or _tiles_granted(os.getpid()))
+
+
+def tested() -> tuple[Target, ...]:
+    """The targets that tests can run here: the available ones and the one that emulates tiles."""
+    return (*available(), EMULATED)
 
 
 # ------------------------------------------------------------------ threads
@@ -158,7 +202,7 @@ def find(name: str) -> Target:
     Raises:
         ModelError: there is none of that name.
     """
-    for target in TARGETS:
+    for target in (*TARGETS, EMULATED):
         if target.name == name:
             return target
     known = [t.name for t in TARGETS]
@@ -174,15 +218,21 @@ def host() -> Target:
     Raises:
         ModelError: the environment names a target that is unknown or cannot run here.
     """
-    if _chosen is not None:
-        return _chosen
-    named = os.environ.get(VARIABLE)
-    return _runnable(named, VARIABLE) if named else available()[0]
+    target = _chosen
+    if target is None:
+        named = os.environ.get(VARIABLE)
+        target = _runnable(named, VARIABLE) if named else available()[0]
+    return _split(target, PRECISIONS[precision()]) if target.tiles else target
+
+
+@functools.cache
+def _split(target: Target, parts: int) -> Target:
+    return replace(target, parts=parts)
 
 
 def _runnable(name: str, where: str) -> Target:
     target = find(name)
-    if target not in available():
+    if target not in tested():
         names = ", ".join(t.name for t in available())
         raise ModelError(f"{where}: this machine cannot run {name}; it can run {names}.")
     return target
@@ -197,6 +247,44 @@ def set_host(name: str | None) -> None:
     global _chosen
     _chosen = _runnable(name, "target") if name else None
     changed()
+
+
+PRECISION_VARIABLE = "NNCOMPILE_MATMUL_PRECISION"
+"""The variable of the environment that says how products of float32 numbers are computed."""
+PRECISIONS = {"float32": 0, "bfloat16_6x": 3, "bfloat16_3x": 2}
+"""How they can be: in how many parts of bfloat16 each operand is split, 0 for not at all."""
+_precision: str | None = None
+
+
+def precision() -> str:
+    """How products of float32 numbers are computed: as was set, else ``NNCOMPILE_MATMUL_PRECISION``, else in float32.
+
+    Raises:
+        ModelError: the environment has something else.
+    """
+    global _precision
+    if _precision is None:
+        _precision = _known_precision(os.environ.get(PRECISION_VARIABLE) or "float32", PRECISION_VARIABLE)
+    return _precision
+
+
+def set_precision(name: str | None) -> None:
+    """Sets how products of float32 numbers are computed; None for the default.
+
+    Raises:
+        ModelError: there is no precision of that name.
+    """
+    global _precision
+    _precision = None if name is None else _known_precision(name, "set_matmul_precision")
+    changed()
+
+
+def _known_precision(name: object, where: str) -> str:
+    if isinstance(name, str) and name in PRECISIONS:
+        return name
+    known = ", ".join(map(repr, PRECISIONS))
+    advice = nearest(str(name), PRECISIONS)
+    raise ModelError(f"{where}: expected one of {known}, received {name!r:.80}.{advice}")
 
 
 def changed() -> None:

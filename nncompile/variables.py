@@ -18,6 +18,8 @@ Array = NDArray[Any]
 
 as_symbol: ContextVar[Callable[[Variable], Any] | None] = ContextVar("as_symbol", default=None)
 """While the formula of a layer is traced: what makes a symbol of a variable."""
+as_product: ContextVar[Callable[[Any, Any], Any] | None] = ContextVar("as_product", default=None)
+"""In a layer whose products are not those of NumPy: what multiplies."""
 
 
 @dataclass
@@ -175,7 +177,7 @@ class Variable:
 
     def _with(self, operation: Callable[[Any, Any], Any], other: Any, reflected: bool = False) -> Any:
         """Arithmetic with numbers, arrays and variables; expressions do their own."""
-        if hasattr(other, "__array_ufunc__") and not isinstance(other, (np.ndarray, np.generic)):
+        if hasattr(other, "__array_ufunc__") and not isinstance(other, (np.ndarray, np.generic, Variable)):
             return NotImplemented
         symbol = as_symbol.get()
         mine = self.value if symbol is None else symbol(self)
@@ -213,10 +215,20 @@ class Variable:
         return self._with(operator.pow, other, reflected=True)
 
     def __matmul__(self, other: Any) -> Any:
-        return self._with(operator.matmul, other)
+        return self._with(as_product.get() or operator.matmul, other)
 
     def __rmatmul__(self, other: Any) -> Any:
-        return self._with(operator.matmul, other, reflected=True)
+        return self._with(as_product.get() or operator.matmul, other, reflected=True)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **more: Any) -> Any:
+        """What NumPy does where one of its arrays is on the left: of a variable it takes the numbers."""
+        if any(isinstance(x, Variable) for x in more.get("out", ())):
+            return NotImplemented  # numbers are set by assign()
+        arrays = [x.value if isinstance(x, Variable) else x for x in inputs]
+        multiply = as_product.get()
+        if ufunc is np.matmul and method == "__call__" and multiply is not None and not more:
+            return multiply(*arrays)
+        return getattr(ufunc, method)(*arrays, **more)
 
     def __neg__(self) -> Any:
         return self._with(operator.mul, -1.0) if as_symbol.get() else -self.value

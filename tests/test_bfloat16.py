@@ -219,6 +219,38 @@ def test_frozen_layers_and_one_layer_in_float32() -> None:
     assert "dense_2_kernel_pairs" not in model.source() and "dense_1_kernel_pairs" in model.source()
 
 
+def test_a_layer_of_the_users_multiplies_by_an_operator() -> None:
+    """Rounded as ops.matmul does it, on arrays and compiled, whatever stands on the left; elsewhere as NumPy does."""
+
+    class Own(nn.layers.Layer):  # type: ignore[misc]
+        def build(self, input_shape: Any) -> None:
+            self.kernel = self.add_weight(shape=(input_shape[-1], 9), name="kernel")
+
+        def call(self, inputs: Any) -> Any:
+            return inputs @ self.kernel
+
+    x = rows(6, 40)
+    layer = Own(dtype="mixed_bfloat16")
+    model = nn.Sequential([nn.Input((40,)), layer])
+    (kernel,) = layer.get_weights()
+    expected = low(x) @ low(kernel)
+    assert np.abs(x @ kernel - expected).max() > 1e-4
+    np.testing.assert_allclose(layer(x), expected, atol=1e-5)
+    np.testing.assert_allclose(np.asarray(model.call(x)), expected, atol=1e-5)
+    np.testing.assert_allclose(model.predict(x, verbose=0), expected, atol=1e-5)
+    assert np.array_equal(x @ layer.kernel, x @ kernel) and np.array_equal(np.matmul(x, layer.kernel), x @ kernel)
+    assert np.array_equal(layer.kernel @ kernel.T, kernel @ kernel.T)
+    assert np.array_equal(np.float32(2) * layer.kernel, 2 * kernel)
+    assert np.array_equal(layer.kernel - layer.kernel, 0 * kernel) and np.array_equal(
+        np.add.reduce(layer.kernel), kernel.sum(0)
+    )
+    sums = np.ones_like(kernel)
+    before, sums = sums, np.add(sums, layer.kernel, out=sums)
+    assert before is sums and np.array_equal(sums, 1 + kernel)
+    with pytest.raises(TypeError):
+        np.add(kernel, kernel, out=layer.kernel)
+
+
 def test_losses_are_those_of_keras() -> None:
     """Keras rounds every intermediate result to bfloat16, this only what is multiplied."""
     import keras

@@ -21,7 +21,7 @@ LEVELS = [
     ["random", "activations", "initializers", "regularizers", "constraints", "losses", "metrics", "optimizers"],
     ["callbacks", "utils", "layers", "objectives"],
     ["compiler"],
-    ["training"],
+    ["training", "supervision", "feeds", "legacy_training"],
     ["models"],
     ["saving", "datasets", "export", "benchmark", "wrappers"],
     ["cli", "__main__", ""],
@@ -39,7 +39,7 @@ UPWARDS = {
     ("utils", "models"),
 }
 # of the compiler, in the order of the pipeline
-STAGES = ["compiler.cache", "compiler.expression", "compiler.plain", "compiler.vocabulary", "compiler.graph", "compiler.program", "compiler.sweeps", "compiler.updates", "compiler.updates_text", "compiler.flow", "compiler.backwards", "compiler.planner", "compiler.inference",
+STAGES = ["compiler.cache", "compiler.expression", "compiler.plain", "compiler.vocabulary", "compiler.graph", "compiler.program", "compiler.sweeps", "compiler.updates", "compiler.updates_text", "compiler.flow", "compiler.backwards", "compiler.tiles", "compiler.planner", "compiler.inference",
           "compiler.render", "compiler.standalone",
           "compiler.build", "compiler.library", "compiler"]  # fmt: skip
 ONLY_IN = {
@@ -49,7 +49,7 @@ ONLY_IN = {
     "subprocess": {"compiler.build", "benchmark.timing"},
     "setuptools": set(),
     "distutils": set(),
-    "ctypes": set(),
+    "ctypes": {"targets"},
     "pickle": set(),
     "marshal": set(),
     "shelve": set(),

@@ -12,7 +12,7 @@ import pytest
 import nncompile as nn
 from nncompile import compiler, config, ops, targets
 from nncompile.compiler.library import Direct
-from nncompile.errors import ModelError, UnsupportedError
+from nncompile.errors import ModelError
 
 X = np.random.default_rng(0).normal(size=(40, 4)).astype("float32")
 LABELS = np.random.default_rng(1).integers(0, 3, len(X))
@@ -218,7 +218,7 @@ def test_errors_are_the_same_once_it_is_prepared() -> None:
             model.predict_on_batch(bad)
         with pytest.raises(ModelError):
             model.predict(bad, verbose=0)
-    with pytest.raises(UnsupportedError):
+    with pytest.raises(ModelError):
         model.predict_on_batch(iter(X))
     check(model)
 

@@ -21,7 +21,7 @@ from reference import float_type, roundings
 
 import nncompile as nn
 from nncompile import compiler, ops
-from nncompile.errors import ModelError, UnsupportedError
+from nncompile.errors import ModelError
 
 ROWS, INPUTS, HIDDEN, CLASSES = 50, 4, 5, 3
 
@@ -257,7 +257,7 @@ def test_memory_mapped_files_are_read_in_place(
     monkeypatch.setattr(compiler.Library, "samples", watched)
     assert trained(x, y) == expected
     assert given
-    for used_x, used_y in given:
+    for (used_x,), (used_y,) in given:
         assert used_x.ctypes.data == x.ctypes.data
         assert used_y.ctypes.data == y.ctypes.data
 
@@ -1085,9 +1085,20 @@ def test_targets_that_do_not_fit_the_loss(loss: Any, units: int, y: Any, message
     ({"validation_split": -0.1}, "expected validation_split to be between 0 and 1"),
     ({"validation_split": 0.999}, "expected rows for both parts"),
     ({"validation_split": "half"}, "expected validation_split to be between 0 and 1"),
-    ({"validation_data": X}, r"validation_data: expected \(x, y\), received ndarray"),
-    ({"validation_data": (X,)}, r"validation_data: expected \(x, y\), received 1 things"),
-    ({"validation_data": (X, LABELS, LABELS)}, r"validation_data: expected \(x, y\), received 3 things"),
+    ({"validation_data": X}, r"validation_data: expected \(x, y\), \(x, y, sample_weight\) or .*, received ndarray"),
+    ({"validation_data": (X,)}, r"validation_data: y: expected an array, received None"),
+    ({"validation_data": (X, LABELS, LABELS, LABELS)}, r"validation_data: expected .*, received 4 things"),
+    ({"validation_data": (X, LABELS, LABELS[1:])}, r"validation_data: sample_weight: expected as many .* received 49"),
+    *(({name: value}, rf"{name}: expected a whole number from 1, received {re.escape(repr(value))}")
+      for name, value in itertools.product(["steps_per_epoch"], [0, -1, 2.5, True, "2"])),
+    ({"validation_data": (X, LABELS), "validation_steps": 0}, "validation_steps: expected a whole number from 1"),
+    ({"class_weight": [1.0, 2.0]}, r"class_weight: expected a dict of class numbers to weights, received \[1.0, 2.0\]"),
+    ({"class_weight": {"a": 1.0}}, "class_weight: expected class numbers as keys, received 'a'"),
+    ({"class_weight": {0: "big"}}, "class_weight: expected a number as the weight of class 0, received 'big'"),
+    ({"class_weight": {0: 2.0}, "sample_weight": LABELS}, "expected class_weight or sample_weight, received both"),
+    ({"sample_weight": LABELS[1:]}, "sample_weight: expected as many weights as rows in x, which has 50, received 49"),
+    ({"sample_weight": "heavy"}, "sample_weight: "),
+    ({"sample_weight": {"a": LABELS, "b": LABELS}}, "sample_weight: expected the structure of y, a single array"),
     ({"validation_freq": 0}, "validation_freq: expected a positive number or a list, received 0"),
     ({"validation_freq": True}, "validation_freq: expected a positive number"),
     ({"validation_freq": 1.5}, "validation_freq: expected a positive number"),
@@ -1119,29 +1130,6 @@ def test_misspelled_arguments(method: str, argument: str, hint: str | None, unch
     assert (hint is None and "Did you" not in str(caught.value)) or (hint or "") in str(caught.value)
 
 
-@pytest.mark.parametrize(("method", "argument", "value"), [
-    ("fit", "class_weight", {0: 1.0}), ("fit", "sample_weight", np.ones(ROWS)), ("fit", "steps_per_epoch", 3),
-    ("fit", "validation_steps", 3), ("evaluate", "sample_weight", np.ones(ROWS)), ("evaluate", "steps", 2),
-    ("predict", "steps", 2), ("train_on_batch", "sample_weight", np.ones(ROWS)),
-    ("train_on_batch", "class_weight", {0: 1.0}), ("test_on_batch", "sample_weight", np.ones(ROWS)),
-    ("compile", "loss_weights", [1.0]), ("compile", "weighted_metrics", ["mae"]), ("compile", "run_eagerly", True),
-    ("compile", "steps_per_execution", 8),
-])  # fmt: skip
-def test_unsupported_arguments(method: str, argument: str, value: Any, unchanged: Any) -> None:
-    data = {"predict": (X,), "compile": ("sgd", "mse")}.get(method, (X, LABELS))
-    with pytest.raises(UnsupportedError, match=rf"small \(Sequential\): {method}.*: {argument}=.* is not supported"):
-        getattr(unchanged, method)(*data, **{argument: value})
-    assert unchanged.compiled
-    assert isinstance(unchanged.optimizer, nn.optimizers.Adam)
-
-
-def test_generators_are_not_supported(unchanged: Any) -> None:
-    with pytest.raises(UnsupportedError, match="x: a generator is not supported yet"):
-        unchanged.fit((row for row in X), LABELS)
-    with pytest.raises(UnsupportedError, match="x: a dict of inputs is not supported yet"):
-        unchanged.fit({"x": X}, LABELS)
-
-
 @pytest.mark.parametrize(("arguments", "message"), [
     ({"optimizer": "adm"}, "optimizers: unknown name 'adm'. Did you mean 'Adam'"),
     ({"loss": "mean_square_error"}, "losses: unknown name 'mean_square_error'. Did you mean 'mean_squared_error'"),
@@ -1152,6 +1140,14 @@ def test_generators_are_not_supported(unchanged: Any) -> None:
     ({"loss": 3}, "losses: expected a name, a function or a Loss, received 3"),
     ({"metrics": [3]}, "metrics: expected a name, a function or a Metric, received 3"),
     ({"loss": ["mse", "mae"]}, "expected one loss"),
+    ({"steps_per_execution": 0}, "steps_per_execution: expected a whole number from 1, received 0"),
+    ({"loss_weights": 2}, r"loss_weights: expected a float, or a list or dict .*, received 2. Write 2.0"),
+    ({"loss_weights": ["a"]}, "loss_weights: expected numbers, received 'a'"),
+    ({"loss_weights": [1.0, 2.0]}, "loss_weights: expected as many as there are losses, 1, received 2"),
+    ({"loss": {"putput": "mse"}}, "loss: expected names of the outputs, 'output', received 'putput'. Did you mean"),
+    ({"loss": {}}, "loss: expected one for each of the outputs 'output', received nothing: 'output' is missing"),
+    ({"weighted_metrics": "mae"}, r"weighted_metrics: expected a list, received 'mae'"),
+    ({"weighted_metrics": ["zzzzzz"]}, "metrics: unknown name 'zzzzzz'"),
     ({"jit_compile": "always"}, "jit_compile: expected True, False or 'auto', received 'always'"),
 ])  # fmt: skip
 def test_bad_arguments_of_compile(arguments: dict[str, Any], message: str, unchanged: Any) -> None:

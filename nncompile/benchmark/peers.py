@@ -178,7 +178,8 @@ class Nncompile(Peer):
         return [float(loss) for loss in history.history["loss"]]
 
     def predict(self, rows: Array) -> Array:
-        return self._model.predict_on_batch(rows)
+        y: Array = self._model.predict_on_batch(rows)
+        return y
 
     def source_bytes(self) -> int:
         return len(self._model.source())
@@ -192,7 +193,8 @@ class NncompilePredict(Nncompile):
     on_request = True
 
     def predict(self, rows: Array) -> Array:
-        return self._model.predict(rows, verbose=0)
+        y: Array = self._model.predict(rows, verbose=0)
+        return y
 
 
 # ------------------------------------------------------------------ NumPy

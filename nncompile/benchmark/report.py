@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from .. import compiler, config, losses, targets
 from ..callbacks import Callback
 from ..compiler import render
-from ..compiler.program import Backward, Copy, Forward, Program, Rows, Update
+from ..compiler.program import Backward, Copy, Forward, Matrix, Program, Rows, Update
 from ..errors import ModelError, UnsupportedError
 from . import machine, peers, timing, workloads
 from .machine import Machine, Peak
@@ -532,7 +532,7 @@ def _network(model: Any, program: Program, options: Options, threads: int) -> Ne
         threads=threads,
         flops_per_row=ahead,
         training_flops_per_row=sum(cost.flops for cost in costs(program).values()),
-        bytes=(numbers + program.sample_size * batch) * size,
+        bytes=(numbers + program.sample_size * batch) * size + sum(map(sum, _copies(program).values())),
     )
 
 
@@ -618,12 +618,34 @@ class Cost:
         row: bytes for a row of data.
         call: bytes for a batch: the weights.
         changes: whether most of that is changed in place.
+        rate: how many times faster than a multiply-add of vectors one of the product is.
     """
 
     flops: int
     row: int
     call: int
     changes: bool = False
+    rate: float = 1.0
+
+
+_TILES = 16
+"""Multiply-adds of bfloat16 tiles in the time of one of vectors: 512 of x86 in a cycle, where vectors do 32."""
+
+
+def _rate(matrix: Matrix) -> float:
+    """How fast a product is against one of vectors."""
+    return _TILES / {1: 1, 2: 3, 3: 6}[matrix.parts] if matrix.parts else 1.0
+
+
+def _copies(program: Program) -> dict[str, tuple[int, int]]:
+    """Bytes of the bfloat16 copies of each kernel, as it is and transposed, that products read in its place."""
+    turned = {s.matrix.name for s in program.backward if isinstance(s, Backward)}
+    found = {}
+    for m in program.matrices:
+        numbers = m.inputs * m.outputs
+        copy = 2 * max(m.parts, 1) * numbers if m.copied else 0
+        found[m.name] = (copy, copy if m.parts and m.name in turned else 0)
+    return found
 
 
 def costs(program: Program, item: int = 4) -> dict[str, Cost]:
@@ -643,6 +665,7 @@ def costs(program: Program, item: int = 4) -> dict[str, Cost]:
 
     first = program.sample_numbers + sum(widths[wanted.name] for wanted in program.targets)
     found = {"gather": Cost(0, first * (item + size), 0)}
+    copies = _copies(program)
     steps = [*program.forward, *(loss.rows for loss in program.losses), *program.backward]
     for step in steps:
         if isinstance(step, Update):
@@ -652,7 +675,9 @@ def costs(program: Program, item: int = 4) -> dict[str, Cost]:
                 v.length for v, *_ in step.vectors
             )
             flops = 2 * kernel * step.positions
-            found[f"{step.name}_update"] = Cost(flops, values(step.uses()), size * 2 * (1 + slots) * weights, True)
+            moved = size * 2 * (1 + slots) * weights + (sum(copies[matrix.name]) if matrix is not None else 0)
+            rate = _rate(matrix) if matrix is not None else 1.0
+            found[f"{step.name}_update"] = Cost(flops, values(step.uses()), moved, True, rate)
         elif isinstance(step, (Forward, Backward)):
             kernel = step.matrix.inputs * step.matrix.outputs
             formula = (step.training or step.inference) if isinstance(step, Forward) else step.formula
@@ -660,7 +685,8 @@ def costs(program: Program, item: int = 4) -> dict[str, Cost]:
             names = [step.x if isinstance(step, Forward) else step.dy, *(n for n, _ in formula.stores)]
             suffix = "forward" if isinstance(step, Forward) else "backward"
             row = values([*names, *formula.reads()])
-            found[f"{step.name}_{suffix}"] = Cost(2 * kernel * step.positions, row, size * kernel)
+            moved = copies[step.matrix.name][suffix == "backward"] or size * kernel
+            found[f"{step.name}_{suffix}"] = Cost(2 * kernel * step.positions, row, moved, rate=_rate(step.matrix))
         elif isinstance(step, (Rows, Copy)):
             found[step.name] = Cost(0, values(step.uses()), 0)
     return found
@@ -691,7 +717,7 @@ def roofline(program: Program, laps: Laps, network: Network, peak: Peak, item: i
             continue
         rows = network.rows / batches  # of a call: the last batch may be short
         flops, moved = cost.flops * rows, cost.row * rows + cost.call
-        computing = flops / (1e9 * peak.gflops)
+        computing = flops / (1e9 * peak.gflops * cost.rate)
         size = network.rows * cost.row if name == "gather" else moved
         level = peak.level("network") if cost.call else peak.holding(size)
         moving = moved / (1e9 * (level.update if cost.changes else level.read))

@@ -89,6 +89,11 @@ class CallbackList(Callback):
         return self._needs(PREDICT_HOOKS)
 
     @property
+    def shows_progress(self) -> bool:
+        """Whether a progress bar wants to know how far the batches are."""
+        return self._progbar is not None
+
+    @property
     def only_history(self) -> bool:
         """Whether nobody but a :class:`History` hears of the epochs, which may then be told of several at once."""
         return all(type(c) is History and vars(c).keys().isdisjoint(METHODS) for c in self.callbacks)

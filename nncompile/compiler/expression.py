@@ -598,7 +598,7 @@ class RowWriter:
             keep = [x for x in kept if keep_at[x] == number]
             if here or out or keep:
                 passes.append(self._pass(number, here, out, keep, storage, row_names))
-        final = Writer(self.real, row_names, self.names, self.scalars)
+        final = self._last(row_names)
         final.shared([x for _, x in results])
         for text, x in results:
             final.lines.append(text.format(final.value(x)))
@@ -606,6 +606,10 @@ class RowWriter:
         scalars = tuple((name, scalar(x, self.real, self.numbers)) for x, name in self.scalars.items())
         scratch = tuple(dict.fromkeys(s for s in storage.values() if s != spare))
         return RowCode(tuple(passes), scratch, tuple(final.lines), scalars, frozenset(self.functions))
+
+    def _last(self, row_names: dict[Expression, str]) -> Writer:
+        """What prints the statements behind the last loop."""
+        return Writer(self.real, row_names, self.names, self.scalars)
 
     def _spare_is_free(self, stores: Sequence[tuple[str, Expression]], last: int) -> bool:
         return all(self.stage(x) == last for _, x in stores)

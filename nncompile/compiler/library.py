@@ -258,7 +258,7 @@ class Library:
             place = self._vector_beside(weight, slot) if slot else None
             for m in self.program.matrices if place is None else ():
                 if m.name == weight:
-                    written = self._pack if m.low and not slot else None
+                    written = self._pack if m.copied and not slot else None
                     place = _Place(self._view(name), self.lock, self.hold, m.inputs, m.outputs, m.panels, written)
             for v in self.program.vectors if place is None else ():
                 if v.name == weight:

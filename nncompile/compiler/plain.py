@@ -93,9 +93,9 @@ class PlainRows(RowWriter):
     Args:
         real: ``float`` or ``double``.
         width: number of columns.
-        source: the leaf that the formula is about.
-        row: C name of the row that it is loaded from.
-        weights: for each leaf that is a weight its C text at column ``c``.
+        source: the leaf that lies where the result may be written; None if there is none.
+        loads: for each leaf its C text at column ``c``.
+        rows: for each leaf that is a value per row its C text.
         numbers: the weights that are single numbers.
         reserved: names already used in the function.
 
@@ -108,16 +108,19 @@ class PlainRows(RowWriter):
         self,
         real: str,
         width: int,
-        source: Expression,
-        row: str,
-        weights: Mapping[Expression, str],
+        source: Expression | None,
+        loads: Mapping[Expression, str],
+        rows: Mapping[Expression, str],
         numbers: Mapping[Expression, float],
         reserved: Iterable[str],
     ) -> None:
-        super().__init__(real, width, 1, {source: f"{row}[c]", **weights}, {}, {}, reserved)
+        super().__init__(real, width, 1, loads, rows, {}, reserved)
         self.numbers = {x: self._number(value) for x, value in numbers.items()}
         self.source, self.values = source, numbers
         self.conflict = self._written = False
+
+    def _last(self, row_names: dict[Expression, str]) -> Writer:
+        return PlainWriter(self.real, row_names, self.names, self.scalars, assigned=self.assigned)
 
     def constants(self) -> tuple[str, ...]:
         """Statements for the numbers that depend on no sample, computed here and now; called after :meth:`write`."""
@@ -186,7 +189,8 @@ class PlainRows(RowWriter):
             if x not in leaves:
                 continue
             if early or used.count(x) > 1:
-                name = self.assigned.get(x) or self.names.new(x.name or _WISHES.get(x.op) or x.value.name)
+                wish = x.name or _WISHES.get(x.op) or getattr(x.value, "name", None) or "value"
+                name = self.assigned.get(x) or self.names.new(wish)
                 self.assigned[x] = name
                 writer.lines.append(f"const {self.real} {name} = {leaves[x]};")
                 writer.known[x] = name

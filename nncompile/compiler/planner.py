@@ -149,12 +149,9 @@ class Planner:
         self.panel = self.lanes * target.panel_vectors
         self.half = self.lanes * max(target.panel_vectors // 2, 1)
         graphs = [g for g in (training_graph, inference_graph) if g]
-        self.low = {
-            n.weights[0]
-            for g in graphs
-            for n in g.nodes
-            if n.op == "matmul" and resolved(n.expression.args[0]).op == "bfloat16"
-        }
+        products = [n for g in graphs for n in g.nodes if n.op == "matmul"]
+        self.kernels = {n.weights[0] for n in products}
+        self.low = {n.weights[0] for n in products if resolved(n.expression.args[0]).op == "bfloat16"}
         self.all_weights = self._all_weights(graphs)
         self.weights = {w.name: w for w in self.all_weights}
         self.by_variable = {id(w.variable): w for w in self.all_weights}
@@ -256,7 +253,11 @@ class Planner:
     def matrix(self, name: str) -> Matrix:
         weight = self.weights[name]
         inputs, outputs = weight.shape
-        return Matrix(name, inputs, outputs, self.panels(outputs), weight.trainable, name in self.low)
+        low = name in self.low
+        tiled = self.target.tiles and self.real == "float" and inputs * outputs >= max(self.target.tiles_from, 1)
+        tiled = tiled and name in self.kernels
+        parts = 0 if not tiled else 1 if low else self.target.parts
+        return Matrix(name, inputs, outputs, self.panels(outputs), weight.trainable, low, parts)
 
     def vector(self, name: str) -> Vector:
         length = self.weights[name].shape[0] if self.weights[name].shape else 1
@@ -600,7 +601,10 @@ def build(
         ),
         sample_size=sample_size,
         alone_size=sum(sizes.values()),
-        scratch_size=max((s.matrix.outputs * planner.panel for s in backward if isinstance(s, Backward)), default=0),
+        scratch_size=max(
+            (s.matrix.outputs * planner.panel for s in backward if isinstance(s, Backward) and not s.matrix.parts),
+            default=0,
+        ),
         laps=_laps(forward, losses, backward) if profile else (),
         profile=profile,
         one_pass=False,

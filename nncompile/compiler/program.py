@@ -116,6 +116,8 @@ class Matrix:
     Attributes:
         low: whether products take it rounded to bfloat16: then there is a copy in which a
             word holds two rows of a column, panel by panel as [pairs][columns of the panel].
+        parts: of bfloat16 that products by tiles take it in, 1 if it is rounded; 0 if it has no such products. Each
+            part has such a copy.
     """
 
     name: str
@@ -124,6 +126,7 @@ class Matrix:
     panels: Panels
     trainable: bool
     low: bool = False
+    parts: int = 0
 
     @property
     def numbers(self) -> int:
@@ -131,8 +134,23 @@ class Matrix:
 
     @property
     def pairs(self) -> int:
-        """Pairs of rows, the last of an odd number of rows with 0."""
-        return -(-self.inputs // 2)
+        """Pairs of rows, those that are not there of 0: half of the last pair, or what whole tiles have more."""
+        return -(-self.inputs // 32) * 16 if self.parts else -(-self.inputs // 2)
+
+    @property
+    def copied(self) -> bool:
+        """Whether there are copies in bfloat16, which have to follow the numbers."""
+        return self.low or self.parts > 0
+
+    @property
+    def depth(self) -> int:
+        """Tiles that a row of it is read in where it is transposed."""
+        return -(-self.outputs // 32)
+
+    @property
+    def part_size(self) -> int:
+        """Words of one part of a copy."""
+        return self.pairs * self.panels.padded
 
 
 @dataclass(frozen=True)

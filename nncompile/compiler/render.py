@@ -18,7 +18,7 @@ import jinja2
 from .. import _version
 from ..errors import BuildError, InternalError, ModelError
 from ..ops import PRIMITIVES, ROW, Expression
-from . import cache, vocabulary
+from . import cache, tiles, vocabulary
 from .expression import ColumnWriter, Names, Pass, RowWriter, Writer, resolved, scalar, topological
 from .program import (
     Apply,
@@ -64,6 +64,7 @@ class Sources:
 # ------------------------------------------------------------------ what the templates see
 #
 # ``cost`` is the number of operations per row of a step, about: it decides whether threads are worth while.
+# ``pack_cost`` is that of laying out the operands of a product by tiles, 0 for any other product.
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,8 @@ class ForwardText:
     same: bool
     rows: str
     cost: float
+    units: str
+    pack_cost: float
     when: str
     update: UpdateText | None = None
     kind: str = "forward"
@@ -216,6 +219,8 @@ class BackwardText:
     text: Text
     rows: str
     cost: float
+    units: str
+    pack_cost: float = 0.0
     kind: str = "backward"
 
 
@@ -231,6 +236,7 @@ class UpdateText:
     rows: str
     units: str
     cost: float
+    pack_cost: float = 0.0
     kind: str = "update"
 
 
@@ -310,6 +316,8 @@ class _Printer:
                 "width",
                 "kernel",
                 "transposed",
+                "pairs",
+                "depth",
                 "dy",
             }
         )
@@ -688,9 +696,21 @@ def training(program: Program) -> Sources:
     printer.functions |= {"nn_load", "nn_store", "nn_set"}  # of the kernel of products
     if any(isinstance(s, Backward) for s in program.backward):
         printer.functions |= {"nn_iota", "nn_lt", "nn_select"}  # of dots()
-    low = tuple(m for m in program.matrices if m.low)
-    if low:
+    low = tuple(m for m in program.matrices if m.low and not m.parts)
+    copied = tuple(m for m in program.matrices if m.copied)
+    if copied:
         printer.functions |= {"nn_bfloat16", "nn_bits", "nn_from_bits"}
+    if any(m.parts for m in copied):
+        printer.functions |= {"nn_iota", "nn_select", "nn_transpose"}
+    if any(m.parts > 1 for m in copied):
+        printer.functions |= {"nn_abs", "nn_and"}
+    products = [s for s in (*program.forward, *program.backward) if isinstance(s, (Forward, Backward))]
+    tiled = [f for f in (*forward, *backward) if getattr(f, "pack_cost", 0)]
+    applies = [f for f in (*backward, *penalties) if f.kind == "apply"]
+    parts = [p for f in applies for p in f.parts]
+    untiled = any(not s.matrix.parts and not (s.matrix.low and isinstance(s, Forward)) for s in products)
+    untiled = untiled or any(p.kind == "product" for p in parts)
+    untiled_updates = any(isinstance(s, Update) and s.matrix and not s.matrix.parts for s in program.backward)
     context = {
         "program": program,
         "version": _version.__version__,
@@ -703,18 +723,32 @@ def training(program: Program) -> Sources:
         "assignments": assignments,
         "rule": rule,
         "penalties": penalties,
-        "applies": [f for f in (*backward, *penalties) if f.kind == "apply"],
+        "applies": applies,
         "heights": program.target.tile_rows,
         "tile_heights": tuple(dict.fromkeys((*program.target.tile_rows, 1))),
         "panel": printer.lanes * program.target.panel_vectors,
         "widths": _widths(program, printer.lanes),
-        "pairs": any(s.matrix.panels.full > 1 and not s.matrix.low for s in program.forward if isinstance(s, Forward)),
+        "pairs": any(
+            s.matrix.panels.full > 1 and not s.matrix.copied for s in program.forward if isinstance(s, Forward)
+        ),
         "low": low,
+        "rounded": any(m.low for m in program.matrices),
+        "copied": copied,
+        "splits": [tiles.SPLITS[n] for n in sorted({m.parts for m in copied if m.parts})],
+        "tile_blocks": tiles.BLOCKS,
+        "tiled": tiled,
+        "turned": {s.matrix.name for s in program.backward if isinstance(s, Backward) and s.matrix.parts},
+        "left_operands": [tiles.left_operand(f) for f in tiled],
+        "right_operands": [tiles.right_operand(f) for f in tiled if f.kind == "update"],
+        "untiled": untiled,
+        "untiled_updates": untiled_updates,
+        "in_parts": untiled or untiled_updates or bool(low) or any(p.kind == "sweep" for p in parts),
+        "dots": any(isinstance(s, Backward) for s in products),
         "side_by_side": _SIDE_BY_SIDE,
         "low_widths": sorted({v for _, v in _row_times(low, printer.lanes)}, reverse=True),
         "row_times": _row_times(low, printer.lanes),
         "grain": max(program.target.tile_rows[2], 2),
-        "transposes": any(isinstance(s, Backward) for s in program.backward),
+        "transposes": program.scratch_size > 0,
         "threads": program.target.form == "gnu",
         "strides": [(constant_name(b.name), b.stride) for b in program.buffers]
         + [(constant_name(t.name), t.stride) for t in program.targets],
@@ -776,9 +810,9 @@ def _step(printer: _Printer, step: Any) -> Any:
         formula = step.training or step.inference
         one, other = train or infer, infer or train
         assert formula is not None and one is not None and other is not None
-        stride, cost = constant_name(formula.stores[0][0]), 2.0 * step.matrix.numbers
-        x_stride = constant_name(step.x)
-        return ForwardText(step, step.x, x_stride, stride, one, other, one == other, rows, cost, _when(step))
+        stride, x_stride = constant_name(formula.stores[0][0]), constant_name(step.x)
+        work = tiles.work(step.matrix, step.matrix.panels, rows, step.matrix.inputs)
+        return ForwardText(step, step.x, x_stride, stride, one, other, one == other, rows, *work, _when(step))
     if isinstance(step, Rows):
         texts = [printer.rows(f, step.width) if f else None for f in (step.training, step.inference)]
         same = texts[0] == texts[1] or None in texts
@@ -787,22 +821,24 @@ def _step(printer: _Printer, step: Any) -> Any:
         return printer.columns(step, rows)
     if isinstance(step, Backward):
         stride, dy_stride = constant_name(step.formula.stores[0][0]), constant_name(step.dy)
-        cost = 2.0 * step.matrix.numbers
-        return BackwardText(step, step.dy, dy_stride, stride, printer.tile(step.formula), rows, cost)
+        work = tiles.work(step.matrix, step.panels, rows, step.matrix.outputs, "BACKWARD_ROWS")
+        return BackwardText(step, step.dy, dy_stride, stride, printer.tile(step.formula), rows, *work)
     if isinstance(step, Update):
         vectors = tuple(
             (v, d, "0" if alone else constant_name(d), alone, use.at, printer.rules[use.rule])
             for (v, d, alone), use in zip(step.vectors, step.vector_uses, strict=True)
         )
         rule = printer.rules[step.use.rule] if step.use else None
+        units, cost, pack_cost = f"pieces({vectors[0][0].padded if vectors else 0}, PANEL)", 0.0, 0.0
         if step.matrix:
-            units = f"{step.matrix.panels.count} * pieces({step.matrix.inputs}, UPDATE_ROWS)"
-            cost = 2.0 * step.matrix.numbers
+            packed = step.matrix.inputs + step.matrix.panels.padded
+            cost, units, pack_cost = tiles.work(
+                step.matrix, step.matrix.panels, str(step.matrix.inputs), packed, "UPDATE_ROWS"
+            )
         else:
-            units = f"pieces({vectors[0][0].padded}, PANEL)"
             cost = 2.0 * vectors[0][0].padded
         x_stride, dy_stride = constant_name(step.x), constant_name(step.dy)
-        return UpdateText(step, step.x, x_stride, step.dy, dy_stride, rule, vectors, rows, units, cost)
+        return UpdateText(step, step.x, x_stride, step.dy, dy_stride, rule, vectors, rows, units, cost, pack_cost)
     if isinstance(step, Scatter):
         dy = program.buffer(step.dy)
         cost = 2.0 * dy.positions * dy.columns
@@ -880,7 +916,7 @@ def _vocabulary(program: Program, functions: Iterable[str]) -> Vocabulary:
     width = target.vector_bytes or size
     names = set(functions)
     names |= {called for name, calls in _OF_ROWS.items() if name in names for called in calls}
-    if program.scratch_size:
+    if any(isinstance(s, Backward) for s in program.backward):
         names.add("nn_transpose")
     used = vocabulary.closure(sorted(names - set(_OF_ROWS)), target.form)
     return Vocabulary(
@@ -908,12 +944,19 @@ def _state(program: Program) -> list[Field]:
     """The members of the state, weights first so that they are aligned."""
     fields: list[Field] = []
     optimizer = program.optimizer
+    backward = (s for s in program.backward if isinstance(s, Backward) and s.matrix.parts)
+    turned = {s.matrix.name: s.panels.padded for s in backward}
     for m in program.matrices:
         what = f"{m.inputs} x {m.outputs}: {m.panels}, each of {m.inputs} rows"
         fields.append(Field(program.real, m.name, m.numbers, what))
-        if m.low:
-            pairs = f"the same in bfloat16, {m.pairs} pairs of rows; the first of a pair in the lower half of a word"
-            fields.append(Field("uint32_t", f"{m.name}_pairs", m.pairs * m.panels.padded, pairs))
+        if m.copied:
+            parts = f" in {m.parts} parts" if m.parts > 1 else ""
+            pairs = f"the same in bfloat16{parts}, {m.pairs} pairs of rows, the first in the lower half of a word"
+            fields.append(Field("uint32_t", f"{m.name}_pairs", max(m.parts, 1) * m.part_size, pairs))
+        if m.name in turned:
+            pairs = f"the same transposed, {16 * m.depth} pairs of rows"
+            size = m.parts * 16 * m.depth * turned[m.name]
+            fields.append(Field("uint32_t", f"{m.name}_transposed", size, pairs))
         fields += _kept(program, m.name, (m.inputs, m.outputs), m.numbers)
     for v in program.vectors:
         fields.append(Field(program.real, v.name, v.padded, f"{v.length}"))

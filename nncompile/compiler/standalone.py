@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _version, ops
-from .inference import PANEL, Inference, Kernel, Vector, widths
+from .inference import PANEL, Inference, Kernel, Port, Vector, widths
 from .plain import table
 from .render import Sources, Vocabulary, environment, fill
 
@@ -42,8 +42,8 @@ class SelfTest:
     """Rows of inputs with the outputs that they must give, and the largest error that is allowed."""
 
     rows: int
-    x: Table
-    y: Table
+    xs: tuple[tuple[Port, Table], ...]
+    ys: tuple[tuple[Port, Table], ...]
     tolerance: str
     allowed: str
     needs_math: bool
@@ -60,11 +60,14 @@ class _Tables:
         return Table(name, values.size, comment, f"\0{len(self.texts) - 1}\0")
 
     def weight(self, w: Kernel | Vector) -> Table:
-        value, own = w.weight.variable.value, w.weight.variable.name
-        if isinstance(w, Kernel) and w.low:
-            value = ops.bfloat16(value)
         if isinstance(w, Vector):
-            return self.add(w.name, value, f"{own} of {value.size}")
+            numbers = w.values if w.weight is None else w.weight.variable.value
+            assert numbers is not None
+            per_line = numbers.shape[-1] if numbers.ndim == 2 else 16
+            return self.add(w.name, numbers, w.comment, per_line)
+        value, own = w.weight.variable.value, w.weight.variable.name
+        if w.low:
+            value = ops.bfloat16(value)
         panels = value[:, : w.whole].reshape(w.inputs, -1, w.panel).swapaxes(0, 1)
         ordered = np.concatenate([panels.ravel(), value[:, w.whole :].ravel()])
         # a line of the text is a row of a panel, or some rows of a narrow one
@@ -79,15 +82,20 @@ class _Tables:
 
 
 def render(
-    network: Inference, stem: str, x: NDArray[Any], y: NDArray[Any], tolerance: str, summary: Sequence[str]
+    network: Inference,
+    stem: str,
+    xs: Sequence[NDArray[Any]],
+    ys: Sequence[NDArray[Any]],
+    tolerance: str,
+    summary: Sequence[str],
 ) -> Sources:
     """Prints the two files.
 
     Args:
         network: what they compute.
         stem: name of the files without ``.c`` and ``.h``.
-        x: rows of inputs for the self-test.
-        y: the outputs that they must give.
+        xs: for each input rows for the self-test.
+        ys: for each output those that they must give.
         tolerance: C text of the largest error that is allowed.
         summary: lines about layers and sizes, for the comment at the top.
 
@@ -96,31 +104,39 @@ def render(
     """
     tables = _Tables()
     weights = [tables.weight(w) for w in network.weights]
+    rows = len(xs[0])
     test = SelfTest(
-        len(x),
-        tables.add(f"{network.prefix}_test_x", x, f"{len(x)} rows of inputs"),
-        tables.add(f"{network.prefix}_test_y", y, "what the outputs must be", min(y.shape[1], 16)),
+        rows,
+        tuple(
+            (port, tables.add(f"{network.prefix}_test_{port.name}", x, f"{rows} rows of inputs"))
+            for port, x in zip(network.inputs, xs, strict=True)
+        ),
+        tuple(
+            (port, tables.add(f"{network.prefix}_test_{port.name}", y, "what the outputs must be", min(y.shape[1], 16)))
+            for port, y in zip(network.outputs, ys, strict=True)
+        ),
         tolerance,
         tolerance.rstrip("f"),
-        not bool(np.isfinite(y).all()),
+        not all(bool(np.isfinite(y).all()) for y in ys),
     )
-    special = not all(np.isfinite(w.weight.variable.value).all() for w in network.weights)
+    numbers = [w.weight.variable.value if w.weight is not None else w.values for w in network.weights]
+    special = not all(np.isfinite(np.asarray(values)).all() for values in numbers)
     bits = 64 if network.real == "double" else 32
     words = _vocabulary(Vocabulary("c99", network.real, bits, 1, bits // 8, network.functions))
-    longest = max(layer.positions * max(layer.inputs, layer.outputs) for layer in network.layers)
     context = {
         "n": network,
         "version": _version.__version__,
         "stem": stem,
         "upper": network.prefix.upper(),
-        "inputs": int(np.prod(network.input_shape)),
-        "outputs": int(np.prod(network.output_shape)),
+        "inputs": sum(port.size for port in network.inputs),
+        "outputs": sum(port.size for port in network.outputs),
+        "ports": [*network.inputs, *network.outputs],
         "tables": weights,
         "test": test,
         "vocabulary": words,
         "widths": widths(network.layers),
         "summary": summary,
-        "integer": "int" if longest < 2**15 else "long",  # an int may have 16 bits
+        "integer": network.integer,
         "bytes": bits // 8,
         "space": f"{max(network.workspace, 1) * bits // 8:,}",
         "weights": f"{sum(t.size for t in weights) * bits // 8:,}",
@@ -132,9 +148,10 @@ def render(
     return Sources(fill("inference.h.j2", context), tables.put(fill("inference.c.j2", context)))
 
 
-def reader(prefix: str, stem: str, real: str) -> str:
-    """A program that reads samples from its standard input and writes the outputs."""
-    return fill("stdin.c.j2", {"prefix": prefix, "upper": prefix.upper(), "stem": stem, "real": real})
+def reader(prefix: str, stem: str, real: str, inputs: Sequence[Port], outputs: Sequence[Port]) -> str:
+    """A program that reads samples from its standard input, one input after the other, and writes the outputs."""
+    context = {"prefix": prefix, "stem": stem, "real": real, "inputs": inputs, "outputs": outputs}
+    return fill("stdin.c.j2", context)
 
 
 _TYPES = {"vec": "{real}", "real": "{real}", "mask": "int", "vec_int": "int{bits}_t", "vec_bits": "uint{bits}_t"}

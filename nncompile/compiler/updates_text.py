@@ -199,7 +199,7 @@ class UpdatesPrinter:
         made = {Sweep: self._sweep, Between: self._between, Product: self._product, Turn: self._turn}
         parts = tuple(made[type(step)](step) for step in apply.steps)  # type: ignore[operator]
         written = {to.name for s in apply.steps if isinstance(s, Sweep) for to, _ in s.stores}
-        return ApplyText(apply, parts, next((m for m in matrices if m.low and m.name in written), None))
+        return ApplyText(apply, parts, next((m for m in matrices if m.copied and m.name in written), None))
 
     def _base(self, array: Array) -> str:
         if array.name:

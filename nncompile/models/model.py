@@ -197,6 +197,23 @@ class Model(Trainer, Layer):
         """Returns what ``call`` returned as a list, in the order of :attr:`output_names`."""
         return tree.flatten(structure)
 
+    def _pack_outputs(self, values: Sequence[Any]) -> Any:
+        """Puts values of the outputs, in order, into the structure that ``call`` returns."""
+        if self._network is not None:
+            return tree.pack_sequence_as(self._network.outputs_struct, values)
+        return tree.pack_sequence_as(tree.map_shape_structure(lambda shape: 0, self.output_shape), values)
+
+    def _output_specs(self) -> list[tuple[str | None, Shape]]:
+        """Returns the name by which targets and logs know an output, and its shape, for each output in order.
+
+        As in Keras, those of a class of the user's own have names only in a dictionary.
+        """
+        if self._network is not None:
+            shapes = [x.shape for x in self._network.outputs]
+            return list(zip(self.output_names, shapes, strict=True))
+        found = _shapes_with_path(self.output_shape)
+        return [(path[-1] if path and isinstance(path[-1], str) else None, tuple(shape)) for path, shape in found]
+
     @property
     def input_names(self) -> list[str]:
         """Names of the inputs, in order."""

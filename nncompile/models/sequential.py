@@ -202,7 +202,7 @@ class Sequential(Model):
             if self.built and self._network is not None and self._is_plain(inputs):
                 x = self._converted(self._array(inputs), self._network.inputs[0])
                 if len(x) and self._computes_alike():
-                    return self._outputs(inputs, "call")
+                    return self._outputs(inputs, f"{self._title}: call")
         if training is not None:
             kwargs["training"] = training
         return super().__call__(inputs, *args, **kwargs)

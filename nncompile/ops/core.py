@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from .. import config
 from ..errors import ModelError, UnsupportedError, line_of_user
-from ..variables import Variable, as_symbol
+from ..variables import Variable, as_product, as_symbol
 
 Array = NDArray[Any]
 
@@ -387,6 +387,7 @@ def products_in(dtype: str) -> str:
     before = _products.get()
     if dtype != before:
         _products.set(dtype)
+        as_product.set(matmul if dtype == "bfloat16" else None)
     return before
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random as python_random
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections import abc
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,15 @@ from numpy.typing import ArrayLike, NDArray
 from .. import random, registry
 from ..backend import clear_session, standardize_dtype
 from ..config import disable_interactive_logging, enable_interactive_logging, is_interactive_logging_enabled
+from ..data import PyDataset, pack_x_y_sample_weight, unpack_x_y_sample_weight
+from ..data import PyDataset as Sequence
 from ..errors import ModelError
 from ..ops.symbolic import KerasTensor, node_of
 from ..registry import register_keras_serializable
 
 __all__ = [
+    "PyDataset",
+    "Sequence",
     "clear_session",
     "disable_interactive_logging",
     "enable_interactive_logging",
@@ -109,7 +114,7 @@ def normalize(x: ArrayLike, axis: int | None = -1, order: Any = 2) -> Array:
 
 
 def pad_sequences(
-    sequences: Iterable[Sequence[Any]],
+    sequences: Iterable[abc.Sequence[Any]],
     maxlen: int | None = None,
     dtype: Any = "int32",
     padding: str = "pre",
@@ -161,29 +166,6 @@ def pad_sequences(
             )
         result[index, slice(0, len(kept)) if padding == "post" else slice(length - len(kept), None)] = kept
     return result
-
-
-def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
-    """Returns what ``fit`` takes in one: ``x`` itself, ``(x, y)`` or ``(x, y, sample_weight)``."""
-    if y is None:
-        return (x,) if isinstance(x, (tuple, list)) else x
-    return (x, y) if sample_weight is None else (x, y, sample_weight)
-
-
-def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
-    """Returns ``(x, y, sample_weight)`` of what :func:`pack_x_y_sample_weight` returned; None for what is missing.
-
-    Raises:
-        ModelError: more than three things.
-    """
-    if not isinstance(data, (tuple, list)):
-        return data, None, None
-    if not 1 <= len(data) <= 3:
-        raise ModelError(
-            f"unpack_x_y_sample_weight: expected x, (x,), (x, y) or (x, y, sample_weight), received {len(data)} things."
-        )
-    x, y, sample_weight = (*data, None, None)[:3]
-    return x, y, sample_weight
 
 
 def is_keras_tensor(x: Any) -> bool:
@@ -268,10 +250,10 @@ _ASCII_LINES = tuple(map(tuple, ("+-++", "|||", "+-++", "|||", "+-++", "+-++")))
 
 
 def format_table(
-    header: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    widths: Sequence[int],
-    alignments: Sequence[str],
+    header: abc.Sequence[str],
+    rows: abc.Sequence[abc.Sequence[str]],
+    widths: abc.Sequence[int],
+    alignments: abc.Sequence[str],
     ascii_only: bool = False,
 ) -> str:
     """Draws a table with lines, as Keras' summaries have it.
@@ -285,11 +267,11 @@ def format_table(
     """
     top, head, under, body, between, bottom = _ASCII_LINES if ascii_only else _LINES
 
-    def rule(ends: Sequence[str]) -> str:
+    def rule(ends: abc.Sequence[str]) -> str:
         left, line, cross, right = ends
         return left + cross.join(line * (width + 2) for width in widths) + right
 
-    def cells(texts: Sequence[str], lines: Sequence[str], at_bottom: bool = False) -> list[str]:
+    def cells(texts: abc.Sequence[str], lines: abc.Sequence[str], at_bottom: bool = False) -> list[str]:
         blocks = [_wrapped(text, width) for text, width in zip(texts, widths, strict=True)]
         height = max(map(len, blocks))
         padded = [[""] * (height - len(b)) + b if at_bottom else b + [""] * (height - len(b)) for b in blocks]

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import registry
-from .errors import ModelError, UnsupportedError
+from .. import registry
+from ..errors import ModelError
 
 Array = NDArray[Any]
 Kind = Literal["labels", "dense"]
@@ -40,24 +40,13 @@ TYPE_CODES: dict[str, int] = {
 _TYPES = frozenset(map(np.dtype, TYPE_CODES))  # byte order included
 _CHUNK = 1 << 20  # labels that are looked at in one go
 
-_STREAMS = {
-    "DatasetV2": ("tensorflow", "a tf.data.Dataset"),
-    "DistributedDataset": ("tensorflow", "a distributed tf.data.Dataset"),
-    "PyDataset": ("", "a PyDataset"),
-    "Sequence": ("", "a keras.utils.Sequence"),
-    "DataLoader": ("", "a DataLoader"),
-    "MapDataset": ("grain", "a Grain dataset"),
-    "IterDataset": ("grain", "a Grain dataset"),
-}
-"""Class names of what Keras trains on besides arrays: where from, and what to call it."""
-
 
 def as_rows(name: str, data: Any, *, where: str) -> Array:
     """Returns ``data`` as an array that C can read, without a copy where possible.
 
     Arrays of bool, integers, float32 and float64 that are contiguous are returned as they
-    are. Others are converted: lists and what has ``__array__``, other orders of axes or
-    bytes, float16 and longdouble (both to float32). As in Keras ``[x]`` is ``x``
+    are. Others are converted: lists and what has ``__array__`` or columns, other orders of
+    axes or bytes, float16 and longdouble (both to float32). As in Keras ``[x]`` is ``x``
     if that is an array of rows.
 
     Args:
@@ -66,7 +55,6 @@ def as_rows(name: str, data: Any, *, where: str) -> Array:
         where: what was called, for messages.
 
     Raises:
-        UnsupportedError: generators, tf.data and the like, and several inputs by name.
         ModelError: not an array of numbers, or a single number.
     """
     if type(data) is np.ndarray and data.dtype in _TYPES and data.ndim:  # what nearly all give
@@ -76,6 +64,8 @@ def as_rows(name: str, data: Any, *, where: str) -> Array:
     _refuse_streams(name, data, where)
     if isinstance(data, (list, tuple)) and len(data) == 1 and getattr(data[0], "ndim", 0) >= 2:
         data = data[0]
+    if hasattr(data, "requires_grad"):  # a tensor of torch, which may not say __array__ then
+        data = data.detach().cpu()
     if data is None:
         raise ModelError(f"{where}: {name}: expected an array, received None.")
     if isinstance(data, np.ma.MaskedArray):
@@ -84,7 +74,7 @@ def as_rows(name: str, data: Any, *, where: str) -> Array:
             "Fill it with .filled(value) or leave the rows out."
         )
     try:
-        array = data if isinstance(data, np.memmap) else np.asarray(data)
+        array = data if isinstance(data, np.memmap) else np.asarray(_columns(data))
     except Exception as error:  # any library's __array__ may be called here
         raise ModelError(
             f"{where}: {name}: expected an array, received {type(data).__name__}, of which NumPy makes none: "
@@ -105,26 +95,33 @@ def as_rows(name: str, data: Any, *, where: str) -> Array:
     return np.array(array, dtype=dtype, order="C")
 
 
+def _columns(data: Any) -> Any:
+    """Returns a table as an array of its columns if that is all it lets one have, or if they have several types."""
+    names = getattr(data, "columns", None)
+    if isinstance(data, np.ndarray) or not isinstance(names, Iterable):
+        return data
+    if hasattr(data, "__array__") and len({getattr(data[name], "dtype", None) for name in names}) < 2:
+        return data
+    columns = [np.asarray(data[name]) for name in names]
+    if any(column.dtype.kind not in "buif" for column in columns) or not columns:
+        return data if hasattr(data, "__array__") else np.array(columns, dtype=object).T
+    return np.stack(columns, axis=1)
+
+
 def _refuse_streams(name: str, data: Any, where: str) -> None:
-    """Refuses what Keras accepts and is not an array, by its name."""
+    """Refuses what is no array where only an array can be meant."""
     what = ""
+    if inspect.isgeneratorfunction(data):
+        raise ModelError(
+            f"{where}: {name}: expected an array, received the function {data.__name__!r}. "
+            f"Call it: {data.__name__}() gives the batches."
+        )
     if inspect.isgenerator(data) or isinstance(data, Iterator):
         what = "a generator"
-    elif inspect.isgeneratorfunction(data):
-        what = "a generator function"
     elif isinstance(data, Mapping):
-        what = "a dict of inputs"
-    elif not hasattr(data, "__array__"):
-        for parent in type(data).__mro__:
-            package, description = _STREAMS.get(parent.__name__, ("", ""))
-            # A list is a Sequence as well; Keras' is the one that is not of Python's own.
-            if description and package in parent.__module__ and parent.__module__ != "collections.abc":
-                what = description
+        what = f"a dict of {', '.join(map(repr, list(data)[:4]))}"
     if what:
-        raise UnsupportedError(
-            f"{where}: {name}: {what} is not supported yet. Give arrays; "
-            "a numpy.memmap serves for data that does not fit into memory."
-        )
+        raise ModelError(f"{where}: {name}: expected an array, received {what}. Give an array of numbers.")
 
 
 def _type_error(name: str, data: Any, array: Array, where: str) -> ModelError:
@@ -151,16 +148,37 @@ def check_pair(x: Array, y: Array, *, where: str = "fit", x_name: str = "x", y_n
     Raises:
         ModelError: they have not.
     """
-    for name, array in ((x_name, x), (y_name, y)):
-        if not len(array):
-            raise ModelError(
-                f"{where}: {name}: expected at least one row, received shape {array.shape}. Give some data."
-            )
+    check_rows([(x_name, x)], where=where)
+    if not len(y):
+        check_rows([(y_name, y)], where=where)
     if len(x) != len(y):
         raise ModelError(
             f"{where}: expected as many rows in {y_name} as in {x_name}, which has {len(x)}, "
             f"received {len(y)}. Give the target of each row."
         )
+
+
+def check_rows(arrays: Sequence[tuple[str, Array]], *, where: str) -> None:
+    """Checks that some inputs have the same number of rows, at least one.
+
+    Args:
+        arrays: each with its name.
+        where: what was called, for messages.
+
+    Raises:
+        ModelError: they have not.
+    """
+    first, rows = arrays[0][0], len(arrays[0][1])
+    for name, array in arrays:
+        if not len(array):
+            raise ModelError(
+                f"{where}: {name}: expected at least one row, received shape {array.shape}. Give some data."
+            )
+        if len(array) != rows:
+            raise ModelError(
+                f"{where}: expected as many rows in {name} as in {first}, which has {rows}, received {len(array)}. "
+                "All inputs have one row for each sample."
+            )
 
 
 def check_inputs(x: Array, input_shape: Shape, layer_name: str) -> Array:
@@ -217,7 +235,7 @@ def prepare_targets(
     ``"labels"`` is one number per row of outputs, of shape (n,), or (n, ...) without the last
     axis of outputs that have several; ``"dense"`` has the shape of the outputs. Labels are
     for sparse_categorical_crossentropy and other losses with ``sparse_labels``, and for a
-    loss of the user's own over several outputs if ``y`` has one number per row. The labels of the
+    loss of the user's own, or none, over several outputs if ``y`` has one number per row. The labels of the
     former are checked, as they count columns: whole numbers, at least 0 and below the number
     of outputs.
 
@@ -254,7 +272,7 @@ def prepare_targets(
         return y.reshape(len(y), 1), "dense"
     if shape[-1:] == (1,) and _fits(shape[:-1], inner):
         return y.reshape(y.shape[:-1]), "dense"
-    if single and len(inner) == 1 and _is_own(loss):
+    if single and len(inner) == 1 and (loss is None or _is_own(loss)):
         return y.reshape(len(y)), "labels"
     raise ModelError(
         f"{where}: {name}: {loss_name or 'the loss'} expected {_batch(inner)}, as the model's output, "
@@ -330,13 +348,8 @@ def _check_labels(labels: Array, classes: int, ignored: int | None, where: str) 
         )
 
 
-def split_validation(x: Array, y: Array, fraction: float) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    """Cuts off the last rows for validation, before any shuffling, as views.
-
-    The cut is before row ``floor(n * (1 - fraction))``.
-
-    Returns:
-        ``(x, y)`` to train with and ``(x, y)`` to validate with.
+def split_point(rows: int, fraction: float) -> int:
+    """Returns where the last rows for validation begin: at row ``floor(n * (1 - fraction))``.
 
     Raises:
         ModelError: the fraction is not between 0 and 1, or one part would be empty.
@@ -347,14 +360,13 @@ def split_validation(x: Array, y: Array, fraction: float) -> tuple[tuple[Array, 
             f"fit: expected validation_split to be between 0 and 1, received {fraction!r:.80}. "
             "It is the part of the rows to validate with, for example 0.1."
         )
-    rows = len(x)
     cut = math.floor(rows * (1.0 - fraction))
     if cut in (0, rows):
         raise ModelError(
             f"fit: validation_split={fraction} expected rows for both parts, received {rows}. "
             "Give more rows, another fraction, or validation_data."
         )
-    return (x[:cut], y[:cut]), (x[cut:], y[cut:])
+    return cut
 
 
 def check_batch_size(batch_size: Any, *, where: str = "fit") -> int:
