@@ -83,25 +83,23 @@ ABSENT: dict[str, dict[str, str]] = {
     "layers": {
         _IMAGES: (
             "AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D AdaptiveMaxPooling1D "
-            "AdaptiveMaxPooling2D AdaptiveMaxPooling3D AugMix AutoContrast AveragePooling2D "
-            "AveragePooling3D AvgPool2D AvgPool3D CenterCrop ContrastLimitedAdaptiveHistogramEqualization "
-            "Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D "
-            "Convolution1D Convolution1DTranspose Convolution2D Convolution2DTranspose Convolution3D "
-            "Convolution3DTranspose Cropping2D Cropping3D CutMix DepthwiseConv1D DepthwiseConv2D "
-            "Equalization GlobalAveragePooling2D GlobalAveragePooling3D "
-            "GlobalAvgPool2D GlobalAvgPool3D GlobalMaxPool2D GlobalMaxPool3D "
-            "GlobalMaxPooling2D GlobalMaxPooling3D MaxNumBoundingBoxes MaxPool2D MaxPool3D "
-            "MaxPooling2D MaxPooling3D MelSpectrogram MixUp Pipeline RandAugment RandomBrightness "
-            "RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop RandomElasticTransform RandomErasing "
-            "RandomFlip RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective "
-            "RandomPosterization RandomRotation RandomSaturation RandomSharpness RandomShear RandomTranslation "
-            "RandomZoom Resizing STFTSpectrogram SeparableConv1D SeparableConv2D SeparableConvolution1D "
-            "SeparableConvolution2D Solarization SpatialDropout2D SpatialDropout3D "
-            "UpSampling2D UpSampling3D ZeroPadding2D ZeroPadding3D"
+            "AdaptiveMaxPooling2D AdaptiveMaxPooling3D AugMix AutoContrast AveragePooling2D AveragePooling3D "
+            "AvgPool2D AvgPool3D CenterCrop ContrastLimitedAdaptiveHistogramEqualization Conv1D Conv1DTranspose "
+            "Conv2D Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D Convolution1D "
+            "Convolution1DTranspose Convolution2D Convolution2DTranspose Convolution3D Convolution3DTranspose "
+            "Cropping2D Cropping3D CutMix DepthwiseConv1D DepthwiseConv2D Equalization GlobalAveragePooling2D "
+            "GlobalAveragePooling3D GlobalAvgPool2D GlobalAvgPool3D GlobalMaxPool2D GlobalMaxPool3D "
+            "GlobalMaxPooling2D GlobalMaxPooling3D MaxNumBoundingBoxes MaxPool2D MaxPool3D MaxPooling2D MaxPooling3D "
+            "MelSpectrogram MixUp Pipeline RandAugment RandomBrightness RandomColorDegeneration RandomColorJitter "
+            "RandomContrast RandomCrop RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur "
+            "RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization RandomRotation "
+            "RandomSaturation RandomSharpness RandomShear RandomTranslation RandomZoom Resizing STFTSpectrogram "
+            "SeparableConv1D SeparableConv2D SeparableConvolution1D SeparableConvolution2D Solarization "
+            "SpatialDropout2D SpatialDropout3D UpSampling2D UpSampling3D ZeroPadding2D ZeroPadding3D"
         ),
         _SEQUENCES: (
             "AdditiveAttention Attention Bidirectional GRU GRUCell GroupQueryAttention LSTM LSTMCell Masking "
-            "MultiHeadAttention RNN SimpleRNN SimpleRNNCell StackedRNNCells "
+            "MultiHeadAttention RNN SimpleRNN SimpleRNNCell StackedRNNCells"
         ),
         _TABLES: "HashedCrossing Hashing IntegerLookup StringLookup TextVectorization",
         _OTHERS: "FlaxLayer JaxLayer TFSMLayer TorchModuleWrapper",
@@ -172,11 +170,45 @@ _NOT_YET: dict[str, str] = {
         "Constraint MaxNorm MinMaxNorm NonNeg UnitNorm deserialize get max_norm min_max_norm non_neg "
         "serialize unit_norm"
     ),
-    "layers": (
-        "ActivityRegularization AlphaDropout BatchNormalization CategoryEncoding Discretization ELU "
-        "EinsumDense Embedding GaussianDropout GaussianNoise GroupNormalization Identity "
-        "LayerNormalization LeakyReLU Normalization PReLU Permute RMSNormalization ReLU RepeatVector "
-        "Rescaling Reshape ReversibleEmbedding Softmax SpectralNormalization UnitNormalization Wrapper"
+    "layers": ("EinsumDense Lambda ReversibleEmbedding SpectralNormalization"),
+    "losses": (
+        "BinaryFocalCrossentropy CategoricalFocalCrossentropy CategoricalGeneralizedCrossEntropy "
+        "CategoricalHinge Circle CosineSimilarity Dice Hinge Huber KLDivergence LogCosh "
+        "MeanAbsolutePercentageError MeanSquaredLogarithmicError Poisson SquaredHinge Tversky "
+        "binary_focal_crossentropy categorical_focal_crossentropy categorical_generalized_cross_entropy "
+        "categorical_hinge circle cosine_similarity dice hinge huber kl_divergence log_cosh "
+        "mean_absolute_percentage_error mean_squared_logarithmic_error poisson squared_hinge tversky"
+    ),
+    "metrics": (
+        "AUC BinaryIoU CategoricalHinge ConcordanceCorrelation CosineSimilarity F1Score FBetaScore "
+        "FalseNegatives FalsePositives Hinge IoU KLDivergence LogCoshError MeanAbsolutePercentageError "
+        "MeanIoU MeanSquaredLogarithmicError OneHotIoU OneHotMeanIoU PearsonCorrelation Poisson Precision "
+        "PrecisionAtRecall R2Score Recall RecallAtPrecision RootMeanSquaredError SensitivityAtSpecificity "
+        "SpecificityAtSensitivity SquaredHinge Sum TrueNegatives TruePositives binary_focal_crossentropy "
+        "categorical_focal_crossentropy categorical_hinge concordance_correlation hinge huber kl_divergence "
+        "log_cosh mean_absolute_percentage_error mean_squared_logarithmic_error pearson_correlation poisson "
+        "squared_hinge"
+    ),
+    "ops": (
+        "all allclose amax amin any append arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmin "
+        "argpartition argsort array array_split average bartlett batch_normalization binary_crossentropy "
+        "bincount bitwise_and bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift "
+        "bitwise_xor blackman categorical_crossentropy cbrt cdist ceil celu convert_to_numpy copy corrcoef "
+        "correlate cos cosh count_nonzero cross cumprod cumsum deg2rad diag diagflat diagonal diff digitize "
+        "divide_no_nan dot dsplit dstack dtype einsum elu empty empty_like erfc erfinv exp2 eye fabs fliplr "
+        "flipud floor_divide fmax fmin fmod full full_like gcd gelu geomspace get_item glu hamming hanning "
+        "hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh heaviside histogram hsplit hstack hypot i0 "
+        "identity in_top_k inner is_tensor isclose isfinite isin isinf isnan isneginf isposinf kaiser "
+        "layer_normalization lcm ldexp leaky_relu left_shift linspace log10 log2 log_sigmoid logaddexp "
+        "logaddexp2 logical_xor logspace median meshgrid mod moments multi_hot nan_to_num nanargmax nanargmin "
+        "nancumprod nancumsum nanmax nanmean nanmedian nanmin nanpercentile nanprod nanquantile nanstd nansum "
+        "nanvar ndim nextafter nonzero norm normalize ones outer percentile prod ptp quantile rad2deg ravel "
+        "rearrange relu relu6 right_shift rms_normalization rot90 saturate_cast scatter scatter_update "
+        "searchsorted segment_max segment_min segment_prod segment_sum select selu signbit silu sin sinc sinh "
+        "size slice slice_update soft_shrink softplus softsign sort sparse_categorical_crossentropy "
+        "sparse_plus sparse_sigmoid sparsemax squareplus std swish take_along_axis tan tanh_shrink tensordot "
+        "threshold top_k trace trapezoid tri tril triu true_divide trunc unique unravel_index unstack vander "
+        "var vdot view vsplit vstack zeros"
     ),
     "optimizers": "Adafactor Ftrl Lamb Muon ScheduleFreeAdamW schedules",
     "optimizers.schedules": (
