@@ -111,19 +111,31 @@ ABSENT: dict[str, dict[str, str]] = {
     "ops": {
         _IMAGES: (
             "adaptive_average_pool adaptive_max_pool average_pool conv conv_transpose depth_to_space depthwise_conv "
-            "image max_pool psnr separable_conv space_to_depth unfold"
+            "fold image max_pool separable_conv space_to_depth unfold"
         ),
         _SEQUENCES: "ctc_decode ctc_loss dot_product_attention extract_sequences istft stft",
-        "numbers are real": (
-            "angle conj conjugate fft fft2 ifft2 imag irfft isreal polar real rfft view_as_complex view_as_real"
+        "numbers are real": "angle fft fft2 ifft2 imag irfft polar rfft view_as_complex view_as_real",
+        "it works on the bits of whole numbers, and the values of a network are real numbers": (
+            "bitwise_and bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor "
+            "left_shift right_shift view"
         ),
-        "a formula has no loops and branches of Python's; write it for whole arrays, with where": (
-            "associative_scan cond fold fori_loop jvp map scan switch vectorize vectorized_map while_loop"
-        ),
+        "a formula is one piece, and loops whose steps wait for each other are none; a Python loop over a fixed number "
+        "of steps becomes part of it": "associative_scan map scan vectorized_map while_loop",
+        "a formula is written for a whole row and needs no function that is called for each number": "vectorize",
+        "the compiler differentiates by itself when a model is trained": "jvp",
         "it works on whole matrices, and a formula on rows": (
-            "cholesky cholesky_inverse det eig eigh inv kron logdet lstsq lu_factor matrix_rank pinv qr slogdet solve "
+            "cholesky cholesky_inverse det eig eigh inv logdet lstsq lu_factor matrix_rank pinv qr slogdet solve "
             "solve_triangular svd"
         ),
+        "it works across the samples of a batch, which stay apart; batch_mean is the mean over them": (
+            "cdist segment_max segment_min segment_prod segment_sum"
+        ),
+        "the size of its result depends on values, which are not known before it runs": "unique",
+        "a formula does not sort": "sparsemax",
+        "values of a formula are not changed in place; take where, or concatenate parts": (
+            "scatter scatter_update slice_update"
+        ),
+        "axes are put in order by transpose and reshape": "rearrange",
     },
     "optimizers": {
         "no loss is scaled: bfloat16 has the exponents of float32": "LossScaleOptimizer",
@@ -157,7 +169,7 @@ _NOT_YET: dict[str, str] = {
     ),
     "layers": (
         "ActivityRegularization AlphaDropout BatchNormalization CategoryEncoding Discretization ELU "
-        "EinsumDense Embedding GaussianDropout GaussianNoise GroupNormalization Identity Lambda "
+        "EinsumDense Embedding GaussianDropout GaussianNoise GroupNormalization Identity "
         "LayerNormalization LeakyReLU Normalization PReLU Permute RMSNormalization ReLU RepeatVector "
         "Rescaling Reshape ReversibleEmbedding Softmax SpectralNormalization UnitNormalization Wrapper"
     ),
@@ -179,27 +191,6 @@ _NOT_YET: dict[str, str] = {
         "log_cosh mean_absolute_percentage_error mean_squared_logarithmic_error pearson_correlation poisson "
         "squared_hinge"
     ),
-    "ops": (
-        "all allclose amax amin any append arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmin "
-        "argpartition argsort array array_split average bartlett batch_normalization binary_crossentropy "
-        "bincount bitwise_and bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift "
-        "bitwise_xor blackman categorical_crossentropy cbrt cdist ceil celu convert_to_numpy copy corrcoef "
-        "correlate cos cosh count_nonzero cross cumprod cumsum deg2rad diag diagflat diagonal diff digitize "
-        "divide_no_nan dot dsplit dstack dtype einsum elu empty empty_like erfc erfinv exp2 eye fabs fliplr "
-        "flipud floor_divide fmax fmin fmod full full_like gcd gelu geomspace get_item glu hamming hanning "
-        "hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh heaviside histogram hsplit hstack hypot i0 "
-        "identity in_top_k inner is_tensor isclose isfinite isin isinf isnan isneginf isposinf kaiser "
-        "layer_normalization lcm ldexp leaky_relu left_shift linspace log10 log2 log_sigmoid logaddexp "
-        "logaddexp2 logical_xor logspace median meshgrid mod moments multi_hot nan_to_num nanargmax nanargmin "
-        "nancumprod nancumsum nanmax nanmean nanmedian nanmin nanpercentile nanprod nanquantile nanstd nansum "
-        "nanvar ndim nextafter nonzero norm normalize ones outer percentile prod ptp quantile rad2deg ravel "
-        "rearrange relu relu6 right_shift rms_normalization rot90 saturate_cast scatter scatter_update "
-        "searchsorted segment_max segment_min segment_prod segment_sum select selu signbit silu sin sinc sinh "
-        "size slice slice_update soft_shrink softplus softsign sort sparse_categorical_crossentropy "
-        "sparse_plus sparse_sigmoid sparsemax squareplus std swish take_along_axis tan tanh_shrink tensordot "
-        "threshold top_k trace trapezoid tri tril triu true_divide trunc unique unravel_index unstack vander "
-        "var vdot view vsplit vstack zeros"
-    ),
     "optimizers": "Adafactor Ftrl Lamb Muon ScheduleFreeAdamW schedules",
     "optimizers.schedules": (
         "CosineDecay CosineDecayRestarts ExponentialDecay InverseTimeDecay LearningRateSchedule "
@@ -208,7 +199,6 @@ _NOT_YET: dict[str, str] = {
     "regularizers": (
         "L1 L1L2 L2 OrthogonalRegularizer Regularizer deserialize get l1 l1_l2 l2 orthogonal_regularizer serialize"
     ),
-    "utils": "PyDataset",
 }
 """What is missing and should not be: module, names."""
 
