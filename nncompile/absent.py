@@ -32,7 +32,7 @@ class AbsentImportError(UnsupportedError, ImportError):
     """The same in ``from nncompile.layers import …``, where Python would drop the text of an AttributeError."""
 
 
-_IMAGES = "there are no convolutions and no images here: networks are of dense layers, and rows are vectors of features"
+_IMAGES = "there are no convolutions and no operations on images here: give images as rows, with Flatten"
 _SEQUENCES = "there are no recurrent layers and no attention here: put the steps of a window into one row, with Flatten"
 _TABLES = "text and categories are made into numbers before training: scikit-learn's preprocessing has the like"
 _OTHERS = "it runs code of JAX, PyTorch or TensorFlow, none of which is needed here"
@@ -83,30 +83,34 @@ ABSENT: dict[str, dict[str, str]] = {
     "layers": {
         _IMAGES: (
             "AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D AdaptiveMaxPooling1D "
-            "AdaptiveMaxPooling2D AdaptiveMaxPooling3D AugMix AutoContrast AveragePooling1D AveragePooling2D "
-            "AveragePooling3D AvgPool1D AvgPool2D AvgPool3D CenterCrop ContrastLimitedAdaptiveHistogramEqualization "
-            "Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D "
-            "Convolution1D Convolution1DTranspose Convolution2D Convolution2DTranspose Convolution3D "
-            "Convolution3DTranspose Cropping1D Cropping2D Cropping3D CutMix DepthwiseConv1D DepthwiseConv2D "
-            "Equalization GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D GlobalAvgPool1D "
-            "GlobalAvgPool2D GlobalAvgPool3D GlobalMaxPool1D GlobalMaxPool2D GlobalMaxPool3D GlobalMaxPooling1D "
-            "GlobalMaxPooling2D GlobalMaxPooling3D MaxNumBoundingBoxes MaxPool1D MaxPool2D MaxPool3D MaxPooling1D "
-            "MaxPooling2D MaxPooling3D MelSpectrogram MixUp Pipeline RandAugment RandomBrightness "
-            "RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop RandomElasticTransform RandomErasing "
-            "RandomFlip RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective "
-            "RandomPosterization RandomRotation RandomSaturation RandomSharpness RandomShear RandomTranslation "
-            "RandomZoom Resizing STFTSpectrogram SeparableConv1D SeparableConv2D SeparableConvolution1D "
-            "SeparableConvolution2D Solarization SpatialDropout1D SpatialDropout2D SpatialDropout3D UpSampling1D "
-            "UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D"
+            "AdaptiveMaxPooling2D AdaptiveMaxPooling3D AugMix AutoContrast AveragePooling2D AveragePooling3D "
+            "AvgPool2D AvgPool3D CenterCrop ContrastLimitedAdaptiveHistogramEqualization Conv1D Conv1DTranspose "
+            "Conv2D Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D Convolution1D "
+            "Convolution1DTranspose Convolution2D Convolution2DTranspose Convolution3D Convolution3DTranspose "
+            "Cropping2D Cropping3D CutMix DepthwiseConv1D DepthwiseConv2D Equalization GlobalAveragePooling2D "
+            "GlobalAveragePooling3D GlobalAvgPool2D GlobalAvgPool3D GlobalMaxPool2D GlobalMaxPool3D "
+            "GlobalMaxPooling2D GlobalMaxPooling3D MaxNumBoundingBoxes MaxPool2D MaxPool3D MaxPooling2D MaxPooling3D "
+            "MelSpectrogram MixUp Pipeline RandAugment RandomBrightness RandomColorDegeneration RandomColorJitter "
+            "RandomContrast RandomCrop RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur "
+            "RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization RandomRotation "
+            "RandomSaturation RandomSharpness RandomShear RandomTranslation RandomZoom Resizing STFTSpectrogram "
+            "SeparableConv1D SeparableConv2D SeparableConvolution1D SeparableConvolution2D Solarization "
+            "SpatialDropout2D SpatialDropout3D UpSampling2D UpSampling3D ZeroPadding2D ZeroPadding3D"
         ),
         _SEQUENCES: (
             "AdditiveAttention Attention Bidirectional GRU GRUCell GroupQueryAttention LSTM LSTMCell Masking "
-            "MultiHeadAttention RNN SimpleRNN SimpleRNNCell StackedRNNCells TimeDistributed"
+            "MultiHeadAttention RNN SimpleRNN SimpleRNNCell StackedRNNCells"
         ),
         _TABLES: "HashedCrossing Hashing IntegerLookup StringLookup TextVectorization",
         _OTHERS: "FlaxLayer JaxLayer TFSMLayer TorchModuleWrapper",
+        "Dense works on the last axis of inputs of any rank; Permute puts another one there": "EinsumDense",
+        "use Embedding, and a Dense for the way back": "ReversibleEmbedding",
+        "constraints bound the norms of weights: kernel_constraint='max_norm'": "SpectralNormalization",
     },
-    "losses": {_SEQUENCES: "CTC ctc"},
+    "losses": {
+        "losses of sequences without alignment are not supported": "CTC ctc",
+        "it compares the samples of a batch with each other, which are computed apart": "Circle circle",
+    },
     "mixed_precision": {"no loss is scaled: bfloat16 has the exponents of float32": "LossScaleOptimizer"},
     "ops": {
         _IMAGES: (
@@ -162,17 +166,11 @@ ABSENT: dict[str, dict[str, str]] = {
 
 _NOT_YET: dict[str, str] = {
     "": "Regularizer constraints regularizers",
-    "activations": "glu sparsemax",
     "constraints": (
         "Constraint MaxNorm MinMaxNorm NonNeg UnitNorm deserialize get max_norm min_max_norm non_neg "
         "serialize unit_norm"
     ),
-    "layers": (
-        "ActivityRegularization AlphaDropout BatchNormalization CategoryEncoding Discretization ELU "
-        "EinsumDense Embedding GaussianDropout GaussianNoise GroupNormalization Identity "
-        "LayerNormalization LeakyReLU Normalization PReLU Permute RMSNormalization ReLU RepeatVector "
-        "Rescaling Reshape ReversibleEmbedding Softmax SpectralNormalization UnitNormalization Wrapper"
-    ),
+    "layers": ("EinsumDense Lambda ReversibleEmbedding SpectralNormalization"),
     "losses": (
         "BinaryFocalCrossentropy CategoricalFocalCrossentropy CategoricalGeneralizedCrossEntropy "
         "CategoricalHinge Circle CosineSimilarity Dice Hinge Huber KLDivergence LogCosh "
@@ -190,6 +188,27 @@ _NOT_YET: dict[str, str] = {
         "categorical_focal_crossentropy categorical_hinge concordance_correlation hinge huber kl_divergence "
         "log_cosh mean_absolute_percentage_error mean_squared_logarithmic_error pearson_correlation poisson "
         "squared_hinge"
+    ),
+    "ops": (
+        "all allclose amax amin any append arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmin "
+        "argpartition argsort array array_split average bartlett batch_normalization binary_crossentropy "
+        "bincount bitwise_and bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift "
+        "bitwise_xor blackman categorical_crossentropy cbrt cdist ceil celu convert_to_numpy copy corrcoef "
+        "correlate cos cosh count_nonzero cross cumprod cumsum deg2rad diag diagflat diagonal diff digitize "
+        "divide_no_nan dot dsplit dstack dtype einsum elu empty empty_like erfc erfinv exp2 eye fabs fliplr "
+        "flipud floor_divide fmax fmin fmod full full_like gcd gelu geomspace get_item glu hamming hanning "
+        "hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh heaviside histogram hsplit hstack hypot i0 "
+        "identity in_top_k inner is_tensor isclose isfinite isin isinf isnan isneginf isposinf kaiser "
+        "layer_normalization lcm ldexp leaky_relu left_shift linspace log10 log2 log_sigmoid logaddexp "
+        "logaddexp2 logical_xor logspace median meshgrid mod moments multi_hot nan_to_num nanargmax nanargmin "
+        "nancumprod nancumsum nanmax nanmean nanmedian nanmin nanpercentile nanprod nanquantile nanstd nansum "
+        "nanvar ndim nextafter nonzero norm normalize ones outer percentile prod ptp quantile rad2deg ravel "
+        "rearrange relu relu6 right_shift rms_normalization rot90 saturate_cast scatter scatter_update "
+        "searchsorted segment_max segment_min segment_prod segment_sum select selu signbit silu sin sinc sinh "
+        "size slice slice_update soft_shrink softplus softsign sort sparse_categorical_crossentropy "
+        "sparse_plus sparse_sigmoid sparsemax squareplus std swish take_along_axis tan tanh_shrink tensordot "
+        "threshold top_k trace trapezoid tri tril triu true_divide trunc unique unravel_index unstack vander "
+        "var vdot view vsplit vstack zeros"
     ),
     "optimizers": "Adafactor Ftrl Lamb Muon ScheduleFreeAdamW schedules",
     "optimizers.schedules": (
@@ -225,7 +244,6 @@ LATE: dict[str, dict[str, str]] = {
         name: f"nncompile.{name}"
         for name in ("compiler", "datasets", "export", "objectives", "saving", "targets", "wrappers")
     },
-    "ops": {name: f"nncompile.ops.{name}" for name in ("linalg", "nn", "numpy")},
     "backend": {"is_keras_tensor": "nncompile.utils"},
     "models": dict.fromkeys(("load_model", "save_model"), "nncompile.saving"),
     "utils": {
@@ -269,7 +287,7 @@ def refusal(module: str, name: str, frame: Any) -> ImportError | AttributeError:
         public = [] if name.startswith("__") else [n for n in vars(sys.modules[module]) if not n.startswith("_")]
         hint = registry.nearest(name, public) if public else ""
         return AttributeError(f"module {module!r} has no attribute {name!r}.{hint}")
-    text = f"{module}.{name} is {why}." if why.startswith("not ") else f"{module}.{name} is not supported: {why}."
+    text = f"{module}.{name} is not supported: {why}."
     if frame.f_code.co_code[frame.f_lasti] == _IMPORT_FROM:
         return AbsentImportError(text)
     return AbsentError(text)
