@@ -446,3 +446,9 @@ def test_fit_logs_penalties_and_ends_with_averages_as_keras() -> None:
     for a, b in zip(*finals, strict=True):
         np.testing.assert_allclose(b, a, rtol=0, atol=1e-5)
     np.testing.assert_allclose(measured[2:], measured[:2], rtol=1e-5)
+
+
+def test_a_layer_may_be_called_as_the_memory_for_figures() -> None:
+    model = nn.Sequential([nn.Input((3,)), Dense(4, name="figures", kernel_regularizer="l2"), Dense(2, name="rates")])
+    model.compile(optimizers.Lamb(0.1), "mse")
+    assert np.isfinite(model.train_on_batch(np.ones((2, 3), "float32"), np.ones((2, 2), "float32")))

@@ -21,7 +21,9 @@ from ..variables import Variable, recording
 from .expression import BOUNDARY, Names, identifier, operands, resolved, topological, trace
 
 RESERVED = frozenset(
-    "input target weight y tile state workspace rates data transposed values sums left_operand right_operand".split()
+    """
+    data figures input left_operand rates right_operand state sums target tile transposed values weight workspace y
+    """.split()
 )
 """Names in the C that are not of layers."""
 _DEAR = 8
