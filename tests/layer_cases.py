@@ -20,7 +20,7 @@ CASES: list[Case] = [
     ("BatchNormalization", {"scale": False}, (3, 5)),
     ("CategoryEncoding", {"num_tokens": 4}, (6,)),
     ("CategoryEncoding", {"num_tokens": 4, "output_mode": "one_hot"}, (6,)),
-    ("CategoryEncoding", {"num_tokens": 4, "output_mode": "one_hot"}, (1,)),
+    ("CategoryEncoding", {"num_tokens": 20, "output_mode": "one_hot"}, (1,)),
     ("CategoryEncoding", {"num_tokens": 4, "output_mode": "count"}, (3,)),
     ("Cropping1D", {}, (8, 3)),
     ("Cropping1D", {"cropping": (0, 2)}, (8, 3)),

@@ -9,6 +9,7 @@ import pytest
 from layer_cases import CASES, INTEGERS, RANDOM
 from oracle import keras
 from reference import central_differences, descent, float_type, trained_gradients
+from test_export import Loaded
 
 import nncompile as nn
 from nncompile import layers, ops
@@ -50,12 +51,14 @@ def model_for(shape: tuple[int, ...], training: bool, seed: int) -> tuple[Any, A
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_computes_what_numpy_computes(shape: tuple[int, ...]) -> None:
+def test_computes_what_numpy_computes(shape: tuple[int, ...], tmp_path: Any) -> None:
+    """In the compiled network, of a batch and of one row, and in the exported one."""
     with float_type("float64"):
         model, x = model_for(shape, False, 0)
         expected = model.call(x)
         np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-11, atol=1e-11)
         np.testing.assert_allclose(model.predict(x[:1], verbose=0), expected[:1], rtol=1e-11, atol=1e-11)
+        np.testing.assert_allclose(Loaded(model.export(tmp_path / "net.c"))(x), expected, rtol=1e-11, atol=1e-11)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from .. import config as settings
 from .. import ops, registry
 from ..errors import FileFormatError, ModelError
+from ..ops import arrays
 from ..registry import register
 from ..variables import Variable
 from .axes import checked_axes, positive_axes, to_last, vector
@@ -298,12 +299,11 @@ def _encoded(x: Any, mode: str, depth: int, weights: Any = None) -> Any:
     shape = ops.shape(x)
     if not shape:
         return _encoded(np.reshape(x, (1,)), mode, depth, weights)
-    if mode == "one_hot" and len(shape) > 1 and shape[-1] == 1:
-        return ops.one_hot(ops.squeeze(x, -1), depth)
+    alone = mode == "one_hot" and len(shape) > 1 and shape[-1] == 1
     if isinstance(x, ops.Expression):  # a label is a value per row
-        hot = ops.one_hot(ops.squeeze(ops.expand_dims(x, -1), -1), depth)
+        hot = ops.one_hot(arrays.as_row(x if alone else ops.expand_dims(x, -1)), depth)
     else:
-        hot = ops.one_hot(x, depth)
+        hot = ops.one_hot(ops.squeeze(x, -1) if alone else x, depth)
     if mode == "one_hot":
         return hot
     if weights is not None:
