@@ -115,39 +115,33 @@ ABSENT: dict[str, dict[str, str]] = {
     },
     "mixed_precision": {"no loss is scaled: bfloat16 has the exponents of float32": "LossScaleOptimizer"},
     "ops": {
-        "there are no layers that move over images or sequences, and no kernels for them": (
-            "adaptive_average_pool adaptive_max_pool average_pool conv conv_transpose depth_to_space "
-            "depthwise_conv fold max_pool separable_conv space_to_depth unfold extract_sequences image"
+        _IMAGES: (
+            "adaptive_average_pool adaptive_max_pool average_pool conv conv_transpose depth_to_space depthwise_conv "
+            "fold image max_pool separable_conv space_to_depth unfold"
         ),
-        "a formula has no Fourier transforms. Transform the data before it is given to the model": (
-            "fft fft2 ifft2 irfft istft rfft stft"
-        ),
-        "there are real numbers only": "angle imag polar view_as_complex view_as_real",
-        "works on the bits of whole numbers; the values of a network are real numbers": (
+        _SEQUENCES: "ctc_decode ctc_loss dot_product_attention extract_sequences istft stft",
+        "numbers are real": "angle fft fft2 ifft2 imag irfft polar rfft view_as_complex view_as_real",
+        "it works on the bits of whole numbers, and the values of a network are real numbers": (
             "bitwise_and bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor "
             "left_shift right_shift view"
         ),
-        "a formula has no factorisations of matrices and solves no equations. Use numpy.linalg on the data": (
+        "a formula is one piece, and loops whose steps wait for each other are none; a Python loop over a fixed number "
+        "of steps becomes part of it": "associative_scan map scan vectorized_map while_loop",
+        "a formula is written for a whole row and needs no function that is called for each number": "vectorize",
+        "the compiler differentiates by itself when a model is trained": "jvp",
+        "it works on whole matrices, and a formula on rows": (
             "cholesky cholesky_inverse det eig eigh inv logdet lstsq lu_factor matrix_rank pinv qr slogdet solve "
             "solve_triangular svd"
         ),
-        "works across the samples of a batch, which stay apart. ops.batch_mean(x) is the mean over them": (
-            "segment_max segment_min segment_prod segment_sum cdist"
+        "it works across the samples of a batch, which stay apart; batch_mean is the mean over them": (
+            "cdist segment_max segment_min segment_prod segment_sum"
         ),
         "the size of its result depends on values, which are not known before it runs": "unique",
-        "a formula does not sort, which this projection needs": "sparsemax",
-        "attention between the positions of a sequence is not supported": "dot_product_attention",
-        "losses of sequences without alignment are not supported": "ctc_decode ctc_loss",
-        "values of an expression cannot be changed in place. Use ops.where, or ops.concatenate of parts": (
+        "a formula does not sort": "sparsemax",
+        "values of a formula are not changed in place; take where, or concatenate parts": (
             "scatter scatter_update slice_update"
         ),
-        (
-            "a formula is one piece, without loops whose steps wait for each other. Write them as a Python loop "
-            "over a fixed number of steps, which becomes part of it"
-        ): "associative_scan map scan vectorized_map while_loop",
-        "a formula is written for a whole row; it needs no function that is called for each number": "vectorize",
-        "the axes of an expression are put in order by ops.transpose and ops.reshape": "rearrange",
-        "the compiler differentiates by itself, whenever a model is trained": "jvp",
+        "axes are put in order by transpose and reshape": "rearrange",
     },
     "optimizers": {
         "no loss is scaled: bfloat16 has the exponents of float32": "LossScaleOptimizer",
@@ -192,6 +186,7 @@ LATE: dict[str, dict[str, str]] = {
         name: f"nncompile.{name}"
         for name in ("compiler", "datasets", "export", "objectives", "saving", "targets", "wrappers")
     },
+    "ops": {name: f"nncompile.ops.{name}" for name in ("linalg", "nn", "numpy")},
     "backend": {"is_keras_tensor": "nncompile.utils"},
     "models": dict.fromkeys(("load_model", "save_model"), "nncompile.saving"),
     "utils": {

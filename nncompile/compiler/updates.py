@@ -142,9 +142,8 @@ class Updates:
         """Traces all that is done to a weight."""
         shape = weight.shape or (1,)
         variable = weight.variable
-        kept = {name: shape for name in self.kept(weight)}
-        kept.update(dict(self.shapes(weight)))
-        leaves = {name: ops.symbol(name, ELEMENT, of) for name, of in {"w": shape, "g": shape, **kept}.items()}
+        shapes = {"w": shape, "g": shape, **dict(self.shapes(weight))}
+        leaves = {name: ops.symbol(name, ELEMENT, of) for name, of in shapes.items()}
         w = leaves["w"]
         g: Any = leaves["g"]
         if self.optimizer.loss_scale_factor is not None:
@@ -366,8 +365,9 @@ class Updates:
             for name in _weights_of(step):
                 # the rows of a scatter are no tile: that alone is reason enough to keep the gradient
                 sources[name] = sources.get(name, 0) + (2 if isinstance(step, Scatter) else 1)
-        plans = {name: self.plan(self.weights[name]) for name in self.weights if name in sources}
-        kept = {name: plan for name, plan in plans.items() if plan.wholly or sources[name] > 1}
+        plans = {name: self.plan(weight) for name, weight in self.weights.items()}
+        # a gradient that comes from nowhere is kept as well: it is 0, but weights still decay and have penalties
+        kept = {name: plan for name, plan in plans.items() if plan.wholly or sources.get(name) != 1}
         penalized = [w for w in self.weights.values() if w.variable.regularizer is not None]
         penalties_at = tuple(self.figures.last(1) for _ in penalized)
         needs_norm = any(x is self.norm for p in kept.values() for c in p.changes for x in topological(c.values()))

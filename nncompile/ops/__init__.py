@@ -16,8 +16,6 @@ they meet a tensor or the step.
 
 from __future__ import annotations
 
-import sys
-
 from . import mathematics, neural, reductions, shapes, symbolic, weights
 from .arrays import (
     batch_mean,
@@ -239,9 +237,5 @@ __all__ += neural.__all__
 __all__ += reductions.__all__
 __all__ += shapes.__all__
 __all__ += ["slice"]
-
-nn = numpy = linalg = sys.modules[__name__]
-"""Keras has parts of these names in modules as well."""
-
 
 symbolic.overload(globals(), __all__)
