@@ -12,6 +12,7 @@ by the conformance suite, which tests everything that is registered.
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import re
 import warnings
@@ -35,6 +36,7 @@ _custom: dict[str, Any] = {}
 _custom_names: dict[Any, str] = {}
 
 
+@functools.lru_cache(maxsize=1024)
 def snake_case(name: str) -> str:
     """``LeakyReLU`` becomes ``leaky_re_lu``, by Keras' own rule."""
     name = re.sub(r"\W+", "", name)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 
 def branches(k: Any) -> Any:
@@ -83,3 +86,50 @@ def midway(k: Any) -> Any:
 
 
 GRAPHS = (branches, named, nested, operations, chain, unused, repeated, stacked, midway)
+
+
+def random_graph(k: Any, seed: int) -> Any:
+    """A graph of up to a dozen calls of what may be combined, with one to three inputs and outputs."""
+    rng = np.random.default_rng(seed)
+
+    def one_of(things: Sequence[Any]) -> Any:
+        return things[int(rng.integers(len(things)))]
+
+    widths = (1, 2, 3, 5, 8, 17)
+    inputs = [k.Input((one_of(widths),), name=f"x{i}") for i in range(int(rng.integers(1, 4)))]
+    tensors, shared = list(inputs), dict[int, Any]()
+    for number in range(int(rng.integers(3, 10))):
+        x = one_of(tensors)
+        alike = [t for t in tensors if t.shape == x.shape]
+        fitting = [t for t in tensors if t.shape[-1] in (1, x.shape[-1]) or x.shape[-1] == 1]
+        kind = one_of(["dense", "dense", "shared", "activation", "merge", "join", "dot", "number", "inner", "gate"])
+        if kind == "dense":
+            made = k.layers.Dense(one_of(widths), activation=one_of(["tanh", "relu", "sigmoid", None]))(x)
+        elif kind == "shared":
+            width = x.shape[-1]
+            layer = shared.setdefault(width, k.layers.Dense(one_of(widths), name=f"shared_{width}_{number}"))
+            made = layer(x)
+        elif kind == "activation":
+            made = k.layers.Activation(one_of(["tanh", "softplus", "softmax"]))(x)
+        elif kind == "merge":
+            merge = one_of(["Add", "Multiply", "Average", "Maximum", "Minimum"])
+            made = getattr(k.layers, merge)()([x, one_of(fitting), *([one_of(alike)] if merge == "Add" else [])])
+        elif kind == "join":
+            made = k.layers.Concatenate()([x, one_of(tensors), one_of(tensors)])
+        elif kind == "dot":
+            made = k.layers.Dot(axes=-1, normalize=bool(rng.random() < 0.3))([x, one_of(alike)])
+        elif kind == "number":
+            made = one_of([lambda x: x * 0.5 + 1.0, lambda x: 1.0 - x, lambda x: -x, k.ops.tanh, lambda x: x[:, :1]])(x)
+        elif kind == "inner":
+            i = k.Input((x.shape[-1],))
+            hidden = k.layers.Dense(3, activation="tanh")(i)
+            inner = k.Model(i, k.layers.Dense(x.shape[-1])(hidden), name=f"inner_{number}")
+            made = inner(inner(x))
+        else:
+            gate = k.layers.Dense(1, activation="sigmoid")(one_of(tensors))
+            made = k.layers.Multiply()([x, gate])
+        tensors.append(made)
+    outputs = list({id(t): t for t in (tensors[-1], *(one_of(tensors[len(inputs) :]) for _ in range(2)))}.values())
+    if rng.random() < 0.3:
+        return k.Model({t.name: t for t in inputs}, {f"y{i}": t for i, t in enumerate(outputs)})
+    return k.Model(inputs if len(inputs) > 1 else inputs[0], outputs if len(outputs) > 1 else outputs[0])

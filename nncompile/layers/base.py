@@ -885,6 +885,8 @@ class Layer(symbolic.Operation):
         """
         return self._infer_output_shape(standardize_shapes(input_shape, self._where))
 
+    compute_output_shape._is_default = True  # type: ignore[attr-defined]
+
     def _infer_output_shape(self, input_shape: Any, function: Callable[..., Any] | None = None) -> Any:
         """Runs the layer on 2 and on 3 rows: sizes that differ are the number of rows."""
         given = tree.map_shape_structure(lambda shape: KerasTensor(shape, self.dtype, name=""), input_shape)
@@ -985,7 +987,8 @@ class Layer(symbolic.Operation):
             ModelError: the shape or the type does not fit.
         """
         self._check_super_called()
-        if len(args) != 1 or kwargs.keys() - {"training"} or not isinstance(args[0], (np.ndarray, ops.Expression)):
+        plain = len(args) == 1 and (not kwargs or (len(kwargs) == 1 and "training" in kwargs))
+        if not plain or not isinstance(args[0], (np.ndarray, ops.Expression)):
             return self._call_any(args, kwargs)
         inputs = args[0]
         symbols = isinstance(inputs, ops.Expression)
@@ -1124,7 +1127,7 @@ class Layer(symbolic.Operation):
         """
         kwargs.pop("training", None)
         shape_of = type(self).compute_output_shape
-        if shape_of is Layer.compute_output_shape:
+        if getattr(shape_of, "_is_default", False):
             return self._inferred(args, kwargs)
         tensors = symbolic.tensors_among((args, kwargs))
         shapes = self._argument_shapes(args, kwargs)

@@ -87,7 +87,7 @@ class InputLayer(Layer):
         self.optional = False
         self._shapes = (sizes, sizes)
         self._finish_build()
-        Node(self, (), {}, KerasTensor(sizes, self.dtype, name=self.name))
+        Node(self, (), {}, KerasTensor(sizes, self.dtype, name=name))
 
     @property
     def dtype(self) -> str:

@@ -12,7 +12,7 @@ from ..layers.core import InputLayer
 from ..ops.symbolic import FunctionOperation, KerasTensor
 from .functional import Functional
 from .model import Model, known_objects, takes_graph
-from .network import input_layer_of
+from .network import input_layer_of, label
 from .sequential import Sequential
 
 
@@ -137,7 +137,7 @@ class _Cloner:
         network = model._graph("graph")
         if inputs is None:
             inputs = tree.map_structure(
-                lambda x: InputLayer(batch_shape=x.shape, dtype=x.dtype, name=x.name).output, network.inputs_struct
+                lambda x: InputLayer(batch_shape=x.shape, dtype=x.dtype, name=label(x)).output, network.inputs_struct
             )
         else:
             inputs = tree.map_structure(lambda x: x.output if isinstance(x, InputLayer) else x, inputs)

@@ -22,7 +22,7 @@ from ..ops.symbolic import FunctionOperation, KerasTensor
 from ..random import SeedGenerator
 from ..training import Trainer
 from ..variables import Variable
-from .network import Network
+from .network import Network, label
 from .summary import summary_text
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class Model(Trainer, Layer):
             struct = self._network.inputs_struct
             named = isinstance(struct, Mapping)
             return [
-                (str(path[-1]) if named and isinstance(path[-1], str) else x.name, x.shape[1:], x.dtype)
+                (str(path[-1]) if named and isinstance(path[-1], str) else label(x), x.shape[1:], x.dtype)
                 for path, x in tree.flatten_with_path(struct)
             ]
         shapes = _shapes_with_path(self._built_shapes())
@@ -200,7 +200,7 @@ class Model(Trainer, Layer):
     def _pack_outputs(self, values: Sequence[Any]) -> Any:
         """Puts values of the outputs, in order, into the structure that ``call`` returns."""
         if self._network is not None:
-            return tree.pack_sequence_as(self._network.outputs_struct, values)
+            return _unpacked(tree.pack_sequence_as(self._network.outputs_struct, values))
         return tree.pack_sequence_as(tree.map_shape_structure(lambda shape: 0, self.output_shape), values)
 
     def _output_specs(self) -> list[tuple[str | None, Shape]]:
@@ -341,7 +341,7 @@ class Model(Trainer, Layer):
         values = self._network.standardized(inputs)
         for value, tensor in zip(values, self._network.inputs, strict=True):
             if value is None:
-                raise ModelError(f"{self._where}: expected an array for the input {tensor.name!r}, received None.")
+                raise ModelError(f"{self._where}: expected an array for the input {label(tensor)!r}, received None.")
             self._network.check(tuple(value.shape), tensor)
 
     def _standardized(self, value: Any, first: bool) -> Any:
@@ -424,6 +424,8 @@ class Model(Trainer, Layer):
         for x, known in zip(given, self._network.inputs, strict=True):
             x.dtype = known.dtype
         return tree.map_structure(lambda x: x.shape, self.compute_output_spec(given))
+
+    compute_output_shape._is_default = True  # type: ignore[attr-defined]
 
     # -------------------------------------------------------------- files
 
@@ -511,6 +513,9 @@ class Model(Trainer, Layer):
                     f"{cls.__name__}: expected input_layers and output_layers, received {keys!r:.80}."
                 )
             return super().from_config(config)
+
+
+Model.build._is_default = True  # type: ignore[attr-defined]
 
 
 def _has_graph(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:

@@ -105,9 +105,9 @@ class Network:
             for tensor in node.inputs:
                 if id(tensor) not in known:
                     raise ModelError(
-                        f"{self.where}: graph disconnected: {tensor.name!r} of shape {tensor.shape}, which "
+                        f"{self.where}: graph disconnected: {label(tensor)!r} of shape {tensor.shape}, which "
                         f"{node.operation.name} is called on, cannot be computed from the inputs "
-                        f"({', '.join(repr(x.name) for x in self.inputs)}). Reached were: "
+                        f"({', '.join(repr(label(x)) for x in self.inputs)}). Reached were: "
                         f"{', '.join(dict.fromkeys(reached)) or 'none'}."
                     )
             reached.append(node.operation.name)
@@ -159,9 +159,10 @@ class Network:
         """
         expected = self.inputs_struct
         if isinstance(inputs, Mapping) and not isinstance(expected, Mapping):
-            names = [x.name for x in self.inputs]
-            if set(names) <= set(inputs):
-                return [inputs[name] for name in names]
+            names = [label(x) for x in self.inputs]
+            for wanted in (names, [x.name for x in self.inputs]):
+                if set(wanted) <= set(inputs):
+                    return [inputs[name] for name in wanted]
             raise ModelError(
                 f"{self.where}: expected inputs named {', '.join(map(repr, names))}, "
                 f"received {', '.join(map(repr, inputs)) or 'none'}."
@@ -180,7 +181,7 @@ class Network:
         flat = _matched(expected, inputs)
         if len(flat) != len(self.inputs):
             noun = "input" if len(self.inputs) == 1 else "inputs"
-            shown = ", ".join(f"{x.name!r} {x.shape}" for x in self.inputs)
+            shown = ", ".join(f"{label(x)!r} {x.shape}" for x in self.inputs)
             raise ModelError(f"{self.where}: expected {len(self.inputs)} {noun} ({shown}), received {len(flat)}.")
         return flat
 
@@ -204,7 +205,7 @@ class Network:
         if len(shape) != len(wanted) or any(
             a != b and None not in (a, b) for a, b in zip(shape[1:], wanted[1:], strict=True)
         ):
-            name = f" for the input {tensor.name!r}" if len(self.inputs) > 1 else ""
+            name = f" for the input {label(tensor)!r}" if len(self.inputs) > 1 else ""
             raise ModelError(
                 f"{self.where}: expected shape {(None, *wanted[1:])}{name}, received {shape}. "
                 "Its weights were made for that shape."
@@ -237,6 +238,12 @@ def _keys(struct: Mapping[Any, Any]) -> list[Any]:
 def _is_value(x: Any) -> bool:
     """Whether something is a whole array, expression or symbolic tensor, and not one number of a nested list."""
     return isinstance(x, (KerasTensor, ops.Expression)) or np.ndim(x) > 0
+
+
+def label(tensor: KerasTensor) -> str:
+    """Returns the name by which a person knows a tensor: of its Input, if it is one."""
+    layer = input_layer_of(tensor)
+    return tensor.name if layer is None else layer.name
 
 
 def _is_input(tensor: KerasTensor) -> bool:

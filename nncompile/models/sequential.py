@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .. import backend, ops, registry, tree
 from ..errors import FileFormatError, ModelError
 from ..layers import base
-from ..layers.base import Layer, layers_around, standardize_shape
+from ..layers.base import Layer, layers_around, standardize_shape, standardize_shapes
 from ..layers.core import InputLayer
 from ..ops.symbolic import KerasTensor
 from .model import Model, known_objects
@@ -154,6 +154,9 @@ class Sequential(Model):
             if given is None:
                 raise ModelError(f"{self._where}: expected a shape, for example build((None, 784)).")
             input_shape = given.batch_shape
+        if given is None and tree.is_nested(input_shape) and not tree.is_shape(input_shape):
+            self._build_for_several(standardize_shapes(input_shape, f"{self._where}: build"))
+            return
         shape = standardize_shape(input_shape, f"{self._where}: build")
         if not shape:
             raise ModelError(f"{self._where}: expected a shape with the number of rows first, received ().")
@@ -174,6 +177,18 @@ class Sequential(Model):
         self._network = Network(first.output, x, self._where)
         backend.auto_name("Functional")  # Keras makes one here, and counts it: names of later ones depend on it
         self._build_shapes = {"input_shape": shape}
+
+    def _build_for_several(self, shapes: Any) -> None:
+        """Builds a stack whose first layer takes a structure of tensors; no Input can say that."""
+        dtype = self._layers[0].input_dtype
+        inputs = tree.map_shape_structure(
+            lambda shape: InputLayer(batch_shape=(None, *shape[1:]), dtype=dtype).output, shapes
+        )
+        x = inputs
+        for layer in self.layers:
+            x = layer(x)
+        self._network = Network(inputs, x, self._where)
+        self._build_shapes = {"input_shape": tree.map_structure(lambda tensor: tensor.shape, inputs)}
 
     @property
     def input_dtype(self) -> str:
@@ -199,7 +214,7 @@ class Sequential(Model):
             outputs = self._prepared(inputs)
             if outputs is not None:
                 return outputs
-            if self.built and self._network is not None and self._is_plain(inputs):
+            if self.built and self._network is not None and self._is_plain(inputs) and len(self._network.inputs) == 1:
                 x = self._converted(self._array(inputs), self._network.inputs[0])
                 if len(x) and self._computes_alike():
                     return self._outputs(inputs, f"{self._title}: call")
@@ -292,7 +307,7 @@ class Sequential(Model):
             model._maybe_rebuild()
             shape = config.get("build_input_shape")
             if not model.built and shape and model.layers:
-                model.build(standardize_shape(shape, f"{cls.__name__}: build_input_shape"))
+                model.build(standardize_shapes(shape, f"{cls.__name__}: build_input_shape"))
             if not model.built:
                 for form, layer in made:
                     layer.build_from_config(form.get("build_config"))

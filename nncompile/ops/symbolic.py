@@ -443,16 +443,19 @@ def overload(namespace: dict[str, Any], names: Sequence[str]) -> None:
     FUNCTIONS.setdefault("true_divide", _recording("true_divide", namespace["divide"]))  # what Keras calls the operator
 
 
+_WATCHED = frozenset((KerasTensor, list, tuple))
+"""Types of arguments that symbolic tensors can be among."""
+
+
 def _recording(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def operation(*args: Any, **kwargs: Any) -> Any:
         for x in args:
-            kind = type(x)
-            if kind is KerasTensor or (kind in (list, tuple) and any(type(y) is KerasTensor for y in x)):
+            if type(x) in _WATCHED and tensors_among(x):
                 return _recorded(name, function, args, kwargs)
-        if kwargs and tensors_among(kwargs):
-            return _recorded(name, function, args, kwargs)
-        return function(*args, **kwargs)
+        if not kwargs:  # as nearly always
+            return function(*args)
+        return _recorded(name, function, args, kwargs) if tensors_among(kwargs) else function(*args, **kwargs)
 
     return operation
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import data, random
-from ..errors import ModelError
+from .. import data, losses, random
+from ..errors import ModelError, UnsupportedError
 from ..variables import Array
 from . import supervision
 from .compiled import Compiled
@@ -81,7 +81,7 @@ class Intake(Compiled):
             self._need_loss(where)
             order = self._objectives.order(names, self._ends.keyed)
             supervisor = supervision.Supervisor(goals, shapes, wanted, order)
-        found = supervisor.losses(wanted, where)
+        found = list(supervisor.losses(wanted, where))
         weights = data.sample_weights(sample_weight, y, names, shapes, len(xs[0]), where=where)
         if class_weight is not None:
             if sample_weight is not None:
@@ -99,10 +99,17 @@ class Intake(Compiled):
             argument = f"y[{names[number]!r}]" if len(names) > 1 else "y"
             prepared, kind = data.prepare_targets(target, shape, loss, where=where, name=argument)
             ys.append(prepared)
+            if loss is not None:
+                found[number], weights[number] = losses.counted_form(loss, prepared, weight)
+                if weights[number] is not weight and goals[number].weighted:
+                    raise UnsupportedError(
+                        f"{where}: weighted_metrics beside a loss that leaves out samples would do so too. "
+                        "Give them as metrics."
+                    )
             columns = 0 if kind == "labels" else int(shape[-1] or 1)
-            forms.append(Form(kind == "labels", columns, weight is not None))
+            forms.append(Form(kind == "labels", columns, weights[number] is not None))
         self._supervisor = supervisor  # made for targets that fit
-        return Taken(xs, ys, weights, tuple(forms), found)
+        return Taken(xs, ys, weights, tuple(forms), tuple(found))
 
     def _take_y(
         self, y: Any, x: Array, names: Sequence[Any], goals: Sequence[supervision.Goal], where: str
