@@ -164,66 +164,6 @@ ABSENT: dict[str, dict[str, str]] = {
 }
 """Why a name is not here: path of the module below ``keras``, reason, names."""
 
-_NOT_YET: dict[str, str] = {
-    "": "Regularizer constraints regularizers",
-    "constraints": (
-        "Constraint MaxNorm MinMaxNorm NonNeg UnitNorm deserialize get max_norm min_max_norm non_neg "
-        "serialize unit_norm"
-    ),
-    "layers": ("EinsumDense Lambda ReversibleEmbedding SpectralNormalization"),
-    "losses": (
-        "BinaryFocalCrossentropy CategoricalFocalCrossentropy CategoricalGeneralizedCrossEntropy "
-        "CategoricalHinge Circle CosineSimilarity Dice Hinge Huber KLDivergence LogCosh "
-        "MeanAbsolutePercentageError MeanSquaredLogarithmicError Poisson SquaredHinge Tversky "
-        "binary_focal_crossentropy categorical_focal_crossentropy categorical_generalized_cross_entropy "
-        "categorical_hinge circle cosine_similarity dice hinge huber kl_divergence log_cosh "
-        "mean_absolute_percentage_error mean_squared_logarithmic_error poisson squared_hinge tversky"
-    ),
-    "metrics": (
-        "AUC BinaryIoU CategoricalHinge ConcordanceCorrelation CosineSimilarity F1Score FBetaScore "
-        "FalseNegatives FalsePositives Hinge IoU KLDivergence LogCoshError MeanAbsolutePercentageError "
-        "MeanIoU MeanSquaredLogarithmicError OneHotIoU OneHotMeanIoU PearsonCorrelation Poisson Precision "
-        "PrecisionAtRecall R2Score Recall RecallAtPrecision RootMeanSquaredError SensitivityAtSpecificity "
-        "SpecificityAtSensitivity SquaredHinge Sum TrueNegatives TruePositives binary_focal_crossentropy "
-        "categorical_focal_crossentropy categorical_hinge concordance_correlation hinge huber kl_divergence "
-        "log_cosh mean_absolute_percentage_error mean_squared_logarithmic_error pearson_correlation poisson "
-        "squared_hinge"
-    ),
-    "ops": (
-        "all allclose amax amin any append arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmin "
-        "argpartition argsort array array_split average bartlett batch_normalization binary_crossentropy "
-        "bincount bitwise_and bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift "
-        "bitwise_xor blackman categorical_crossentropy cbrt cdist ceil celu convert_to_numpy copy corrcoef "
-        "correlate cos cosh count_nonzero cross cumprod cumsum deg2rad diag diagflat diagonal diff digitize "
-        "divide_no_nan dot dsplit dstack dtype einsum elu empty empty_like erfc erfinv exp2 eye fabs fliplr "
-        "flipud floor_divide fmax fmin fmod full full_like gcd gelu geomspace get_item glu hamming hanning "
-        "hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh heaviside histogram hsplit hstack hypot i0 "
-        "identity in_top_k inner is_tensor isclose isfinite isin isinf isnan isneginf isposinf kaiser "
-        "layer_normalization lcm ldexp leaky_relu left_shift linspace log10 log2 log_sigmoid logaddexp "
-        "logaddexp2 logical_xor logspace median meshgrid mod moments multi_hot nan_to_num nanargmax nanargmin "
-        "nancumprod nancumsum nanmax nanmean nanmedian nanmin nanpercentile nanprod nanquantile nanstd nansum "
-        "nanvar ndim nextafter nonzero norm normalize ones outer percentile prod ptp quantile rad2deg ravel "
-        "rearrange relu relu6 right_shift rms_normalization rot90 saturate_cast scatter scatter_update "
-        "searchsorted segment_max segment_min segment_prod segment_sum select selu signbit silu sin sinc sinh "
-        "size slice slice_update soft_shrink softplus softsign sort sparse_categorical_crossentropy "
-        "sparse_plus sparse_sigmoid sparsemax squareplus std swish take_along_axis tan tanh_shrink tensordot "
-        "threshold top_k trace trapezoid tri tril triu true_divide trunc unique unravel_index unstack vander "
-        "var vdot view vsplit vstack zeros"
-    ),
-    "optimizers": "Adafactor Ftrl Lamb Muon ScheduleFreeAdamW schedules",
-    "optimizers.schedules": (
-        "CosineDecay CosineDecayRestarts ExponentialDecay InverseTimeDecay LearningRateSchedule "
-        "PiecewiseConstantDecay PolynomialDecay deserialize serialize"
-    ),
-    "regularizers": (
-        "L1 L1L2 L2 OrthogonalRegularizer Regularizer deserialize get l1 l1_l2 l2 orthogonal_regularizer serialize"
-    ),
-}
-"""What is missing and should not be: module, names."""
-
-for _path, _names in _NOT_YET.items():
-    ABSENT.setdefault(_path, {})["not supported yet"] = _names
-
 _PUBLIC = (
     "", "activations", "backend", "callbacks", "config", "constraints", "dtype_policies", "initializers", "layers",
     "losses", "metrics", "mixed_precision", "models", "ops", "optimizers", "optimizers.schedules", "random",
@@ -244,6 +184,7 @@ LATE: dict[str, dict[str, str]] = {
         name: f"nncompile.{name}"
         for name in ("compiler", "datasets", "export", "objectives", "saving", "targets", "wrappers")
     },
+    "ops": {name: f"nncompile.ops.{name}" for name in ("linalg", "nn", "numpy")},
     "backend": {"is_keras_tensor": "nncompile.utils"},
     "models": dict.fromkeys(("load_model", "save_model"), "nncompile.saving"),
     "utils": {
