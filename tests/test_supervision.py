@@ -506,6 +506,25 @@ def test_steps_of_the_users_own_are_refused_by_name(name: str) -> None:
         own([nn.Input((3,)), nn.layers.Dense(1)]).predict(X)
 
 
+# ------------------------------------------------------------------ what layers add
+
+
+def test_training_for_what_layers_add_alone() -> None:
+    model = nn.Sequential(
+        [nn.Input((3,)), nn.layers.Dense(2), nn.layers.ActivityRegularization(l2=0.5), nn.layers.Dense(1)]
+    )
+    model.compile(nn.optimizers.SGD(0.1))
+    start = model.get_weights()
+    inner = X @ start[0] + start[1]
+    penalty = 0.5 * np.square(inner).sum() / ROWS
+    assert model.train_on_batch(X) == pytest.approx(penalty, rel=1e-5)  # without targets
+    expected = start[0] - 0.1 * X.T @ inner / ROWS
+    assert np.allclose(model.get_weights()[0], expected, atol=1e-6)
+    assert np.array_equal(model.get_weights()[2], start[2])
+    assert model.evaluate(X, verbose=0) < penalty
+    assert list(model.fit(iter([(X,), (X,)]), verbose=0).history) == ["loss"]
+
+
 # ------------------------------------------------------------------ several rows for a sample
 
 

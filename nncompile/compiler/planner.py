@@ -533,7 +533,8 @@ def _one_pass(program: Program) -> bool:
         bool(products)
         and len(products) == len(program.forward) == len(set(products))
         and len(program.inputs) == len(program.losses) == len(program.outputs) == 1
-        and not program.losses[0].targets.weights  # type: ignore[union-attr]
+        and program.losses[0].targets is not None  # a penalty alone has none
+        and not program.losses[0].targets.weights
         and not program.assignments
         and not any(program.losses[0].mean == kind for kind in ("sum", "weights"))
         and all(o.capture is None for o in program.outputs)
