@@ -32,7 +32,7 @@ class AbsentImportError(UnsupportedError, ImportError):
     """The same in ``from nncompile.layers import …``, where Python would drop the text of an AttributeError."""
 
 
-_IMAGES = "there are no convolutions and no images here: networks are of dense layers, and rows are vectors of features"
+_IMAGES = "there are no convolutions and no operations on images here: give images as rows, with Flatten"
 _SEQUENCES = "there are no recurrent layers and no attention here: put the steps of a window into one row, with Flatten"
 _TABLES = "text and categories are made into numbers before training: scikit-learn's preprocessing has the like"
 _OTHERS = "it runs code of JAX, PyTorch or TensorFlow, none of which is needed here"
@@ -83,47 +83,63 @@ ABSENT: dict[str, dict[str, str]] = {
     "layers": {
         _IMAGES: (
             "AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D AdaptiveMaxPooling1D "
-            "AdaptiveMaxPooling2D AdaptiveMaxPooling3D AugMix AutoContrast AveragePooling1D AveragePooling2D "
-            "AveragePooling3D AvgPool1D AvgPool2D AvgPool3D CenterCrop ContrastLimitedAdaptiveHistogramEqualization "
-            "Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D "
-            "Convolution1D Convolution1DTranspose Convolution2D Convolution2DTranspose Convolution3D "
-            "Convolution3DTranspose Cropping1D Cropping2D Cropping3D CutMix DepthwiseConv1D DepthwiseConv2D "
-            "Equalization GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D GlobalAvgPool1D "
-            "GlobalAvgPool2D GlobalAvgPool3D GlobalMaxPool1D GlobalMaxPool2D GlobalMaxPool3D GlobalMaxPooling1D "
-            "GlobalMaxPooling2D GlobalMaxPooling3D MaxNumBoundingBoxes MaxPool1D MaxPool2D MaxPool3D MaxPooling1D "
-            "MaxPooling2D MaxPooling3D MelSpectrogram MixUp Pipeline RandAugment RandomBrightness "
-            "RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop RandomElasticTransform RandomErasing "
-            "RandomFlip RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective "
-            "RandomPosterization RandomRotation RandomSaturation RandomSharpness RandomShear RandomTranslation "
-            "RandomZoom Resizing STFTSpectrogram SeparableConv1D SeparableConv2D SeparableConvolution1D "
-            "SeparableConvolution2D Solarization SpatialDropout1D SpatialDropout2D SpatialDropout3D UpSampling1D "
-            "UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D"
+            "AdaptiveMaxPooling2D AdaptiveMaxPooling3D AugMix AutoContrast AveragePooling2D AveragePooling3D "
+            "AvgPool2D AvgPool3D CenterCrop ContrastLimitedAdaptiveHistogramEqualization Conv1D Conv1DTranspose "
+            "Conv2D Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D Convolution1D "
+            "Convolution1DTranspose Convolution2D Convolution2DTranspose Convolution3D Convolution3DTranspose "
+            "Cropping2D Cropping3D CutMix DepthwiseConv1D DepthwiseConv2D Equalization GlobalAveragePooling2D "
+            "GlobalAveragePooling3D GlobalAvgPool2D GlobalAvgPool3D GlobalMaxPool2D GlobalMaxPool3D "
+            "GlobalMaxPooling2D GlobalMaxPooling3D MaxNumBoundingBoxes MaxPool2D MaxPool3D MaxPooling2D MaxPooling3D "
+            "MelSpectrogram MixUp Pipeline RandAugment RandomBrightness RandomColorDegeneration RandomColorJitter "
+            "RandomContrast RandomCrop RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur "
+            "RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization RandomRotation "
+            "RandomSaturation RandomSharpness RandomShear RandomTranslation RandomZoom Resizing STFTSpectrogram "
+            "SeparableConv1D SeparableConv2D SeparableConvolution1D SeparableConvolution2D Solarization "
+            "SpatialDropout2D SpatialDropout3D UpSampling2D UpSampling3D ZeroPadding2D ZeroPadding3D"
         ),
         _SEQUENCES: (
             "AdditiveAttention Attention Bidirectional GRU GRUCell GroupQueryAttention LSTM LSTMCell Masking "
-            "MultiHeadAttention RNN SimpleRNN SimpleRNNCell StackedRNNCells TimeDistributed"
+            "MultiHeadAttention RNN SimpleRNN SimpleRNNCell StackedRNNCells"
         ),
         _TABLES: "HashedCrossing Hashing IntegerLookup StringLookup TextVectorization",
         _OTHERS: "FlaxLayer JaxLayer TFSMLayer TorchModuleWrapper",
+        "Dense works on the last axis of inputs of any rank; Permute puts another one there": "EinsumDense",
+        "use Embedding, and a Dense for the way back": "ReversibleEmbedding",
+        "constraints bound the norms of weights: kernel_constraint='max_norm'": "SpectralNormalization",
     },
-    "losses": {_SEQUENCES: "CTC ctc"},
+    "losses": {
+        "losses of sequences without alignment are not supported": "CTC ctc",
+        "it compares the samples of a batch with each other, which are computed apart": "Circle circle",
+    },
     "mixed_precision": {"no loss is scaled: bfloat16 has the exponents of float32": "LossScaleOptimizer"},
     "ops": {
         _IMAGES: (
             "adaptive_average_pool adaptive_max_pool average_pool conv conv_transpose depth_to_space depthwise_conv "
-            "image max_pool psnr separable_conv space_to_depth unfold"
+            "fold image max_pool separable_conv space_to_depth unfold"
         ),
         _SEQUENCES: "ctc_decode ctc_loss dot_product_attention extract_sequences istft stft",
-        "numbers are real": (
-            "angle conj conjugate fft fft2 ifft2 imag irfft isreal polar real rfft view_as_complex view_as_real"
+        "numbers are real": "angle fft fft2 ifft2 imag irfft polar rfft view_as_complex view_as_real",
+        "it works on the bits of whole numbers, and the values of a network are real numbers": (
+            "bitwise_and bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor "
+            "left_shift right_shift view"
         ),
-        "a formula has no loops and branches of Python's; write it for whole arrays, with where": (
-            "associative_scan cond fold fori_loop jvp map scan switch vectorize vectorized_map while_loop"
-        ),
+        "a formula is one piece, and loops whose steps wait for each other are none; a Python loop over a fixed number "
+        "of steps becomes part of it": "associative_scan map scan vectorized_map while_loop",
+        "a formula is written for a whole row and needs no function that is called for each number": "vectorize",
+        "the compiler differentiates by itself when a model is trained": "jvp",
         "it works on whole matrices, and a formula on rows": (
-            "cholesky cholesky_inverse det eig eigh inv kron logdet lstsq lu_factor matrix_rank pinv qr slogdet solve "
+            "cholesky cholesky_inverse det eig eigh inv logdet lstsq lu_factor matrix_rank pinv qr slogdet solve "
             "solve_triangular svd"
         ),
+        "it works across the samples of a batch, which stay apart; batch_mean is the mean over them": (
+            "cdist segment_max segment_min segment_prod segment_sum"
+        ),
+        "the size of its result depends on values, which are not known before it runs": "unique",
+        "a formula does not sort": "sparsemax",
+        "values of a formula are not changed in place; take where, or concatenate parts": (
+            "scatter scatter_update slice_update"
+        ),
+        "axes are put in order by transpose and reshape": "rearrange",
     },
     "optimizers": {
         "no loss is scaled: bfloat16 has the exponents of float32": "LossScaleOptimizer",
@@ -150,17 +166,11 @@ ABSENT: dict[str, dict[str, str]] = {
 
 _NOT_YET: dict[str, str] = {
     "": "Regularizer constraints regularizers",
-    "activations": "glu sparsemax",
     "constraints": (
         "Constraint MaxNorm MinMaxNorm NonNeg UnitNorm deserialize get max_norm min_max_norm non_neg "
         "serialize unit_norm"
     ),
-    "layers": (
-        "ActivityRegularization AlphaDropout BatchNormalization CategoryEncoding Discretization ELU "
-        "EinsumDense Embedding GaussianDropout GaussianNoise GroupNormalization Identity Lambda "
-        "LayerNormalization LeakyReLU Normalization PReLU Permute RMSNormalization ReLU RepeatVector "
-        "Rescaling Reshape ReversibleEmbedding Softmax SpectralNormalization UnitNormalization Wrapper"
-    ),
+    "layers": ("EinsumDense Lambda ReversibleEmbedding SpectralNormalization"),
     "losses": (
         "BinaryFocalCrossentropy CategoricalFocalCrossentropy CategoricalGeneralizedCrossEntropy "
         "CategoricalHinge Circle CosineSimilarity Dice Hinge Huber KLDivergence LogCosh "
@@ -208,7 +218,6 @@ _NOT_YET: dict[str, str] = {
     "regularizers": (
         "L1 L1L2 L2 OrthogonalRegularizer Regularizer deserialize get l1 l1_l2 l2 orthogonal_regularizer serialize"
     ),
-    "utils": "PyDataset",
 }
 """What is missing and should not be: module, names."""
 
@@ -235,7 +244,6 @@ LATE: dict[str, dict[str, str]] = {
         name: f"nncompile.{name}"
         for name in ("compiler", "datasets", "export", "objectives", "saving", "targets", "wrappers")
     },
-    "ops": {name: f"nncompile.ops.{name}" for name in ("linalg", "nn", "numpy")},
     "backend": {"is_keras_tensor": "nncompile.utils"},
     "models": dict.fromkeys(("load_model", "save_model"), "nncompile.saving"),
     "utils": {
@@ -279,7 +287,7 @@ def refusal(module: str, name: str, frame: Any) -> ImportError | AttributeError:
         public = [] if name.startswith("__") else [n for n in vars(sys.modules[module]) if not n.startswith("_")]
         hint = registry.nearest(name, public) if public else ""
         return AttributeError(f"module {module!r} has no attribute {name!r}.{hint}")
-    text = f"{module}.{name} is {why}." if why.startswith("not ") else f"{module}.{name} is not supported: {why}."
+    text = f"{module}.{name} is not supported: {why}."
     if frame.f_code.co_code[frame.f_lasti] == _IMPORT_FROM:
         return AbsentImportError(text)
     return AbsentError(text)

@@ -109,6 +109,7 @@ def find(kind: str, name: str) -> Any:
 
     Raises:
         ModelError: there is nothing of that name; the nearest names are listed.
+        UnsupportedError: a name that only Keras has.
     """
     table = _tables[kind]
     if name in table:
@@ -116,29 +117,28 @@ def find(kind: str, name: str) -> Any:
     for key in (name, f"Custom>{name}"):
         if key in _custom:
             return _custom[key]
+    from . import absent
+
+    why = absent.reason(kind, name)
+    if why is not None:
+        raise UnsupportedError(f"{kind}: {name!r} is not supported: {why}.")
     raise ModelError(f"{kind}: unknown name {name!r}.{nearest(name, table)}")
 
 
-def look_up(kind: str, identifier: Any, expected: str, of_keras: Iterable[str] = ()) -> Any:
+def look_up(kind: str, identifier: Any, expected: str) -> Any:
     """Returns what a name, a serialized form or the thing itself stands for.
 
     Args:
         kind: one of :data:`KINDS`.
         identifier: what the user gave.
         expected: what could have been given, for the message.
-        of_keras: names that Keras has and that are not here.
 
     Raises:
         ModelError: it is none of these; the nearest names are listed.
         UnsupportedError: a name that only Keras has.
     """
     if isinstance(identifier, str):
-        try:
-            found = find(kind, identifier)
-        except ModelError:
-            if identifier in of_keras:
-                raise UnsupportedError(f"{kind}: {identifier!r} is not supported yet.") from None
-            raise
+        found = find(kind, identifier)
     else:
         found = deserialize(identifier, kind) if isinstance(identifier, Mapping) else identifier
     if not callable(found):
@@ -202,6 +202,11 @@ def collecting() -> Iterator[dict[str, Any]]:
         yield found
     finally:
         _collected.reset(token)
+
+
+def is_collecting() -> bool:
+    """Whether what has no name gets one, as the things themselves are at hand: see :func:`collecting`."""
+    return _collected.get() is not None
 
 
 def written_name(thing: Any) -> str:

@@ -190,7 +190,7 @@ class OrthogonalRegularizer(Regularizer):
         inverse = ops.rsqrt(ops.sum(ops.square(rows), axis=1, keepdims=True))
         rows = rows * ops.minimum(inverse, 1.0 / config.epsilon())
         products = ops.matmul(rows, ops.transpose(rows))
-        size = ops.shape(products)[0]
+        size = ops.weights.sizes(products)[0]
         if size < 2:
             raise ModelError(f"OrthogonalRegularizer: expected two {self.mode} or more, received shape {ops.shape(x)}.")
         pairs = size * (size - 1.0) / 2.0

@@ -27,8 +27,10 @@ class Target:
         flags: flags of the C compiler.
         machines: values of ``platform.machine()`` that run it, empty for all.
         features: what /proc/cpuinfo must list, all of it.
+        vendor: whose processors it is for, as /proc/cpuinfo names them; empty for all.
         tiles: what multiplies tiles of bfloat16 numbers, 16 x 32 by 32 x 16: ``amx`` for the instructions of x86,
-            ``emulated`` for the same in C, empty for nothing. A panel is 32 columns wide then.
+            ``emulated`` for the same in C, ``dots`` for vectors with sums of two products in a lane (VDPBF16PS),
+            empty for nothing. A panel is 32 columns wide then.
         tiles_from: how many numbers a kernel has at least whose products are done with tiles.
         parts: of bfloat16 that float32 operands of products are split into, where there are tiles; 0 for no such
             splitting. Part of a target, as it changes what is printed and computed.
@@ -42,9 +44,15 @@ class Target:
     flags: tuple[str, ...]
     machines: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
+    vendor: str = ""
     tiles: str = ""
     tiles_from: int = 0
     parts: int = 0
+
+    @property
+    def splits(self) -> bool:
+        """Whether float32 products of bfloat16 parts are worth while: sums of two products are twice as fast as one."""
+        return self.tiles in ("amx", "emulated")
 
     def __str__(self) -> str:
         return f"{self.name} ({self.form}, {self.vector_bytes} bytes, tiles {self.tile_rows[0]}x{self.panel_vectors})"
@@ -61,6 +69,9 @@ TARGETS: tuple[Target, ...] = (
     # fewer than 32 x 32 weights are multiplied before tiles are configured and filled
     Target("x86-64-v4-amx", "gnu", 64, (12, 8, 4), 2, (*_V4_FLAGS, "-mamx-tile", "-mamx-bf16"), _X86,
            (*_V4, "amx_tile", "amx_bf16"), tiles="amx", tiles_from=1024),
+    # processors of Intel do these at half the rate of float32 multiply-adds, which comes to the same
+    Target("x86-64-v4-bf16", "gnu", 64, (12, 8, 4), 2, (*_V4_FLAGS, "-mavx512bf16"), _X86,
+           (*_V4, "avx512_bf16"), vendor="AuthenticAMD", tiles="dots", tiles_from=1024),
     Target("x86-64-v4", "gnu", 64, (12, 8, 4), 2, _V4_FLAGS, _X86, _V4),
     Target("x86-64-v3", "gnu", 32, (6, 4, 2), 2, ("-march=x86-64-v3", "-mprfchw", *_CONTRACT), _X86, _V3),
     Target("x86-64", "gnu", 16, (6, 4, 2), 2, ("-march=x86-64", *_CONTRACT), _X86),
@@ -78,19 +89,25 @@ It is found by its name, and in no list that users see. All numbers of a kernel,
 """
 
 
-@functools.cache
 def _features() -> frozenset[str]:
     """What the processor can do, by the names of Linux; empty where that cannot be read."""
+    return _said_of_processors("flags") | _said_of_processors("Features")
+
+
+def _vendor() -> str:
+    """Who made the processor, by the name of Linux; empty where that cannot be read."""
+    return " ".join(_said_of_processors("vendor_id"))
+
+
+@functools.cache
+def _said_of_processors(what: str) -> frozenset[str]:
+    """The words that Linux has for something, of all processors."""
     try:
         text = Path("/proc/cpuinfo").read_text(errors="replace")
     except OSError:
         return frozenset()
-    found: set[str] = set()
-    for line in text.splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() in ("flags", "Features"):
-            found.update(value.split())
-    return frozenset(found)
+    lines = (line.partition(":") for line in text.splitlines())
+    return frozenset(word for key, _, value in lines if key.strip() == what for word in value.split())
 
 
 @functools.cache
@@ -117,6 +134,7 @@ def available() -> tuple[Target, ...]:
     """The targets that this machine can run, the best first."""
     machine, features = platform.machine(), _features()
     found = (t for t in TARGETS if (not t.machines or machine in t.machines) and set(t.features) <= features)
+    found = (t for t in found if t.vendor in ("", _vendor()))
     return tuple(t for t in found if t.tiles != "amx" or _tiles_granted(os.getpid()))
 
 
@@ -222,7 +240,7 @@ def host() -> Target:
     if target is None:
         named = os.environ.get(VARIABLE)
         target = _runnable(named, VARIABLE) if named else available()[0]
-    return _split(target, PRECISIONS[precision()]) if target.tiles else target
+    return _split(target, PRECISIONS[precision()]) if target.splits else target
 
 
 @functools.cache

@@ -8,6 +8,7 @@ again, so that the rounding of one is made up for by the others. The error print
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import mpmath as mp
@@ -98,6 +99,53 @@ def error_weight(x: mp.mpf) -> mp.mpf:
     return x * mp.erfc(x) / mp.erf(x)
 
 
+def sine(z: mp.mpf) -> mp.mpf:
+    """(sin(r) - r) / r^3 with r = sqrt(z)"""
+    r = mp.sqrt(z)
+    return (mp.sin(r) - r) / r**3
+
+
+def cosine(z: mp.mpf) -> mp.mpf:
+    """(cos(r) - 1 + r^2 / 2) / r^4 with r = sqrt(z)"""
+    return (mp.cos(mp.sqrt(z)) - 1 + z / 2) / z**2
+
+
+def arctangent(z: mp.mpf) -> mp.mpf:
+    """(atan(s) - s) / s^3 with s = sqrt(z)"""
+    s = mp.sqrt(z)
+    return (mp.atan(s) - s) / s**3
+
+
+def scaled_erfc(u: mp.mpf, middle: int) -> mp.mpf:
+    """(1 + 2 x) e^(x^2) erfc(x) with u = (x - middle) / (x + middle)"""
+    x = middle * (1 + u) / (1 - u)
+    return (1 + 2 * x) * mp.exp(x * x) * mp.erfc(x)
+
+
+def inverse_ratio(w: mp.mpf) -> mp.mpf:
+    """erfinv(x) / x with w = -log(1 - x^2)"""
+    if w < 1e-12:
+        return mp.sqrt(mp.pi) / 2 * (1 + mp.pi * w / 12)
+    x = mp.sqrt(-mp.expm1(-w))
+    if x < 0.9:
+        return mp.erfinv(x) / x
+    rest = -mp.expm1(mp.log1p(-mp.exp(-w)) / 2)  # 1 - x
+    y = mp.sqrt(-mp.log(rest * mp.sqrt(mp.pi * w)))
+    for _ in range(8):  # Newton's method on the logarithm of erfc
+        e = mp.erfc(y)
+        y += mp.log(e / rest) * e * mp.sqrt(mp.pi) / 2 * mp.exp(y * y)
+    return y / x
+
+
+def fit_inverse(name: str, low: float, high: float, middle: float, power: int, degree: int, bits: int) -> None:
+    """Fits erfinv(x) / x as a polynomial in t - middle, t^power = -log(1 - x^2), for t between two numbers."""
+
+    def ratio(t: mp.mpf) -> mp.mpf:
+        return inverse_ratio((t + mp.mpf(middle)) ** power)
+
+    fit(name, ratio, lambda t: 1 / ratio(t), low - middle, high - middle, degree, bits)
+
+
 if __name__ == "__main__":
     half = float(mp.log(2) / 2) * 1.0001
     root = float(mp.sqrt(mp.mpf(1) / 2))
@@ -106,3 +154,17 @@ if __name__ == "__main__":
         fit("erf", error_exponent, error_weight, 1e-6, end, erf_degree, bits)
     fit("log, float", logarithm, lambda f: f**3 / mp.log1p(f), root - 1, 1 / root - 1, 8, 24)
     fit("log, double", inverse_tangent, lambda z: z / 2, 1e-9, ((1 - root) / (1 + root)) ** 2, 6, 53)
+    eighth = (float(mp.pi / 4) * 1.0003) ** 2
+    for bits, sine_degree, cosine_degree, arc_degree in ((24, 3, 2, 5), (53, 6, 5, 11)):
+        fit("sin", sine, lambda z: z**1.5 / mp.sin(mp.sqrt(z)), 1e-9, eighth, sine_degree, bits)
+        fit("cos", cosine, lambda z: z**2 / mp.cos(mp.sqrt(z)), 1e-9, eighth, cosine_degree, bits)
+        fit("atan", arctangent, lambda z: z**1.5 / mp.atan(mp.sqrt(z)), 1e-9, 0.25001, arc_degree, bits)
+    for bits, middle, last, degree in ((24, 2, 10.2, 10), (53, 3, 27.4, 24)):
+        erfc = functools.partial(scaled_erfc, middle=middle)
+        fit("erfc", erfc, lambda u, f=erfc: 1 / f(u), -1 + 1e-12, (last - middle) / (last + middle), degree, bits)
+    mp.mp.dps = 60
+    fit_inverse("erfinv, float", 0, 4, 0, 1, 8, 24)
+    fit_inverse("erfinv, float, from there", 2, 4.09, 3, 2, 9, 24)
+    fit_inverse("erfinv, double", 0, 5, 0, 1, 22, 53)
+    fit_inverse("erfinv, double, from there", 2.236, 3.875, 3.0625, 2, 20, 53)
+    fit_inverse("erfinv, double, from there", 3.875, 6.08, 5, 2, 18, 53)

@@ -18,6 +18,8 @@ from oracle import keras
 
 from nncompile import backend, layers, ops, random, registry
 from nncompile.errors import FileFormatError, ModelError, UnsupportedError
+from nncompile.models import Sequential
+from nncompile.saving import legacy_config
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -133,16 +135,6 @@ def test_signatures_are_those_of_keras() -> None:
             return [(p.name, p.default, p.kind) for p in inspect.signature(cls.__init__).parameters.values()]
 
         assert parameters(ours) == parameters(theirs), name
-
-
-def test_names_of_keras_are_here_or_refused() -> None:
-    for name in dir(keras.layers):
-        if name.startswith("_"):
-            continue
-        try:
-            getattr(layers, name)
-        except AttributeError as error:
-            assert f"nncompile.layers.{name} is not supported yet." in str(error)
 
 
 @cases
@@ -732,3 +724,26 @@ def test_misspellings(name: str, wrong: str, right: str | None) -> None:
     hint = "" if right is None else f".*{right}"
     with pytest.raises(TypeError, match=f"'{wrong}'{hint}"):
         getattr(layers, name)(**{wrong: 1})
+
+
+def test_configurations_of_keras_1_and_2() -> None:
+    """Layers within a wrapper are read as others are, and hints that mean nothing are left out."""
+    dense = {"class_name": "Dense", "config": {"name": "d", "output_dim": 2, "init": "one", "activation": "relu"}}
+    old = [
+        {"class_name": "Embedding", "config": {"batch_input_shape": [None, 6], "input_dim": 7, "output_dim": 3,
+                                               "init": "uniform", "input_length": 6, "dropout": 0.0}},
+        {"class_name": "SpatialDropout1D", "config": {"p": 0.5}},
+        {"class_name": "MaxPooling1D", "config": {"pool_length": 2, "stride": 2, "border_mode": "valid"}},
+        {"class_name": "UpSampling1D", "config": {"length": 3}},
+        {"class_name": "TimeDistributed", "config": {"name": "t", "layer": dense}},
+        {"class_name": "BatchNormalization", "config": {"mode": 0, "axis": [2], "beta_init": "zero", "gamma_init": "one"}},
+    ]  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        modern = legacy_config.modern_model({"class_name": "Sequential", "config": old}, 1, "file")
+        model = Sequential.from_config(modern["config"])
+    assert model.output_shape == (None, 9, 2)
+    wrapper = model.layers[4]
+    assert (wrapper.layer.units, wrapper.layer.activation.__name__) == (2, "relu")
+    np.testing.assert_array_equal(wrapper.layer.kernel.value, 1)
+    assert model.layers[5].axis == 2

@@ -184,7 +184,17 @@ def signs(x):
     return -inner - (x - (x - 1.0)) * -2.0 - (-x) / (1.0 + ops.power(ops.abs(x), 1.5))
 
 
-FORMULAS = [keep_both, twice, centred, two_kept, conditions, places, signs]
+def angles(x):
+    far = ops.sin(x + 1700.0) * 0.1 + ops.cos(x * 3.0)  # beyond what is reduced in parts, and before
+    return far + ops.arctan2(x, 0.5) + ops.fmod(x, 1e3) * ops.arcsinh(x)
+
+
+def tails(x):
+    share = ops.prod(ops.tanh(x) + 1.5, axis=-1, keepdims=True)
+    return ops.erfinv(ops.tanh(x)) + ops.erfc(x) * ops.exp2(x) + ops.log2(ops.abs(x) + 1.0) * ops.tanh(share)
+
+
+FORMULAS = [keep_both, twice, centred, two_kept, conditions, places, signs, angles, tails]
 
 
 class Scale(layers.Layer):
@@ -197,6 +207,7 @@ class Scale(layers.Layer):
     def call(self, x):
         sign = ops.where(ops.greater(self.gain, 0.1), 2.0, self.gain)
         odd = ops.tanh(self.gain) + ops.log(self.gain) + ops.sqrt(ops.abs(self.gain)) * ops.power(self.gain, 3.0)
+        odd = odd + ops.cos(self.gain) * ops.erfc(self.gain) + ops.exp2(self.gain) - ops.arctan(self.gain)
         return x * ops.exp(self.gain * 0.3) + self.shift * sign + ops.where(ops.equal(odd, odd), odd, 0.25)
 
 

@@ -224,10 +224,10 @@ def test_uniform_of_symbols_is_noise():
     assert random.uniform((None, 5)) is not random.uniform((None, 5))
 
 
-@pytest.mark.parametrize("function", [random.normal, random.truncated_normal])
-def test_only_uniform_goes_into_formulas(function):
-    with pytest.raises(UnsupportedError, match=r"only random.uniform and random.dropout"):
-        function((None, 5))
+def test_what_goes_into_formulas():
+    assert random.normal((None, 5)) is not random.normal((None, 5))
+    with pytest.raises(UnsupportedError, match=r"only random.uniform, random.normal and random.dropout"):
+        random.truncated_normal((None, 5))
 
 
 def test_other_distributions():
@@ -256,8 +256,9 @@ def test_dropout_function():
     assert y.dtype == "float32"
     assert random.dropout(x, 0.0) is x
     assert not random.dropout(x, 1).any()
-    with pytest.raises(UnsupportedError, match="noise_shape"):
-        random.dropout(x, 0.5, noise_shape=(200, 1))
+    rows = random.dropout(x, 0.5, noise_shape=(200, 1), seed=1)
+    assert np.array_equal(rows, np.broadcast_to(rows[:, :1], rows.shape))
+    assert 0.3 < (rows[:, 0] == 0).mean() < 0.7
     for rate in (-0.1, 1.1, math.nan, True):
         with pytest.raises(ModelError, match="rate between 0 and 1"):
             random.dropout(x, rate)

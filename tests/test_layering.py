@@ -21,7 +21,7 @@ LEVELS = [
     ["random", "activations", "initializers", "regularizers", "constraints", "losses", "metrics", "optimizers"],
     ["callbacks", "utils", "layers", "objectives"],
     ["compiler"],
-    ["training", "supervision", "feeds", "legacy_training"],
+    ["training"],
     ["models"],
     ["saving", "datasets", "export", "benchmark", "wrappers"],
     ["cli", "__main__", ""],

@@ -190,6 +190,23 @@ def test_functions_without_a_name_can_be_copied() -> None:
         made.to_json()
 
 
+def doubled(x: Any) -> Any:
+    return 2.0 * x
+
+
+def test_lambda_layers() -> None:
+    def network(function: Any) -> Any:
+        return nn.Sequential([nn.Input((4,)), nn.layers.Lambda(function), nn.layers.Dense(2)])
+
+    made = network(lambda x: x * 3.0)
+    same([copy.deepcopy(made)(X)], [made(X)])
+    made = network(doubled)
+    for duplicate in COPIES:
+        twin = duplicate(made)
+        assert type(twin.layers[0]) is nn.layers.Lambda
+        same([twin(X)], [made(X)])
+
+
 def test_two_things_of_one_name() -> None:
     def other() -> Any:
         def bent(x: Any) -> Any:

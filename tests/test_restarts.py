@@ -307,3 +307,24 @@ def test_tensorboard_files(tmp_path: Path) -> None:
     fit(made, plain, epochs=1)
     assert {tag for tag, _, _ in events(tmp_path / "plain" / "train")} == {"epoch_loss", "epoch_learning_rate"}
     assert not (tmp_path / "plain" / "validation").exists()
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize("on_epoch", [False, True])
+def test_averages_in_fit_are_those_of_keras(on_epoch: bool) -> None:
+    from oracle import keras
+
+    seen = []
+    for library in (nn, keras):
+        made = library.Sequential([library.Input((3,)), library.layers.Dense(1, kernel_initializer="ones")])
+        optimizer = library.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5)
+        made.compile(optimizer, "mse", **({"jit_compile": False} if library is keras else {}))
+        at_end: list[Any] = []
+        note = library.callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs, made=made, at_end=at_end: at_end.append(made.get_weights()[0])
+        )
+        swap = library.callbacks.SwapEMAWeights(swap_on_epoch=on_epoch)
+        history = fit(made, swap, note, epochs=3, validation_data=(X, Y)).history
+        seen.append([history["loss"], history["val_loss"], np.array(at_end), made.get_weights()[0]])
+    for ours, theirs in zip(*seen, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=2e-5)

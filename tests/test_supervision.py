@@ -11,7 +11,7 @@ import pytest
 import nncompile as nn
 from nncompile import losses, ops
 from nncompile.errors import ModelError
-from nncompile.supervision import Objectives, Supervisor
+from nncompile.training.supervision import Objectives, Supervisor
 
 # Keras on NumPy 2 warns of itself
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -293,6 +293,15 @@ def test_class_weights_of_several_outputs() -> None:
         model.fit([X, TWO], [ONE, TWO], class_weight={0: 1.0}, verbose=0)
 
 
+def test_metrics_are_those_of_the_first_targets_that_fit() -> None:
+    model = classifier(nn, "categorical_crossentropy", metrics=["accuracy"])
+    with pytest.raises(ModelError, match="For labels use sparse_categorical_crossentropy"):
+        model.fit(X, LABELS, verbose=0)
+    one_hot = np.eye(3)[LABELS]
+    expected = float((model.predict(X, verbose=0).argmax(-1) == LABELS).mean())
+    assert model.evaluate(X, one_hot, verbose=0)[1] == pytest.approx(expected)
+
+
 # ------------------------------------------------------------------ weights of samples
 
 LABELS = RNG.integers(0, 3, ROWS)
@@ -421,7 +430,7 @@ def test_metrics_of_numpy_state(shuffle: bool) -> None:
 
 
 def test_large_data_is_given_to_metrics_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nncompile import feeds
+    from nncompile.training import feeds
 
     monkeypatch.setattr(feeds, "_CAPTURED", 12)
     calls: list[int] = []

@@ -28,6 +28,7 @@ AMX = targets.find("x86-64-v4-amx")
 EMULATED = "emulated-tiles"
 VECTORS = next(t.name for t in targets.available() if not t.tiles)
 FORMS = ("mixed_bfloat16", "bfloat16_6x", "bfloat16_3x")
+DOTS = targets.find("x86-64-v4-bf16")
 COMPILERS = [name for name in ("gcc", "clang") if shutil.which(name)]
 
 
@@ -47,6 +48,11 @@ def rows(count: int, width: int, seed: int = 1) -> Any:
 
 def use(form: str, target: str = EMULATED) -> str:
     """Chooses a target and how it multiplies; returns the policy of the layers."""
+    if form == "dots":
+        if not set(DOTS.features) <= targets._features():
+            pytest.skip("this processor has no VDPBF16PS")
+        targets._chosen = dataclasses.replace(DOTS, tiles_from=0)  # whoever made it
+        return "mixed_bfloat16"
     nn.config.set_target(target)
     nn.config.set_matmul_precision("float32" if form.startswith("mixed") else form)
     return form if form.startswith("mixed") else "float32"
@@ -144,7 +150,7 @@ def test_the_emulated_sums_are_those_of_the_instruction(tmp_path: Path) -> None:
 
 # ------------------------------------------------------------------ what is computed
 
-SHAPES = [(1, (1, 1)), (19, (33, 3)), (47, (64, 15, 32)), (32, (16, 31, 97))]
+SHAPES = [(1, (1, 1)), (19, (33, 3)), (47, (64, 15, 32)), (32, (16, 31, 145))]
 
 
 def by_hand(model: Any, x: Any, y: Any, rate: float, low: Any) -> tuple[Any, list[Any]]:
@@ -162,28 +168,29 @@ def by_hand(model: Any, x: Any, y: Any, rate: float, low: Any) -> tuple[Any, lis
     return out, new
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", [*FORMS, "dots"])
 @pytest.mark.parametrize(("inputs", "widths"), SHAPES)
 def test_outputs_and_updates_by_hand(form: str, inputs: int, widths: tuple[int, ...]) -> None:
     """Of one row, of primes, and around whole tiles; a row alone gives the bits that it has in its batch."""
     if form == "bfloat16_3x" and inputs != 47:
         pytest.skip("its layouts are those of six products; one network is enough for its sums")
     model = network(use(form), inputs, *widths)
-    low = (lambda a: ops.bfloat16(np.asarray(a, "float32")).astype("float64")) if "mixed" in form else (lambda a: a)
     # beside a midpoint of bfloat16 numbers the other one may be taken, by 2^-8 of it
-    near = {"mixed_bfloat16": 2.0**-7, "bfloat16_6x": 3e-6, "bfloat16_3x": 1e-4}[form]
+    near = {"mixed_bfloat16": 2.0**-7, "dots": 2.0**-7}
+    low = (lambda a: ops.bfloat16(np.asarray(a, "float32")).astype("float64")) if form in near else (lambda a: a)
+    tolerance = near.get(form) or {"bfloat16_6x": 3e-6, "bfloat16_3x": 1e-4}[form]
     for count in (1, 2, 31, 32, 33, 65, 113):
         x, y = rows(count, inputs), rows(count, widths[-1], seed=5)
         before, (out, expected) = model.get_weights(), by_hand(model, x, y, 0.5, low)
         made = model.predict(x, batch_size=count, verbose=0)
-        np.testing.assert_allclose(made, out, rtol=0, atol=near * np.abs(out).max())
+        np.testing.assert_allclose(made, out, rtol=0, atol=tolerance * np.abs(out).max())
         for i in range(0, count, 16):
             assert model.predict_on_batch(x[i : i + 1]).tobytes() == made[i : i + 1].tobytes()
         model.compile(nn.optimizers.SGD(0.5), "mean_squared_error")
         model.fit(x, y, batch_size=count, verbose=0, shuffle=False)
         for old, new, exact in zip(before, model.get_weights(), expected, strict=True):
             step = np.abs(exact - old).max()
-            assert step > 0 and np.abs(new - exact).max() <= step * near + 2 * EPS * np.abs(new).max()
+            assert step > 0 and np.abs(new - exact).max() <= step * tolerance + 2 * EPS * np.abs(new).max()
         model.set_weights(before)
 
 
@@ -298,7 +305,7 @@ def test_losses_are_those_of_float32() -> None:
     np.testing.assert_allclose(found["float32"], found["bfloat16_6x"], rtol=1e-3)
 
 
-@pytest.mark.parametrize("form", ["mixed_bfloat16", "bfloat16_6x"])
+@pytest.mark.parametrize("form", ["mixed_bfloat16", "bfloat16_6x", "dots"])
 def test_same_bits_for_any_number_of_threads(form: str) -> None:
     found, policy, count = [], use(form), 160 if form == "bfloat16_6x" else 460
     for threads in (1, 2, 5):
@@ -340,7 +347,8 @@ def test_compilers_take_it(form: str, tmp_path: Path) -> None:
     model = network(policy, 40, 70, 33, 5, last="softmax")
     training = trained(model)
     strict = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-Wno-psabi"]
-    for target in (real(parts=parts), dataclasses.replace(targets.EMULATED, parts=parts)):
+    forms = [real(parts=parts), dataclasses.replace(targets.EMULATED, parts=parts)]
+    for target in [*forms, *([dataclasses.replace(DOTS, tiles_from=0)] if not parts else [])]:
         for purpose in (training, None):
             code = render.training(compiler.plan(model, target, purpose)).code
             (tmp_path / "unit.c").write_text(code)
@@ -480,7 +488,7 @@ def test_float64_is_not_split() -> None:
 
 
 def test_tiles_are_chosen_only_where_they_are_granted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The processor must have them, and the system must let this process use them."""
+    """The processor must have them, and the system must let this process use them; and pairs only where they pay."""
     has, asked = frozenset(AMX.features), []
     monkeypatch.setattr(targets.platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(targets, "_features", lambda: has)
@@ -495,6 +503,11 @@ def test_tiles_are_chosen_only_where_they_are_granted(monkeypatch: pytest.Monkey
     asked.clear()
     has -= {"amx_bf16"}
     assert nn.config.target() == "x86-64-v4" and not asked, "a process without tiles does not ask"
+    has, made_by = frozenset(DOTS.features), "AuthenticAMD"
+    monkeypatch.setattr(targets, "_vendor", lambda: made_by)
+    assert nn.config.target() == "x86-64-v4-bf16"
+    made_by = "GenuineIntel"
+    assert nn.config.target() == "x86-64-v4"
     monkeypatch.setenv("NNCOMPILE_TARGET", "x86-64-v4-amx")
     with pytest.raises(ModelError, match="NNCOMPILE_TARGET: this machine cannot run x86-64-v4-amx"):
         nn.config.target()

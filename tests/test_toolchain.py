@@ -398,7 +398,8 @@ def test_a_model_changes_its_target() -> None:
 
 def test_unknown_targets(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
-        ModelError, match=r"one of x86-64-v4-amx, x86-64-v4, .*, c99, received 'x86-64-v5'\. Did you mean 'x86-64-v4'"
+        ModelError,
+        match=r"one of x86-64-v4-amx, x86-64-v4-bf16, x86-64-v4, .*, c99, received 'x86-64-v5'\. Did you mean 'x86-64-v4'",
     ):
         nn.config.set_target("x86-64-v5")
     with pytest.raises(ModelError, match=r"received 'C98'\. Did you mean 'c99'"):

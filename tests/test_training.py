@@ -299,6 +299,40 @@ def test_data_are_never_copied_whole(kind: str, tmp_path: Path) -> None:
     assert (after - before) * 1024 < 20e6
 
 
+SPARSE = """
+import sys
+import numpy as np
+import nncompile as nn
+path, rows, columns = sys.argv[1], 300_000, 1000  # 300 MB of zeros that take no room on the disk
+with open(path, "wb") as file:
+    file.truncate(rows * columns)
+x, y = np.memmap(path, "uint8", "r", shape=(rows, columns)), np.zeros(rows, "uint8")
+model = nn.Sequential([nn.Input((columns,)), nn.layers.Dense(3, activation="softmax")])
+model.compile("sgd", "sparse_categorical_crossentropy")
+few = slice(0, 64)
+model.fit(x[few], y[few], verbose=0, sample_weight=y[few])
+def own():
+    \"\"\"Memory that is the process's own, the pages of the file apart.\"\"\"
+    lines = dict(line.split(":") for line in open("/proc/self/status"))
+    return int(lines["RssAnon"].split()[0])
+before = own()
+model.fit(x, y, batch_size=1000, steps_per_epoch=40, verbose=0, sample_weight=np.broadcast_to(np.float32(1), (rows,)))
+def batches():
+    for first in range(0, 50_000, 1000):
+        yield x[first : first + 1000], y[first : first + 1000]
+model.compile("sgd", "sparse_categorical_crossentropy")
+model.fit(batches(), verbose=0)
+model.predict(x, batch_size=1000, steps=40, verbose=0)
+print(own() - before)
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="asks Linux how much memory is whose")
+def test_a_file_larger_than_its_use_is_read_in_place(tmp_path: Path) -> None:
+    """Of 300 MB nothing is kept: there are an order and a weight for each row, 4 MB, and what work is done in."""
+    assert int(child(SPARSE, str(tmp_path / "x"))) < 25_000
+
+
 def test_data_are_not_changed(trained: Callable[..., bytes]) -> None:
     x, y = X.copy(), LABELS.copy()
     x.flags.writeable = y.flags.writeable = False

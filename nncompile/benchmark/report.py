@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from .. import compiler, config, losses, targets
 from ..callbacks import Callback
-from ..compiler import render
+from ..compiler import render, tiles
 from ..compiler.program import Backward, Copy, Forward, Matrix, Program, Rows, Update
 from ..errors import ModelError, UnsupportedError
 from . import machine, peers, timing, workloads
@@ -628,13 +628,11 @@ class Cost:
     rate: float = 1.0
 
 
-_TILES = 16
-"""Multiply-adds of bfloat16 tiles in the time of one of vectors: 512 of x86 in a cycle, where vectors do 32."""
-
-
-def _rate(matrix: Matrix) -> float:
+def _rate(program: Program, matrix: Matrix) -> float:
     """How fast a product is against one of vectors."""
-    return _TILES / {1: 1, 2: 3, 3: 6}[matrix.parts] if matrix.parts else 1.0
+    if not matrix.parts:
+        return 1.0
+    return tiles.RATES[program.target.tiles] / len(tiles.SPLITS[matrix.parts].terms)
 
 
 def _copies(program: Program) -> dict[str, tuple[int, int]]:
@@ -676,7 +674,7 @@ def costs(program: Program, item: int = 4) -> dict[str, Cost]:
             )
             flops = 2 * kernel * step.positions
             moved = size * 2 * (1 + slots) * weights + (sum(copies[matrix.name]) if matrix is not None else 0)
-            rate = _rate(matrix) if matrix is not None else 1.0
+            rate = _rate(program, matrix) if matrix is not None else 1.0
             found[f"{step.name}_update"] = Cost(flops, values(step.uses()), moved, True, rate)
         elif isinstance(step, (Forward, Backward)):
             kernel = step.matrix.inputs * step.matrix.outputs
@@ -686,7 +684,9 @@ def costs(program: Program, item: int = 4) -> dict[str, Cost]:
             suffix = "forward" if isinstance(step, Forward) else "backward"
             row = values([*names, *formula.reads()])
             moved = copies[step.matrix.name][suffix == "backward"] or size * kernel
-            found[f"{step.name}_{suffix}"] = Cost(2 * kernel * step.positions, row, moved, rate=_rate(step.matrix))
+            found[f"{step.name}_{suffix}"] = Cost(
+                2 * kernel * step.positions, row, moved, rate=_rate(program, step.matrix)
+            )
         elif isinstance(step, (Rows, Copy)):
             found[step.name] = Cost(0, values(step.uses()), 0)
     return found

@@ -31,6 +31,7 @@ _SMALL = 1 << 16
 """Bytes of an input up to which it costs less to copy it than to tell C where it is."""
 _ALONE = 5e5
 """Multiply-adds of a network up to which no step of it is shared out: the threads need not even be asked."""
+_NOTHING = contextlib.nullcontext()
 _SHAPES = 8
 """How many shapes of inputs a prediction is kept prepared for."""
 
@@ -392,7 +393,7 @@ class Library:
             batch: how many at a time.
             outputs: for each output None or an array that receives it, if the program captures them.
         """
-        with self.lock, self._captured(samples, outputs):
+        with self.lock, self._captured(samples, outputs) if outputs else _NOTHING:
             self._lib.network_evaluate(self.state, self._workspace(batch, samples), samples.data, first, count, batch)
 
     @contextlib.contextmanager
@@ -416,7 +417,7 @@ class Library:
         The samples are numbers ``first`` to ``first + count - 1`` of their order. The outputs that ``outputs``
         receives, as in :meth:`evaluate`, are those before the update of their batch.
         """
-        with self.lock, self._captured(samples, outputs):
+        with self.lock, self._captured(samples, outputs) if outputs else _NOTHING:
             self._lib.network_train(self.state, self._workspace(batch, samples), samples.data, first, count, batch)
 
     def train_epochs(self, samples: Samples, batch: int, seeds: Array | None, epochs: int) -> list[dict[str, float]]:

@@ -22,7 +22,7 @@ from ..ops import ELEMENT, ROW, UNIFORM, Expression
 from ..targets import Target
 from . import sweeps, updates
 from .backwards import Backwards
-from .expression import Names, identifier, resolved, topological, trace
+from .expression import BOUNDARY, Names, identifier, resolved, topological, trace
 from .flow import Flow, Leaves, stem
 from .graph import RESERVED, Graph, Node, Penalty, Weight, per_feature
 from .program import (
@@ -115,10 +115,23 @@ def _lifetimes(steps: Sequence[Step], inputs: Sequence[str], buffers: Collection
 # ------------------------------------------------------------------ helpers
 
 
-def _per_row(x: Any, what: str) -> Expression:
-    """A loss or metric as one value per row, the outputs averaged."""
+def _per_row(x: Any, what: str, given: Expression) -> Expression:
+    """A loss or metric of ``given`` as one value per row, the outputs averaged.
+
+    Raises:
+        ModelError: it is no formula, or depends on no sample.
+        UnsupportedError: it needs more than the numbers of one row in their places.
+    """
     if not isinstance(x, Expression):
         raise ModelError(f"{what}: expected a formula over nncompile.ops, received {type(x).__name__}.")
+    before = set(topological([given]))
+    for inner in topological([x], before):
+        if inner.op in BOUNDARY and inner not in before:
+            done = {"matmul": "products with weights", "take": "rows of tables", "batch_mean": "means over the batch"}
+            raise UnsupportedError(
+                f"{what}: it is computed row by row; {done.get(inner.op, 'slices and other shapes')} are not supported "
+                "in it yet. Make them in a layer at the end of the model, or select columns with ops.where."
+            )
     if x.level == ELEMENT:
         x = ops.mean(x, axis=-1)
     if x.level < ROW:
@@ -396,11 +409,12 @@ class Planner:
             per_row = None
             if given.loss is not None:
                 fused, value = fuse_cross_entropy(given.loss, output)
-                per_row = _per_row(trace(fused.call, y_true, value), f"loss {name!r}")
+                per_row = _per_row(trace(fused.call, y_true, value), f"loss {name!r}", value)
                 results.append((total, per_row if factor is None else per_row * factor))
                 seed = scale if factor is None else scale * factor
             for key, metric, weighted in given.metrics:
-                measured = _per_row(trace(metric.call, y_true, flow.root(node)), f"metric {metric.name!r}")
+                root = flow.root(node)
+                measured = _per_row(trace(metric.call, y_true, root), f"metric {metric.name!r}", root)
                 if weighted and factor is not None:
                     results += [(key, measured * factor), (f"{key}_weights", factor)]
                 else:

@@ -811,7 +811,7 @@ def _step(printer: _Printer, step: Any) -> Any:
         one, other = train or infer, infer or train
         assert formula is not None and one is not None and other is not None
         stride, x_stride = constant_name(formula.stores[0][0]), constant_name(step.x)
-        work = tiles.work(step.matrix, step.matrix.panels, rows, step.matrix.inputs)
+        work = tiles.work(step.matrix, step.matrix.panels, rows, step.matrix.inputs, program.target)
         return ForwardText(step, step.x, x_stride, stride, one, other, one == other, rows, *work, _when(step))
     if isinstance(step, Rows):
         texts = [printer.rows(f, step.width) if f else None for f in (step.training, step.inference)]
@@ -821,7 +821,7 @@ def _step(printer: _Printer, step: Any) -> Any:
         return printer.columns(step, rows)
     if isinstance(step, Backward):
         stride, dy_stride = constant_name(step.formula.stores[0][0]), constant_name(step.dy)
-        work = tiles.work(step.matrix, step.panels, rows, step.matrix.outputs, "BACKWARD_ROWS")
+        work = tiles.work(step.matrix, step.panels, rows, step.matrix.outputs, program.target, "BACKWARD_ROWS")
         return BackwardText(step, step.dy, dy_stride, stride, printer.tile(step.formula), rows, *work)
     if isinstance(step, Update):
         vectors = tuple(
@@ -833,7 +833,7 @@ def _step(printer: _Printer, step: Any) -> Any:
         if step.matrix:
             packed = step.matrix.inputs + step.matrix.panels.padded
             cost, units, pack_cost = tiles.work(
-                step.matrix, step.matrix.panels, str(step.matrix.inputs), packed, "UPDATE_ROWS"
+                step.matrix, step.matrix.panels, str(step.matrix.inputs), packed, program.target, "UPDATE_ROWS"
             )
         else:
             cost = 2.0 * vectors[0][0].padded

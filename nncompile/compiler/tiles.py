@@ -11,7 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..targets import Target
 from .program import Matrix, Panels
+
+RATES = {"amx": 16, "emulated": 16, "dots": 2}
+"""Multiply-adds of bfloat16 numbers in the time of one of float32 by vectors, of which x86 does 32 in a cycle."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,7 @@ def right_operand(f: Any) -> Operand:
 
 
 def work(
-    matrix: Matrix, panels: Panels, rows: str, packed: int, size: str = "FORWARD_ROWS"
+    matrix: Matrix, panels: Panels, rows: str, packed: int, target: Target, size: str = "FORWARD_ROWS"
 ) -> tuple[float, str, float]:
     """The cost of a product, the units that it is cut into, and the cost of laying out its operands.
 
@@ -126,11 +130,16 @@ def work(
         panels: how the columns of the result are cut.
         rows: of the result, in C.
         packed: numbers per row of the batch that are laid out.
-        size: rows of a unit, in C.
+        target: the processor.
+        size: rows of a unit, in C, where there are no tiles.
     """
     cost = 2.0 * matrix.numbers
     if not matrix.parts:
         return cost, f"{panels.count} * pieces({rows}, {size})", 0.0
     products = len(SPLITS[matrix.parts].terms)
-    # tiles do 16 times as many operations in a time as vectors; half of that is waiting for operands
-    return cost * products / 8, f"{panels.count} * pieces({rows}, TILED_ROWS)", 4.0 * matrix.parts * packed
+    # half of the time is waiting for operands
+    return (
+        2 * cost * products / RATES[target.tiles],
+        f"{panels.count} * pieces({rows}, TILED_ROWS)",
+        4.0 * matrix.parts * packed,
+    )

@@ -32,6 +32,8 @@ from .sweeps import Cut, Figures, Lowering
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _WHOLE = ("over", "product", "transposed", "view", "identity", "ones")
 """Nodes that no formula number by number has."""
+_SUMS = (regularizers.L1, regularizers.L2, regularizers.L1L2)
+"""Regularizers to which only the numbers of a weight count, not its axes."""
 KEPT = "gradient"
 """What a gradient that is kept in memory is called, behind the name of its weight."""
 
@@ -142,14 +144,15 @@ class Updates:
         """Traces all that is done to a weight."""
         shape = weight.shape or (1,)
         variable = weight.variable
-        kept = {name: shape for name in self.kept(weight)}
-        kept.update(dict(self.shapes(weight)))
-        leaves = {name: ops.symbol(name, ELEMENT, of) for name, of in {"w": shape, "g": shape, **kept}.items()}
+        shapes = {"w": shape, "g": shape, **dict(self.shapes(weight))}
+        leaves = {name: ops.symbol(name, ELEMENT, of) for name, of in shapes.items()}
         w = leaves["w"]
         g: Any = leaves["g"]
         if self.optimizer.loss_scale_factor is not None:
             g = g / self.formulas.loss_scale_factor
         if variable.regularizer is not None:
+            if weight.shape != variable.shape and not isinstance(variable.regularizer, _SUMS):
+                raise self._along_axes(weight, "regularizer")
             part = self.penalty_gradient(weight, w)
             g = g if part is None else g + part
         held = [False, True] if self.accumulated > 1 else [False]
@@ -160,6 +163,8 @@ class Updates:
             made = traced(f"{variable.path}: constraint", self._constrained, variable, new)
             if made is not new:
                 constraint = (new, made)
+            if weight.shape != variable.shape and self._is_whole([resolved(made)]):
+                raise self._along_axes(weight, "constraint")
         before = [x for change in changes for x in change.values()]
         wholly = self._is_whole(before)
         if constraint is not None and (wholly or not self._is_whole([constraint[1]])):
@@ -167,6 +172,14 @@ class Updates:
                 change["w"] = traced(f"{variable.path}: constraint", self._constrained, variable, change["w"])
             constraint = None
         return _Plan(weight, leaves, tuple(changes), constraint, wholly)
+
+    @staticmethod
+    def _along_axes(weight: Weight, what: str) -> UnsupportedError:
+        """Says of a weight that C has on one axis that there are no others to reduce along."""
+        return UnsupportedError(
+            f"{weight.variable.path}: a {what} that looks at its axes is not supported for a weight of shape "
+            f"{weight.variable.shape} that is multiplied number by number."
+        )
 
     def _is_whole(self, values: Sequence[Expression]) -> bool:
         return any(x.op in _WHOLE or x is self.norm for x in topological(values))
@@ -178,7 +191,14 @@ class Updates:
     def shapes(self, weight: Weight) -> tuple[tuple[str, tuple[int, ...]], ...]:
         """(name, shape) of what is kept beside a weight."""
         kept = self.optimizer.kept(weight.variable).items()
-        return tuple((name, variable.shape or (1,)) for name, variable in kept)
+        own = weight.variable.shape
+        shapes = tuple((name, weight.shape if v.shape == own else v.shape) for name, v in kept)
+        if weight.shape != own and any(shape != weight.shape for _, shape in shapes):
+            raise UnsupportedError(
+                f"{weight.variable.path}: {self.title} keeps sums along the axes of a weight, which is not supported "
+                f"for one of shape {own} that is multiplied number by number."
+            )
+        return tuple((name, shape or (1,)) for name, shape in shapes)
 
     def _change(self, weight: Weight, leaves: Mapping[str, Expression], g: Any, hold: bool) -> dict[str, Expression]:
         """The new values of a weight and of what is kept beside it, before the constraint."""
@@ -366,8 +386,9 @@ class Updates:
             for name in _weights_of(step):
                 # the rows of a scatter are no tile: that alone is reason enough to keep the gradient
                 sources[name] = sources.get(name, 0) + (2 if isinstance(step, Scatter) else 1)
-        plans = {name: self.plan(self.weights[name]) for name in self.weights if name in sources}
-        kept = {name: plan for name, plan in plans.items() if plan.wholly or sources[name] > 1}
+        plans = {name: self.plan(weight) for name, weight in self.weights.items()}
+        # a gradient that comes from nowhere is kept as well: it is 0, but weights still decay and have penalties
+        kept = {name: plan for name, plan in plans.items() if plan.wholly or sources.get(name) != 1}
         penalized = [w for w in self.weights.values() if w.variable.regularizer is not None]
         penalties_at = tuple(self.figures.last(1) for _ in penalized)
         needs_norm = any(x is self.norm for p in kept.values() for c in p.changes for x in topological(c.values()))

@@ -72,6 +72,17 @@ class OptimizerText:
 
 
 @dataclass(frozen=True)
+class LoopsText:
+    """The statements of a sweep over a part of a panel: around its loops, per row, and for the vector at a column."""
+
+    before: tuple[str, ...]
+    row: tuple[str, ...]
+    body: tuple[str, ...]
+    row_end: tuple[str, ...]
+    after: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class PartText:
     """A function in C that is a part of a formula over a weight.
 
@@ -81,8 +92,9 @@ class PartText:
         units: C text of how many units it has.
         cost: operations of all of it, about.
         step: the record of the program.
-        before, row, body, row_end, after: statements of a sweep, around and in its loops; of what comes between
-            sweeps all are in ``body``.
+        whole: of a sweep, the loops over a panel of the full width, all of whose columns exist; None if there is none.
+        loops: the loops over any panel.
+        lines: the statements of what comes between sweeps.
     """
 
     kind: str
@@ -90,11 +102,9 @@ class PartText:
     units: str
     cost: float
     step: Any
-    before: tuple[str, ...] = ()
-    row: tuple[str, ...] = ()
-    body: tuple[str, ...] = ()
-    row_end: tuple[str, ...] = ()
-    after: tuple[str, ...] = ()
+    whole: LoopsText | None = None
+    loops: LoopsText | None = None
+    lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -207,6 +217,20 @@ class UpdatesPrinter:
         return f"figures + {array.offset}" if array.offset else "figures"
 
     def _sweep(self, sweep: Sweep) -> PartText:
+        panel = sweep.panels.width
+        whole = self._loops(sweep, False) if sweep.panels.full and sweep.columns >= panel else None
+        loops = self._loops(sweep, sweep.panels.padded != sweep.columns)
+        units = f"{sweep.panels.count} * pieces({sweep.rows}, UPDATE_ROWS)"
+        cost = 10.0 * sweep.rows * sweep.columns
+        return PartText("sweep", sweep.name, units, cost, sweep, whole, loops)
+
+    def _loops(self, sweep: Sweep, masked: bool) -> LoopsText:
+        """The statements of a sweep.
+
+        Args:
+            sweep: the sweep.
+            masked: whether there may be columns that do not exist: they count in no reduction and are stored as 0.
+        """
         names = Names(set(_RESERVED))
         known: dict[Expression, str] = {}
         before, row, body, row_end, after = ([] for _ in range(5))  # type: ignore[var-annotated]
@@ -217,7 +241,6 @@ class UpdatesPrinter:
             (row if each else body).append(f"const vec {name} = {text};")
         writer = self._writer(known, names)
         writer.shared([*(x for _, x in sweep.stores), *(r.value for r in sweep.reductions)])
-        masked = sweep.panels.padded != sweep.columns and bool(sweep.stores or sweep.reductions)
         for array, x in sweep.stores:
             value = self._masked(writer.value(x), 0.0) if masked else writer.value(x)
             writer.lines.append(f"{writer.call('nn_store')}({self._address(array, sweep)}, {value});")
@@ -226,22 +249,24 @@ class UpdatesPrinter:
             identity = f"{self._call('nn_set')}({literal(IDENTITY[r.op], self.real)})"
             value = self._masked(value, IDENTITY[r.op]) if masked else value
             name = names.new(r.node.name or f"{r.op}_{r.axis}")
-            target = f"{name}[c / LANES]" if r.axis == "0" else name
-            writer.lines.append(self._term(r.op, target, value))
-            if r.axis == "0":
-                before += [f"vec {name}[PANEL / LANES];", "for (int c = 0; c < width; c += LANES)"]
-                before.append(f"    {target} = {identity};")
-                after.append("for (int c = 0; c < width; c += LANES)")
-                place = f"figures + {r.parts} + (ptrdiff_t)piece * {sweep.panels.padded} + column + c"
-                after.append(f"    {self._call('nn_store')}({place}, {target});")
-            elif r.axis == "1":
+            if r.axis == "1":
                 width = -(-sweep.rows // self.lanes) * self.lanes
                 row.append(f"vec {name} = {identity};")
+                writer.lines.append(self._term(r.op, name, value))
                 total = f"{self._call(f'nn_{r.op}_lanes')}({name})"
                 row_end.append(f"figures[{r.parts} + (ptrdiff_t)area.panel * {width} + k] = {total};")
+                continue
+            before += [f"vec {name}[PANEL / LANES];", "UNROLL for (int i = 0; i < PANEL / LANES; i++)"]
+            before.append(f"    {name}[i] = {identity};")
+            writer.lines.append(self._term(r.op, f"{name}[c / LANES]", value))
+            if r.axis == "0":
+                after += ["for (int c = 0; c < width; c += LANES)"]
+                place = f"figures + {r.parts} + (ptrdiff_t)piece * {sweep.panels.padded} + column + c"
+                after.append(f"    {self._call('nn_store')}({place}, {name}[c / LANES]);")
             else:
-                before.append(f"vec {name} = {identity};")
-                after.append(f"figures[{r.parts} + unit] = {self._call(f'nn_{r.op}_lanes')}({name});")
+                after += ["UNROLL for (int i = 1; i < PANEL / LANES; i++)"]
+                after.append(f"    {self._term(r.op, f'{name}[0]', f'{name}[i]')}")
+                after.append(f"figures[{r.parts} + unit] = {self._call(f'nn_{r.op}_lanes')}({name}[0]);")
         body += writer.lines
         self.functions |= writer.functions
         if any("inside" in line for line in body):
@@ -250,10 +275,7 @@ class UpdatesPrinter:
             body.insert(0, f"const mask inside = {self._call('nn_lt')}({place}, {limit});")
         if any("piece" in line for line in after):
             before.insert(0, f"const int piece = unit % pieces({sweep.rows}, UPDATE_ROWS);")
-        units = f"{sweep.panels.count} * pieces({sweep.rows}, UPDATE_ROWS)"
-        cost = 10.0 * sweep.rows * sweep.columns
-        parts = (tuple(before), tuple(row), tuple(body), tuple(row_end), tuple(after))
-        return PartText("sweep", sweep.name, units, cost, sweep, *parts)
+        return LoopsText(tuple(before), tuple(row), tuple(body), tuple(row_end), tuple(after))
 
     def _numbers(
         self, numbers: Sequence[tuple[Expression, int]], known: dict[Expression, str], names: Names
@@ -308,7 +330,7 @@ class UpdatesPrinter:
                 lines += self._combine(item)
             else:
                 lines += self._loop(item)
-        return PartText("between", between.name, "1", 0.0, between, body=tuple(lines))
+        return PartText("between", between.name, "1", 0.0, between, lines=tuple(lines))
 
     def _combine(self, c: Combine) -> list[str]:
         if c.width == 1:
@@ -417,4 +439,4 @@ def _operand(x: Expression) -> Expression:
     return x.args[0]
 
 
-__all__ = ["ApplyText", "OptimizerText", "PartText", "RuleText", "UpdatesPrinter"]
+__all__ = ["ApplyText", "LoopsText", "OptimizerText", "PartText", "RuleText", "UpdatesPrinter"]

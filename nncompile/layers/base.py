@@ -1302,7 +1302,7 @@ def plain(value: Any) -> Any:
     for kind in registry.KINDS:
         if registry.registered(kind).get(type(value).__name__) is type(value):
             return registry.serialize(value, kind)
-    if inspect.isfunction(value) and value.__name__ == "<lambda>":
+    if inspect.isfunction(value) and value.__name__ == "<lambda>" and not registry.is_collecting():
         raise UnsupportedError(
             "A configuration holds a lambda, which has no name by which it could be found again. Write a subclass of "
             "Layer, with register_keras_serializable() above it."

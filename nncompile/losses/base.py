@@ -210,13 +210,8 @@ class LossFunctionWrapper(Loss):
         return self.fn(y_true, y_pred, **self._fn_kwargs)
 
     def counted(self, y_true: Any) -> Any:
-        ignored = self.ignored_class
+        ignored = self._fn_kwargs.get("ignore_class") if self.fn is sparse_categorical_crossentropy else None
         return None if ignored is None else counted_labels(y_true, ignored, self._fn_kwargs.get("axis", -1))
-
-    @property
-    def ignored_class(self) -> int | None:
-        """The label whose samples do not count, None if all do."""
-        return self._fn_kwargs.get("ignore_class") if self.fn is sparse_categorical_crossentropy else None
 
     def logits_form(self) -> Loss:
         if self.fuses_with is None:

@@ -19,8 +19,6 @@ from .formulas import (
     sparse_categorical_crossentropy,
 )
 
-_KERAS_ONLY = frozenset(("CTC", "Circle", "ctc", "circle"))
-
 
 def get(identifier: Any) -> Any:
     """Returns the loss that ``identifier`` names or is.
@@ -36,7 +34,7 @@ def get(identifier: Any) -> Any:
     """
     if identifier is None:
         return None
-    found = registry.look_up("losses", identifier, "a name, a function or a Loss", _KERAS_ONLY)
+    found = registry.look_up("losses", identifier, "a name, a function or a Loss")
     return found() if inspect.isclass(found) else found
 
 
@@ -48,9 +46,6 @@ def resolve(identifier: Any, output_shape: Shape, target_shape: Shape) -> Loss |
             shapes: binary for one output, sparse for integer labels, else categorical.
         output_shape: of the model's output, batch included.
         target_shape: of the targets, batch included.
-
-    Raises:
-        UnsupportedError: a mean over some of the samples.
     """
     if identifier is None:
         return None
@@ -62,19 +57,8 @@ def resolve(identifier: Any, output_shape: Shape, target_shape: Shape) -> Loss |
     else:
         found = get(identifier)
     if isinstance(found, Loss):
-        _check_trainable(found)
         return found
     return LossFunctionWrapper(found, name=identifier if isinstance(identifier, str) else name_of(found))
-
-
-def _check_trainable(loss: Loss) -> None:
-    """Refuses a mean whose number of samples is not that of the batch, as compiled code divides by that."""
-    ignored = getattr(loss, "ignored_class", None)
-    if ignored is not None and loss.reduction in ("sum_over_batch_size", "mean", "mean_with_sample_weight"):
-        raise UnsupportedError(
-            f"{loss.name} ({type(loss).__name__}): ignore_class={ignored!r}: a mean over only some of the samples of a "
-            'batch cannot be trained yet. Use reduction="sum", or give those samples a sample_weight of 0 instead.'
-        )
 
 
 def counted_form(loss: Loss, y_true: Any, sample_weight: Any) -> tuple[Loss, Any]:

@@ -17,8 +17,6 @@ own, whose ``add`` puts a sum into the state of the metric that it is a part of:
 
 What has no parts (areas under curves, scores of classes, metrics of your own that define
 ``update_state``) is fed with arrays: the outputs of the network, piece by piece.
-
-Where weights are given, :meth:`MeanMetricWrapper.counted` says which samples' weights count.
 """
 
 from __future__ import annotations

@@ -323,16 +323,12 @@ class MeanMetricWrapper(Mean):
         return values
 
     def parts(self, output_shape: Sequence[int | None]) -> tuple[MeanMetricWrapper, ...]:
-        return (self,)
+        return (self,) if self._ignored is None else ()
 
-    def counted(self, y_true: Any) -> Any:
-        """Returns 1 for each sample whose weight counts and 0 for the others, a formula; None if all count.
-
-        As in Keras this is asked for only if there are weights: without them the samples of
-        an ``ignore_class`` are in the mean, as zeros.
-        """
-        ignored = self._fn_kwargs.get("ignore_class") if self.fn is losses.sparse_categorical_crossentropy else None
-        return None if ignored is None else losses.counted_labels(y_true, ignored, self._fn_kwargs.get("axis", -1))
+    @property
+    def _ignored(self) -> int | None:
+        """The label whose samples' weights do not count; without weights they are in the mean, as zeros: so Keras."""
+        return self._fn_kwargs.get("ignore_class") if self.fn is losses.sparse_categorical_crossentropy else None
 
     def update_state(  # type: ignore[override]
         self, y_true: Any, y_pred: Any, sample_weight: Any = None
@@ -340,11 +336,10 @@ class MeanMetricWrapper(Mean):
         """Takes a batch into account, with weights per sample, per output or for all."""
         with np.errstate(all="ignore"):
             values = self.fn(y_true, y_pred, **self._fn_kwargs)
-        if sample_weight is not None:
-            counted = self.counted(np.asarray(y_true))
-            if counted is not None:
-                counted, weight = squeeze_or_expand(counted, np.asarray(sample_weight, self.dtype))
-                sample_weight = counted * weight
+        if sample_weight is not None and self._ignored is not None:
+            counted = losses.counted_labels(np.asarray(y_true), self._ignored, self._fn_kwargs.get("axis", -1))
+            counted, weight = squeeze_or_expand(counted, np.asarray(sample_weight, self.dtype))
+            sample_weight = counted * weight
         super().update_state(values, sample_weight=sample_weight)
 
     def get_config(self) -> dict[str, Any]:

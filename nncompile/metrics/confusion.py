@@ -36,10 +36,13 @@ def evenly_spaced(thresholds: Sequence[float]) -> bool:
 
 def _largest_only(y_pred: Array, top_k: int) -> Array:
     """Predictions with :data:`NOWHERE` for all but the k largest of each row; of equals the first are the larger."""
-    order = np.argsort(-y_pred, axis=-1, kind="stable")
-    kept = np.zeros(y_pred.shape, bool)
-    np.put_along_axis(kept, order[..., :top_k], True, axis=-1)
-    return np.where(kept, y_pred, y_pred.dtype.type(NOWHERE))
+    if top_k >= y_pred.shape[-1]:
+        return y_pred
+    known = np.where(np.isnan(y_pred), -np.inf, y_pred)
+    last = np.partition(known, -top_k, axis=-1)[..., -top_k, None]  # the smallest of those that are kept
+    above, equal = known > last, known == last
+    left = top_k - np.count_nonzero(above, axis=-1, keepdims=True)
+    return np.where(above | (equal & (np.cumsum(equal, axis=-1) <= left)), y_pred, y_pred.dtype.type(NOWHERE))
 
 
 def _thresholds_below(y_pred: Array, thresholds: Array, even: bool) -> NDArray[np.int64]:
@@ -645,11 +648,13 @@ class FBetaScore(Metric):
             positive = (y_pred >= largest) & (np.abs(y_pred) > 1e-9)
         else:
             positive = y_pred > self.threshold
-        weight = np.float64(1.0) if sample_weight is None else np.asarray(sample_weight, self.dtype)[:, None]
+        weight = 1.0 if sample_weight is None else np.asarray(sample_weight, np.float64)[:, None]
         axis = None if self.average == "micro" else 0
-        parts = (y_true * positive, positive * (1.0 - y_true), y_true * ~positive, y_true)
-        for variable, part in zip(self._sums, parts, strict=True):
-            variable.assign(variable.value + np.sum(part * weight, axis=axis, dtype=np.float64))
+        right, found, wanted = (
+            np.sum(x * weight, axis=axis) for x in map(np.float64, (y_true * positive, positive, y_true))
+        )
+        for variable, more in zip(self._sums, (right, found - right, wanted - right, wanted), strict=True):
+            variable.assign(variable.value + more)
 
     def result(self) -> Any:
         if not self._built:

@@ -244,16 +244,18 @@ class R2Score(Metric):
         check_rows(self.name, y_true, y_pred)
         if not self._built:
             self._build(y_pred.shape[-1])
-        weight = np.asarray(1.0 if sample_weight is None else sample_weight, self.dtype)
+        error = np.square(np.float64(y_true - y_pred))
+        y_true = np.float64(y_true)
+        weight = np.asarray(1.0 if sample_weight is None else sample_weight, np.float64)
         weight = np.broadcast_to(weight[:, None] if weight.ndim == 1 else weight, y_true.shape)
         sums: Sequence[tuple[Any, Any]] = (
             (self.sum, y_true * weight),
             (self.squared_sum, y_true * (y_true * weight)),
-            (self.total_mse, np.square(y_true - y_pred) * weight),
+            (self.total_mse, error * weight),
             (self.count, weight),
         )
         for variable, values in sums:
-            variable.assign(variable.value + np.sum(values, axis=0, dtype=np.float64))
+            variable.assign(variable.value + np.sum(values, axis=0))
         self.num_samples.assign(self.num_samples.value + y_true.size)
 
     def result(self) -> Any:

@@ -16,9 +16,6 @@ they meet a tensor or the step.
 
 from __future__ import annotations
 
-import sys
-from typing import Any
-
 from . import mathematics, neural, reductions, shapes, symbolic, weights
 from .arrays import (
     batch_mean,
@@ -232,7 +229,6 @@ __all__ = [
 from .mathematics import *  # noqa: F403
 from .neural import *  # noqa: F403
 from .reductions import *  # noqa: F403
-from .refused import REFUSED, refuse
 from .shapes import *  # noqa: F403
 from .shapes import slice_ as slice
 
@@ -240,14 +236,6 @@ __all__ += mathematics.__all__
 __all__ += neural.__all__
 __all__ += reductions.__all__
 __all__ += shapes.__all__
-__all__ += ["REFUSED", "slice"]
-
-nn = numpy = linalg = sys.modules[__name__]
-"""Keras has parts of these names in modules as well."""
-
-
-def __getattr__(name: str) -> Any:
-    refuse(name)
-
+__all__ += ["slice"]
 
 symbolic.overload(globals(), __all__)

@@ -935,10 +935,11 @@ def squeeze(x: Any, axis: int | None = None) -> Any:
     if not isinstance(x, Expression):
         return np.squeeze(np.asarray(x), axis=axis)
     if is_weight(x):
-        axes = [i for i, n in enumerate(x.shape) if n == 1] if axis is None else [axis % len(x.shape)]
         from . import weights
 
-        return weights.view(x, tuple(n or 0 for i, n in enumerate(x.shape) if i not in axes))
+        of = weights.sizes(x)
+        axes = [i for i, n in enumerate(of) if n == 1] if axis is None else [axis % len(of)]
+        return weights.view(x, tuple(n for i, n in enumerate(of) if i not in axes))
     rank = len(x.shape)
     if axis not in (None, -1, rank - 1):
         if x.shape[axis] != 1:
@@ -955,11 +956,11 @@ def expand_dims(x: Any, axis: int) -> Any:
     if not isinstance(x, Expression):
         return np.expand_dims(np.asarray(x), axis)
     if is_weight(x):
-        place = axis % (len(x.shape) + 1)
         from . import weights
 
-        sizes = [n or 0 for n in x.shape]
-        return weights.view(x, (*sizes[:place], 1, *sizes[place:]))
+        of = weights.sizes(x)
+        place = axis % (len(of) + 1)
+        return weights.view(x, (*of[:place], 1, *of[place:]))
     if x.level != ELEMENT or not x.shape or x.shape[0] is not None:
         return _expand(x)
     rank = len(x.shape) + 1
@@ -1010,8 +1011,7 @@ def reshape(x: Any, newshape: Sequence[int | None]) -> Any:
     if is_weight(x):
         from . import weights
 
-        whole = np.empty([n or 0 for n in x.shape], np.bool_)
-        return weights.view(x, whole.reshape([n or 0 for n in newshape]).shape)
+        return weights.view(x, np.zeros(weights.sizes(x)).reshape([-1 if n is None else n for n in newshape]).shape)
     first, *rest = newshape
     if x.level == ROW:
         from . import arrays

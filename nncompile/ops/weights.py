@@ -34,10 +34,10 @@ def reduce(op: str, x: Expression, axis: int | Sequence[int] | None, keepdims: b
     """
     if op not in _REDUCTIONS:
         raise UnsupportedError(f"ops.{op}: is not supported over a weight; {', '.join(_REDUCTIONS)} and mean are.")
-    sizes = _sizes(x)
-    axes = _axes(op, sizes, axis)
-    kept = tuple(1 if i in axes else n for i, n in enumerate(sizes))
-    shape = kept if keepdims else tuple(n for i, n in enumerate(sizes) if i not in axes)
+    of = sizes(x)
+    axes = _axes(op, of, axis)
+    kept = tuple(1 if i in axes else n for i, n in enumerate(of))
+    shape = kept if keepdims else tuple(n for i, n in enumerate(of) if i not in axes)
     if x.level <= UNIFORM or not axes:
         return view(x, shape)
     if all(n == 1 for n in kept):
@@ -48,20 +48,21 @@ def reduce(op: str, x: Expression, axis: int | Sequence[int] | None, keepdims: b
 
 def count(op: str, x: Expression, axis: int | Sequence[int] | None) -> float:
     """How many numbers a reduction along axes takes together."""
-    sizes = _sizes(x)
-    return float(np.prod([sizes[i] for i in _axes(op, sizes, axis)]))
+    of = sizes(x)
+    return float(np.prod([of[i] for i in _axes(op, of, axis)]))
 
 
-def _sizes(x: Expression) -> tuple[int, ...]:
-    return tuple(n for n in x.shape if n is not None)
+def sizes(x: Any) -> tuple[int, ...]:
+    """The shape of an array, or of an expression over a weight, all of whose sizes are known."""
+    return tuple(n for n in core.shape(x) if n is not None)
 
 
-def _axes(op: str, sizes: tuple[int, ...], axis: int | Sequence[int] | None) -> tuple[int, ...]:
-    rank = len(sizes)
+def _axes(op: str, of: tuple[int, ...], axis: int | Sequence[int] | None) -> tuple[int, ...]:
+    rank = len(of)
     asked = range(rank) if axis is None else axis if isinstance(axis, (tuple, list)) else (axis,)
     for i in asked:
         if not isinstance(i, (int, np.integer)) or not -rank <= i < rank:
-            raise ModelError(f"ops.{op}: axis={axis!r} is none of an array of shape {sizes}.")
+            raise ModelError(f"ops.{op}: axis={axis!r} is none of an array of shape {of}.")
     return tuple(sorted({int(i) % rank for i in asked}))
 
 
@@ -84,7 +85,7 @@ def transpose(x: Expression) -> Expression:
         return x
     if x.op == "transposed":
         return x.args[0]
-    return node("transposed", (x,), level=ELEMENT, shape=_sizes(x)[::-1])
+    return node("transposed", (x,), level=ELEMENT, shape=sizes(x)[::-1])
 
 
 def matmul(a: Any, b: Any) -> Expression:
@@ -139,7 +140,7 @@ def summed_to(part: Expression, operand: Expression, shape: tuple[int | None, ..
     axes = [i - (rank - len(part.shape)) for i in over if theirs[i] != 1]
     total: Any = reduce("sum", part, axes, keepdims=True) if axes else part
     total = total if same == 1 else total * same
-    return view(total, _sizes(operand)) if operand.shape else total
+    return view(total, sizes(operand)) if operand.shape else total
 
 
 def gradients(x: Expression, g: Expression) -> tuple[Expression | None, ...]:
@@ -148,13 +149,13 @@ def gradients(x: Expression, g: Expression) -> tuple[Expression | None, ...]:
     if x.op == "over":
         op, axis = str(x.value).split()
         if inner.level == ELEMENT and axis != "all":
-            g = view(g, _sizes(x))
+            g = view(g, sizes(x))
         if op == "sum":
             return (g,)
         hit = core.cast(core.equal(inner, x), None)
         return (g * hit / reduce("sum", hit, None if axis == "all" else int(axis), keepdims=True),)
     if x.op == "view":
-        return (view(g, _sizes(inner)),)
+        return (view(g, sizes(inner)),)
     g = widened(g, x.shape)
     if x.op == "transposed":
         return (transpose(g),)
@@ -162,4 +163,15 @@ def gradients(x: Expression, g: Expression) -> tuple[Expression | None, ...]:
     return (matmul(g, transpose(b)), matmul(transpose(a), g))
 
 
-__all__ = ["count", "gradients", "identity_like", "is_weight", "matmul", "reduce", "summed_to", "transpose", "view"]
+__all__ = [
+    "count",
+    "gradients",
+    "identity_like",
+    "is_weight",
+    "matmul",
+    "reduce",
+    "sizes",
+    "summed_to",
+    "transpose",
+    "view",
+]

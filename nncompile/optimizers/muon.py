@@ -138,12 +138,12 @@ class Muon(Optimizer):
         m = m + (g + m * (self.momentum - 1))
         change = self.learning_rate * self._orthogonal(g + self.momentum * m if self.nesterov else m)
         if self.rms_rate is not None:
-            change = change * float(max(ops.shape(w)) ** 0.5) * self.rms_rate
+            change = change * float(max(ops.weights.sizes(w)) ** 0.5) * self.rms_rate
         return w - change, m
 
     def _orthogonal(self, x: Any) -> Any:
         """About ``U V^T`` for the singular value decomposition ``U S V^T`` of x."""
-        rows, columns = ops.shape(x)
+        rows, columns = ops.weights.sizes(x)
         if min(rows, columns) == 1:  # then X X^T, of the wide X, is one number
             x = x / (ops.norm(x) + 1e-7)
             for _ in range(self.ns_steps):

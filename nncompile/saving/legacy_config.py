@@ -66,6 +66,8 @@ _DENSE = {
     "bias": "use_bias",
 }
 
+_POOLING = {"pool_length": "pool_size", "stride": "strides", "border_mode": "padding"}
+
 RENAMED: dict[str, dict[str, str]] = {
     "Dense": _DENSE,
     "TimeDistributedDense": _DENSE,
@@ -74,7 +76,11 @@ RENAMED: dict[str, dict[str, str]] = {
         "W_regularizer": "embeddings_regularizer",
         "W_constraint": "embeddings_constraint",
     },
+    "AveragePooling1D": _POOLING,
+    "MaxPooling1D": _POOLING,
+    "UpSampling1D": {"length": "size"},
     "Dropout": {"p": "rate"},
+    "SpatialDropout1D": {"p": "rate"},
     "GaussianDropout": {"p": "rate"},
     "GaussianNoise": {"sigma": "stddev"},
     "BatchNormalization": {"beta_init": "beta_initializer", "gamma_init": "gamma_initializer"},
@@ -166,6 +172,10 @@ def _layer(layer: Any, version: int, where: str) -> tuple[Config, Any]:
     if name == "Merge":
         return {**layer, "module": "keras.layers", **_merge(old, label)}, None
     config = _renamed(old, RENAMED.get(name, {}), label)
+    if name == "Embedding":
+        config.pop("input_length", None)  # a hint for layers after it, which read it from its output now
+    if name == "TimeDistributed" and isinstance(config.get("layer"), Mapping):
+        config["layer"] = _layer(config["layer"], version, where)[0]
     width = config.get("input_dim") if name != "Embedding" else None
     shape = config.pop(_ANY_SHAPE, None) or ([None, width] if width is not None else None)
     if width is not None:

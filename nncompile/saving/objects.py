@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import registry
+from .. import absent, registry
 from ..errors import BuildError, FileFormatError, InternalError, ModelError, UnsupportedError
 from ..ops import symbolic
 from . import legacy_config, storage
@@ -369,8 +369,10 @@ def check_names(config: Any, where: str, custom: Custom) -> None:
                 "or put register_keras_serializable() above it."
             )
         if name not in known:
+            why = next(filter(None, (absent.reason(kind, name) for kind in registry.KINDS)), None)
+            because = f": {why}." if why else f" yet.{registry.nearest(name, known)}"
             raise UnsupportedError(
-                f"{where}: {f'{module}.{name}'!r:.120} is not supported yet.{registry.nearest(name, known)} "
+                f"{where}: {f'{module}.{name}'!r:.120} is not supported{because} "
                 f"Give a {what} of your own in custom_objects."
             )
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from .. import registry
 from ..errors import FileFormatError
+from ..layers import Lambda
 from . import hdf5, objects, weights_h5
 
 
@@ -40,11 +41,29 @@ def restore(text: str, weights: bytes, custom: Mapping[str, Any]) -> Any:
         UnsupportedError: a class that is not known.
     """
     where = "pickle"
-    made = objects.made(json.loads(text), where, dict(custom))
+    made = objects.made(json.loads(text), where, {**custom, "Lambda": _lambda_with(custom)})
     with hdf5.opened(weights, where) as file:
         plan = weights_h5.read(file, made, where, error=FileFormatError)
     weights_h5.assign(plan)
     return made
+
+
+def _lambda_with(functions: Mapping[str, Any]) -> type[Lambda]:
+    """Returns a class that makes a Lambda of a configuration in which its functions are names.
+
+    From a file that is refused, since there the functions are code or gone; here they are at hand.
+    """
+
+    class Known(Lambda):
+        @classmethod
+        def from_config(cls, config: Mapping[str, Any]) -> Any:
+            given = dict(config)
+            for name in ("function", "output_shape"):
+                if isinstance(given.get(name), Mapping):
+                    given[name] = functions[given[name]["registered_name"]]
+            return Lambda.from_config(given)
+
+    return Known
 
 
 def reduce_optimizer(optimizer: Any) -> tuple[Callable[..., Any], tuple[Any, ...]]:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from . import data
-from .errors import ModelError
-from .variables import Array
+from .. import data
+from ..errors import ModelError
+from ..variables import Array
 
 _FIT = {
     "nb_epoch": "epochs",

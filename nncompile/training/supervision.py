@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from . import losses, metrics, registry
-from .errors import ModelError
-from .variables import Array
+from .. import losses, metrics, registry
+from ..errors import ModelError
+from ..variables import Array
 
 _BY_SHAPE_LOSSES = ("crossentropy", "ce")
 _BY_SHAPE_METRICS = ("accuracy", "acc", "crossentropy", "ce")
@@ -298,8 +298,6 @@ class Supervisor:
 
     Attributes:
         goals: what each output is trained for.
-        outputs: names of the outputs.
-        shapes: of the outputs, batch included.
         columns: numbers of all outputs of a sample.
         entries: the metrics, in the order in which the logs name them.
         loss: mean of the whole loss.
@@ -317,12 +315,11 @@ class Supervisor:
         targets: Sequence[Any | None],
         order: Sequence[int] | None = None,
     ) -> None:
-        from .compiler.expression import Names
+        from ..compiler.expression import Names
 
-        self.goals = tuple(goals)
+        self.goals, self._shapes = tuple(goals), list(shapes)
+        self._losses: dict[tuple[Any, ...], tuple[Any, ...]] = {}
         rows = [prod(n or 1 for n in shape[1:-1]) for shape in shapes]
-        self.outputs: list[Any] = [goal.name for goal in goals]
-        self.shapes: list[Any] = list(shapes)
         self.columns = sum(prod(n or 1 for n in shape[1:]) for shape in shapes)
         self.loss = metrics.Mean(name="loss")
         numbers = range(len(goals)) if order is None else order
@@ -368,6 +365,23 @@ class Supervisor:
         """What ``evaluate`` returns: the loss, or a list if there is more."""
         found = [logs[name] for name in self.names]
         return found[0] if len(found) == 1 else found
+
+    def losses(self, targets: Sequence[Any | None], where: str) -> tuple[Any, ...]:
+        """The Loss of each output for targets of some shapes; None for outputs that are not trained.
+
+        Raises:
+            ModelError: one has no number for a batch.
+        """
+        key = tuple(None if shape is None else shape[1:] for shape in targets)
+        if key not in self._losses:
+            found = [
+                losses.resolve(goal.loss, shape, target or shape)
+                for goal, shape, target in zip(self.goals, self._shapes, targets, strict=True)
+            ]
+            if any(loss is not None and str(getattr(loss, "reduction", "")) in ("none", "None") for loss in found):
+                raise ModelError(f"{where}: a loss with reduction=None has no single number to minimise.")
+            self._losses[key] = tuple(found)
+        return self._losses[key]
 
     def reset(self) -> None:
         """Forgets what was measured."""
@@ -433,7 +447,7 @@ def _number(value: Any) -> Any:
 
 
 def _is_ours(cls: type) -> bool:
-    return cls.__module__.startswith(f"{__package__}.")
+    return cls.__module__.partition(".")[0] == __package__.partition(".")[0]
 
 
 def _parts(metric: Any, shape: Sequence[int | None]) -> tuple[Any, ...]:

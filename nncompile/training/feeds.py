@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from . import data, random
-from .errors import ModelError
-from .variables import Array
+from .. import data, random
+from ..errors import ModelError
+from ..variables import Array
 
 if TYPE_CHECKING:
-    from .compiler import Library
-    from .compiler.library import Samples
+    from ..compiler import Library
+    from ..compiler.library import Samples
 
 _PAUSE = 0.05
 """Seconds after which C should be back in Python: so long Ctrl-C may have to wait."""

@@ -1,303 +1,49 @@
-"""Training, evaluation and prediction of models: the loops around compiled code.
-
-The work is done in C, many batches at a time; Python is in between as often as a
-callback, the progress bar or Ctrl-C needs it. Mini-batches are Keras': every epoch a new
-random order, all samples used, a last short batch trained on, and one update per batch
-with the mean of its losses. What comes as a stream of batches is one call of C for each.
-
-What the outputs are trained for is :mod:`.supervision`, what they are trained on
-:mod:`.feeds` and :mod:`.data`.
-"""
+"""The loops: fit, evaluate, predict, and single batches."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import data, losses, optimizers, random, registry, supervision, targets
-from .callbacks import CallbackList, History
-from .errors import ModelError, UnsupportedError
+from .. import data, random, registry, targets
+from ..callbacks import CallbackList, History
+from ..errors import ModelError
+from ..variables import Array
+from .compiled import names_of, positive
 from .feeds import ArrayFeed, Form, Pace, Piece, StreamFeed, Taken, samples_of, united
-from .legacy_training import LegacyTrainer
-from .variables import Array
+from .intake import Intake
+from .legacy import LegacyTrainer
 
 if TYPE_CHECKING:
-    from .compiler import Library, Training
+    from ..compiler import Library
 
 _ROWS = 240
 """Rows at a time where no batch size matters: in prediction, in evaluation unless the loss is a sum over its batch."""
-
 _Hooks = tuple[Callable[..., None], Callable[..., None]]
 
 _LEGACY_FIT = {"nb_epoch": "epochs"}
-_OVERRIDES = ("train_step", "test_step", "compute_loss", "compute_metrics", "make_train_function", "make_test_function")
 _PREDICTION_OVERRIDES = ("predict_step", "make_predict_function")
-"""Methods of Keras that say in Python what is done with a batch, which is in C here."""
 
 
-class _Key(NamedTuple):
-    """What a compiled library depends on, beside the model's layers."""
-
-    target: targets.Target
-    purpose: str
-    forms: tuple[Form, ...]
-    trainable: tuple[bool, ...]
-    products: tuple[str, ...]
-
-
-def _not_prepared(x: Any) -> Array | None:
-    """In the place of a prepared prediction while there is none."""
-    return None
-
-
-class Trainer(LegacyTrainer):
+class Trainer(Intake, LegacyTrainer):
     """What makes a model one that learns: compile, fit, evaluate and predict.
 
     Attributes:
-        optimizer: the optimizer, once compiled.
-        loss: what ``compile`` was given.
-        compiled: whether ``compile`` was called.
-        run_eagerly: what ``compile`` was given.
-        steps_per_execution: after how many batches the hooks of batches are called.
         stop_training: set it to True in a callback to end ``fit``.
         stop_evaluating: set it to True in a hook of test batches to end ``evaluate``.
         stop_predicting: set it to True in a hook of predict batches to end ``predict``.
         history: the History of the last ``fit``.
     """
 
-    # of Model, which derives from this
-    name: str
-    layers: Any
-    built: bool
-    trainable: bool
-    input_shape: Any
-    output_shape: Any
-    _input_specs: Callable[[], list[tuple[str, tuple[Any, ...], str]]]
-    _output_specs: Callable[[], list[tuple[str | None, tuple[Any, ...]]]]
-    _pack_outputs: Callable[[list[Any]], Any]
-
     def __init__(self) -> None:
-        self.optimizer: Any = None
-        self.loss: Any = None
-        self.compiled = False
-        self.run_eagerly = False
-        self.steps_per_execution = 1
+        super().__init__()
         self.stop_training = self.stop_evaluating = self.stop_predicting = False
         self._initial_epoch: int | None = None  # where fit begins, if a callback says so in on_train_begin
         self.history: History | None = None
-        self._objectives: supervision.Objectives | None = None
-        self._supervisor: supervision.Supervisor | None = None
-        self._compile_arguments: dict[str, Any] = {}
-        self._libraries: dict[_Key, Library] = {}
-        self._prepared: Callable[[Any], Array | None] = _not_prepared
-
-    # ---------------------------------------------------------------- compile
-
-    def compile(
-        self,
-        optimizer: Any = "rmsprop",
-        loss: Any = None,
-        loss_weights: Any = None,
-        metrics: Any = None,
-        weighted_metrics: Any = None,
-        run_eagerly: bool = False,
-        steps_per_execution: int = 1,
-        jit_compile: str | bool = "auto",
-        auto_scale_loss: bool = True,
-        **unknown: Any,
-    ) -> None:
-        """Says how to train.
-
-        Args:
-            optimizer: a name or an Optimizer.
-            loss: a name, a function of (y_true, y_pred) or a Loss; for several outputs one for
-                all, a list of one for each, or a dict by their names. None for an output that
-                is not trained.
-            loss_weights: factors of the losses in their sum: a float, or a list or dict as ``loss``.
-            metrics: a list of names, functions of (y_true, y_pred) or Metrics; for several
-                outputs a list with an entry or a list of them for each, or a dict by their names.
-            weighted_metrics: metrics that use sample_weight and class_weight, in the same ways.
-            run_eagerly: accepted; there is only compiled code, and its results are the same.
-            steps_per_execution: after how many batches the hooks of batches are called; C runs
-                as many as it can in one call in every case.
-            jit_compile: any of Keras' values; the model is compiled in every case.
-            auto_scale_loss: without effect, as in Keras where no loss is scaled.
-
-        Raises:
-            TypeError: a misspelled argument; the nearest is named.
-            ModelError: an unknown name, or losses and metrics of other outputs.
-            UnsupportedError: something that is not supported, such as a train_step of your own.
-        """
-        where = f"{self._title}: compile()"
-        registry.check_keywords(where, unknown, _COMPILE_ARGUMENTS)
-        self._refuse_overrides(_OVERRIDES)
-        if jit_compile not in (True, False, "auto", None):
-            raise ModelError(f"{where}: jit_compile: expected True, False or 'auto', received {jit_compile!r}.")
-        steps = _positive(where, "steps_per_execution", 1 if steps_per_execution is None else steps_per_execution)
-        objectives = supervision.Objectives(loss, loss_weights, metrics, weighted_metrics, where=self._title)
-        if self.built:
-            objectives.sort([name for name, _ in self._output_specs()], self._is_keyed())
-        made = optimizers.get(optimizer)
-        self._forget_slots()
-        self.optimizer, self.loss = made, loss
-        self._objectives, self._supervisor = objectives, None
-        self.run_eagerly, self.steps_per_execution = bool(run_eagerly), steps
-        compiled = True if jit_compile in ("auto", None) else bool(jit_compile)
-        self._compile_arguments = {
-            "run_eagerly": self.run_eagerly,
-            "steps_per_execution": steps,
-            "jit_compile": compiled and not run_eagerly,
-        }
-        self.compiled, self.stop_training = True, False
-        self._drop_libraries()
-
-    def _refuse_overrides(self, names: Sequence[str]) -> None:
-        for name in names:
-            if hasattr(type(self), name):
-                raise UnsupportedError(
-                    f"{self._title}: defines {name}(), which is not supported: what is done with a batch is compiled. "
-                    "Write a loss, a metric, an optimizer or a layer with add_loss instead."
-                )
-
-    def get_compile_config(self) -> dict[str, Any] | None:
-        """Returns the arguments of :meth:`compile` in Keras' serialized form, None if it was not called."""
-        if not self.compiled or self._objectives is None:
-            return None
-        optimizer = registry.serialize(self.optimizer, "optimizers")
-        return {"optimizer": optimizer, **self._objectives.serialized(), **self._compile_arguments}
-
-    def compile_from_config(self, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> None:
-        """Compiles as :meth:`get_compile_config` said.
-
-        Raises:
-            UnsupportedError: it names something that is not known here.
-        """
-        arguments = {k: v for k, v in config.items() if k in _COMPILE_ARGUMENTS}
-        arguments["optimizer"] = registry.deserialize(config.get("optimizer"), "optimizers", custom_objects)
-        arguments.update(supervision.deserialized(config, custom_objects))
-        if arguments.get("jit_compile") is None:
-            arguments.pop("jit_compile", None)
-        self.compile(**arguments)
-        if self.built and self.optimizer is not None:
-            self.optimizer.build(self.trainable_variables)
-
-    @property
-    def metrics(self) -> list[Any]:
-        """The mean of the loss, the metrics and the means of the outputs' losses; before the first data what was given.
-
-        Keras has the metrics in one object, ``CompileMetrics``; here each stands for itself.
-        """
-        if self._supervisor is not None:
-            return self._supervisor.metrics
-        return self._objectives.given_metrics() if self._objectives is not None else []
-
-    @property
-    def metrics_names(self) -> list[str]:
-        """Names of the loss and the metrics, in the order in which ``evaluate`` returns them."""
-        return ["loss"] if self._supervisor is None else self._supervisor.names
-
-    def reset_metrics(self) -> None:
-        """Forgets what the metrics have measured."""
-        if self._supervisor is not None:
-            self._supervisor.reset()
-
-    @property
-    def trainable_variables(self) -> list[Any]:
-        return list(self.trainable_weights)  # type: ignore[attr-defined]
-
-    # ---------------------------------------------------------------- libraries
-
-    @property
-    def _title(self) -> str:
-        return f"{self.name} ({type(self).__name__})"
-
-    def _reset_library(self) -> None:
-        """Forgets what was compiled: the layers are others now."""
-        self._drop_libraries()
-        self._supervisor = None
-
-    def _drop_libraries(self) -> None:
-        self._prepared = _not_prepared
-        for library in self._libraries.values():
-            library.release()
-        self._libraries.clear()
-
-    def _forget_slots(self) -> None:
-        """Takes what the old optimizer kept out of the state that is dropped with it."""
-        for variable in getattr(self.optimizer, "variables", ()):
-            variable.bind(None)
-
-    def _products(self) -> tuple[str, ...]:
-        """In which type each layer multiplies."""
-        return tuple(layer.compute_dtype for layer in self.layers)
-
-    def _predictor(self) -> Library:
-        """A library that predicts, with the weights in its state.
-
-        Whatever can train can predict as well. The one that has the weights comes first, so that they stay there.
-        """
-        target, products = targets.host(), self._products()
-        usable = [lib for key, lib in list(self._libraries.items()) if (key.target, key.products) == (target, products)]
-        for library in usable:
-            if library.hold.whole:
-                return library
-        library = usable[0] if usable else self._compiled(_Key(target, "predict", (), (), products))
-        library.bind()
-        return library
-
-    def _trainer(self, forms: tuple[Form, ...], found: tuple[Any, ...]) -> Library:
-        """The library that trains and evaluates, with the weights and the optimizer's numbers in its state.
-
-        Args:
-            forms: of the targets.
-            found: the Loss of each output.
-        """
-        trainable = tuple(
-            bool(self.trainable and layer.trainable and w.trainable) for layer in self.layers for w in layer.weights
-        )
-        library = self._compiled(_Key(targets.host(), "train", forms, trainable, self._products()), found)
-        library.bind(self.optimizer)
-        return library
-
-    def _compiled(self, key: _Key, found: tuple[Any, ...] = ()) -> Library:
-        """The library of a key, compiled when it is first asked for."""
-        library = self._libraries.get(key)
-        if library is not None:
-            return library
-        from . import compiler
-
-        training = None
-        if key.purpose == "train":
-            training = self._training(key.forms, found)
-            if self.optimizer is not None:
-                self.optimizer.build(self.trainable_variables)
-                for variable in self.trainable_variables:  # an optimizer of other weights is reported before the build
-                    self.optimizer.slot_variables(variable)
-        made = compiler.compile_network(self, key.target, training)
-        return self._libraries.setdefault(key, made)  # another thread may have been faster
-
-    def _training(self, forms: tuple[Form, ...], found: tuple[Any, ...], profile: bool = False) -> Training:
-        """What the compiler has to know."""
-        from . import compiler
-
-        supervisor = self._supervised()
-        outputs = tuple(
-            compiler.Supervision(
-                loss, supervisor.of_output(number), form.labels, form.columns, goal.factor, form.weighted, c_name
-            )
-            for number, (loss, form, goal, c_name) in enumerate(
-                zip(found, forms, supervisor.goals, supervisor.c_names, strict=True)
-            )
-        )
-        return compiler.Training(outputs, self.optimizer, profile, supervisor.captured)
-
-    def _supervised(self) -> supervision.Supervisor:
-        assert self._supervisor is not None  # taking the first targets has made it
-        return self._supervisor
 
     def _profile(self, x: Any, y: Any, batch_size: int) -> dict[str, tuple[float, int]]:
         """Times every step of the C over an epoch of training, in a copy of the state: the model stays as it is.
@@ -305,7 +51,7 @@ class Trainer(LegacyTrainer):
         Returns:
             For each step its seconds and how often it was done.
         """
-        from . import compiler
+        from .. import compiler
 
         self._need_compiled("profile")
         taken = self._take(x, y, None, None, f"{self._title}: profile")
@@ -319,174 +65,6 @@ class Trainer(LegacyTrainer):
         before = library.laps()
         library.train(feed.samples, 0, taken.rows, batch_size)
         return {name: (seconds - before[name], feed.total) for name, seconds in library.laps().items()}
-
-    def source(self) -> str:
-        """Returns the C that the model was compiled to, for prediction only if it was not trained yet."""
-        for key in sorted(self._libraries, key=lambda k: k.purpose, reverse=True):
-            return self._libraries[key].source
-        self._need_built("source")
-        return self._predictor().source
-
-    # ---------------------------------------------------------------- data
-
-    def _need_compiled(self, where: str, training: bool = True) -> None:
-        if not self.compiled or self._objectives is None:
-            raise ModelError(f"{self._title}: {where}() needs to know how to train. Call compile(…) first.")
-        if training and self.optimizer is None:
-            raise ModelError(f"{self._title}: {where}() needs an optimizer. Call compile(optimizer=…) first.")
-
-    def _is_keyed(self) -> bool:
-        """Whether the outputs are a dict."""
-        return isinstance(self._pack_outputs([None] * len(self._output_specs())), Mapping)
-
-    def _need_loss(self, where: str) -> None:
-        """Sees to it that there is something to minimise: the loss of an output, or what layers add."""
-        from .compiler import graph
-
-        assert self._objectives is not None
-        if not self._objectives.has_loss and not graph.build(self, training=True).penalties:
-            raise ModelError(f"{where}() needs a loss. Call compile(loss=…) first.")
-
-    def _need_built(self, where: str) -> None:
-        if not self.built:
-            raise ModelError(
-                f"{self._title}: {where}() before the shape of the input is known. "
-                "Begin the model with Input((features,)), call build(shape), or train it first."
-            )
-
-    def _take_x(self, x: Any, where: str) -> list[Array]:
-        """Checks the rows of the inputs, building the model from them if it is not built."""
-        if not self.built:
-            self._build_from(x, where)
-        specs = self._input_specs()
-        several = len(specs) > 1
-        found = [x]
-        if several or not isinstance(x, np.ndarray):
-            found = data.parts("x", x, [name for name, _, _ in specs], where=where, of="input", spare=True)
-        taken = []
-        for part, (name, shape, _) in zip(found, specs, strict=True):
-            array = data.as_rows(f"x[{name!r}]" if several else "x", part, where=where)
-            if len(array) == 0:
-                raise ModelError(f"{where}: x: expected at least one row, received none.")
-            if several:
-                layer = f"{where}: input {name!r}"
-            else:
-                first = self.layers[0] if self.layers else self
-                layer = f"{first.name} ({type(first).__name__})"
-            taken.append(data.check_inputs(array, (None, *shape), layer))
-        if several:
-            data.check_rows([(f"x[{name!r}]", a) for (name, _, _), a in zip(specs, taken, strict=True)], where=where)
-        return taken
-
-    def _build_from(self, x: Any, where: str) -> None:
-        """Builds the model for the shapes of its first data."""
-        arrays: Any
-        if isinstance(x, Mapping):
-            arrays = {name: data.as_rows(f"x[{name!r}]", part, where=where) for name, part in x.items()}
-            shapes: Any = {name: (None, *a.shape[1:]) for name, a in arrays.items()}
-        elif isinstance(x, (list, tuple)) and len(x) > 1 and all(hasattr(part, "shape") for part in x):
-            shapes = [(None, *data.as_rows("x", part, where=where).shape[1:]) for part in x]
-        else:
-            array = data.as_rows("x", x, where=where)
-            if len(array) == 0:
-                raise ModelError(f"{where}: x: expected at least one row, received none.")
-            shapes = (None, *array.shape[1:])
-        self.build(shapes)  # type: ignore[attr-defined]
-
-    def _take(self, x: Any, y: Any, sample_weight: Any, class_weight: Mapping[int, float] | None, where: str) -> Taken:
-        """Checks samples; the metrics are made for the shapes of the first.
-
-        Args:
-            x: inputs.
-            y: targets.
-            sample_weight: of the samples.
-            class_weight: of their classes, checked.
-            where: what was called, for messages.
-        """
-        xs = self._take_x(x, where)
-        assert self._objectives is not None  # _need_compiled has seen to that
-        if self._supervisor is not None:
-            goals, names, shapes = self._supervisor.goals, self._supervisor.outputs, self._supervisor.shapes
-        else:
-            names, shapes = map(list, zip(*self._output_specs(), strict=True))
-            goals = self._objectives.sort(names, self._is_keyed())
-            self._need_loss(where)
-        raw = self._take_y(y, xs[0], names, goals, where)
-        found = tuple(
-            losses.resolve(goal.loss, shape, shape if target is None else target.shape)
-            for goal, shape, target in zip(goals, shapes, raw, strict=True)
-        )
-        for loss in found:
-            if loss is not None and str(getattr(loss, "reduction", "")) in ("none", "None"):
-                raise ModelError(f"{where}: a loss with reduction=None has no single number to minimise.")
-        if self._supervisor is None:
-            wanted = [None if target is None else target.shape for target in raw]
-            order = self._objectives.order(names, self._is_keyed())
-            self._supervisor = supervision.Supervisor(goals, shapes, wanted, order)
-        weights = data.sample_weights(sample_weight, y, names, shapes, len(xs[0]), where=where)
-        if class_weight is not None:
-            if sample_weight is not None:
-                raise ModelError(f"{where}: expected class_weight or sample_weight, received both. Multiply them.")
-            if len(names) > 1 or raw[0] is None:
-                raise ModelError(f"{where}: class_weight is for models of one output, received {len(names)} outputs.")
-            weights = [data.class_weights(raw[0], class_weight, where=where)]
-        ys: list[Array | None] = []
-        forms = []
-        for number, (target, shape, loss, weight) in enumerate(zip(raw, shapes, found, weights, strict=True)):
-            if target is None:
-                ys.append(None)
-                forms.append(Form(False, 0, False))
-                continue
-            argument = f"y[{names[number]!r}]" if len(names) > 1 else "y"
-            prepared, kind = data.prepare_targets(target, shape, loss, where=where, name=argument)
-            ys.append(prepared)
-            columns = 0 if kind == "labels" else int(shape[-1] or 1)
-            forms.append(Form(kind == "labels", columns, weight is not None))
-        return Taken(xs, ys, weights, tuple(forms), found)
-
-    def _take_y(
-        self, y: Any, x: Array, names: Sequence[Any], goals: Sequence[supervision.Goal], where: str
-    ) -> list[Array | None]:
-        """The targets of each output, None where none are wanted."""
-        if len(goals) == 1 and isinstance(y, np.ndarray):
-            array = data.as_rows("y", y, where=where)
-            data.check_pair(x, array, where=where)
-            return [array]
-        wanted = [goal.wanted for goal in goals]
-        if isinstance(y, Mapping):  # those of outputs that are not trained may be missing
-            y = {**{name: None for name, want in zip(names, wanted, strict=True) if not want}, **y}
-        elif isinstance(y, (list, tuple)) and len(y) == sum(wanted) < len(names):
-            rest = iter(y)
-            y = [next(rest) if want else None for want in wanted]
-        elif y is None and len(names) > 1:
-            y = [None] * len(names)
-        taken: list[Array | None] = []
-        for part, name, want in zip(data.parts("y", y, names, where=where, of="output"), names, wanted, strict=True):
-            if not want:
-                taken.append(None)
-                continue
-            argument = f"y[{name!r}]" if len(names) > 1 else "y"
-            array = data.as_rows(argument, part, where=where)
-            data.check_pair(x, array, where=where, y_name=argument)
-            taken.append(array)
-        return taken
-
-    def _take_classes(self, class_weight: Any, where: str) -> dict[int, float] | None:
-        return None if class_weight is None else data.check_class_weight(class_weight, where=where)
-
-    def _stream(self, x: Any, where: str, shuffle: bool = False, **beside: Any) -> data.Stream:
-        """A stream of batches, beside which nothing else may be given that its batches have."""
-        stream = data.Stream(x, where=where, shuffle=shuffle, permute=random.generator().permutation)
-        for name, value in beside.items():
-            if value is not None and value is not False and not (isinstance(value, float) and value == 0):
-                if name == "class_weight" and stream.weighs_classes:
-                    continue
-                hint = {
-                    "validation_split": "Give validation_data.",
-                    "class_weight": "Give sample_weight with every batch.",
-                }.get(name, "Its batches have it: (x, y, sample_weight).")
-                raise ModelError(f"{where}: {name}: expected None beside {stream.kind} as x, received some. {hint}")
-        return stream
 
     # ---------------------------------------------------------------- fit
 
@@ -550,7 +128,7 @@ class Trainer(LegacyTrainer):
         registry.check_keywords(f"{where}()", given, _FIT_ARGUMENTS)
         self._need_compiled("fit")
         epochs, initial_epoch = _count(where, "epochs", epochs), _count(where, "initial_epoch", initial_epoch)
-        steps = None if steps_per_epoch is None else _positive(where, "steps_per_epoch", steps_per_epoch)
+        steps = None if steps_per_epoch is None else positive(where, "steps_per_epoch", steps_per_epoch)
         data.check_batch_size(batch_size, where=where)
         shown = _verbosity(where, verbose)
         due = _validation_epochs(where, validation_freq)
@@ -574,7 +152,7 @@ class Trainer(LegacyTrainer):
         batch = _batch_size(batch_size, steps, taken.rows)
         size = batch_size if validation_batch_size is None else validation_batch_size
         data.check_batch_size(size, where=where)
-        held_steps = None if validation_steps is None else _positive(where, "validation_steps", validation_steps)
+        held_steps = None if validation_steps is None else positive(where, "validation_steps", validation_steps)
         total = steps or (stream.batches if stream is not None else math.ceil(taken.rows / batch))
         called = CallbackList(
             callbacks, add_history=True, add_progbar=shown != 0, model=self, verbose=shown, epochs=epochs, steps=total
@@ -625,17 +203,6 @@ class Trainer(LegacyTrainer):
             self.optimizer.finalize_variable_values(self.trainable_variables)
         called.on_train_end(logs)
         return self._made_history()
-
-    def _hold(self, given: Any, where: str) -> tuple[Taken, data.Stream | None]:
-        """Checks the data of a validation; of a stream its first batch."""
-        if data.is_stream(given):
-            stream = self._stream(given, where)
-            return self._take(*stream.peek(), None, where), stream
-        if not isinstance(given, (tuple, list)) or not 1 <= len(given) <= 3:
-            raise ModelError(
-                f"{where}: expected (x, y), (x, y, sample_weight) or a stream of them, received {_kind_of(given)}."
-            )
-        return self._take(*data.unpack_x_y_sample_weight(given), None, where), None
 
     def _feed(
         self,
@@ -708,7 +275,7 @@ class Trainer(LegacyTrainer):
         return logs
 
     def _empty_outputs(self, library: Library, rows: int) -> list[Array]:
-        return [np.empty((rows, *shape[1:]), library.dtype) for _, shape in self._output_specs()]
+        return [np.empty((rows, *shape[1:]), library.dtype) for shape in self._ends.shapes]
 
     def _epochs(self, library: Library, feed: ArrayFeed, epochs: int) -> list[dict[str, Any]]:
         """Trains on all samples some times over, in one call of C."""
@@ -778,7 +345,7 @@ class Trainer(LegacyTrainer):
         registry.check_keywords(f"{where}()", unknown, _EVALUATE_ARGUMENTS)
         self._need_compiled("evaluate", training=False)
         data.check_batch_size(batch_size, where=where)
-        steps = None if steps is None else _positive(where, "steps", steps)
+        steps = None if steps is None else positive(where, "steps", steps)
         shown = _verbosity(where, verbose)
         if data.is_stream(x):
             stream = self._stream(x, where, y=y, sample_weight=sample_weight)
@@ -849,7 +416,7 @@ class Trainer(LegacyTrainer):
         registry.check_keywords(f"{where}()", unknown, _PREDICT_ARGUMENTS)
         self._refuse_overrides(_PREDICTION_OVERRIDES)
         data.check_batch_size(batch_size, where=where)
-        steps = None if steps is None else _positive(where, "steps", steps)
+        steps = None if steps is None else positive(where, "steps", steps)
         shown = _verbosity(where, verbose)
         if data.is_stream(x):
             return self._predict_stream(x, steps, shown, callbacks, where)
@@ -921,14 +488,14 @@ class Trainer(LegacyTrainer):
         xs = self._take_x(x, where)
         library, rows = self._predictor(), len(xs[0])
         outs = self._empty_outputs(library, rows)
-        if rows <= _ROWS and xs[0] is given and self._pack_outputs(outs) is outs[0]:
+        if rows <= _ROWS and xs[0] is given and self._ends.alone:
             direct = library.direct(xs[0].shape, xs[0].dtype, outs[0].shape[1:])
             if direct is not None:
                 self._prepared = direct.outputs
         samples = library.samples(xs)
         for first, count in Pace(library).pieces(0, rows, _ROWS, 0):
             library.predict(samples, first, count, min(_ROWS, count), [out[first : first + count] for out in outs])
-        return self._pack_outputs(outs)
+        return outs[0] if self._ends.alone else self._pack_outputs(outs)
 
     # ---------------------------------------------------------------- single batches
 
@@ -978,15 +545,9 @@ class Trainer(LegacyTrainer):
 # ------------------------------------------------------------------ helpers
 
 
-def _names_of(method: Callable[..., Any], *also: str) -> tuple[str, ...]:
-    code = method.__code__
-    return (*code.co_varnames[1 : code.co_argcount], *also)
-
-
-_COMPILE_ARGUMENTS = _names_of(Trainer.compile)
-_FIT_ARGUMENTS = _names_of(Trainer.fit, *_LEGACY_FIT)
-_EVALUATE_ARGUMENTS = _names_of(Trainer.evaluate)
-_PREDICT_ARGUMENTS = _names_of(Trainer.predict)
+_FIT_ARGUMENTS = names_of(Trainer.fit, *_LEGACY_FIT)
+_EVALUATE_ARGUMENTS = names_of(Trainer.evaluate)
+_PREDICT_ARGUMENTS = names_of(Trainer.predict)
 
 
 def _test_hooks(called: CallbackList) -> _Hooks | None:
@@ -996,12 +557,6 @@ def _test_hooks(called: CallbackList) -> _Hooks | None:
 def _count(where: str, name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
         raise ModelError(f"{where}: {name}: expected a whole number, 0 or more, received {value!r:.80}.")
-    return int(value)
-
-
-def _positive(where: str, name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ModelError(f"{where}: {name}: expected a whole number from 1, received {value!r:.80}.")
     return int(value)
 
 
@@ -1027,7 +582,3 @@ def _validation_epochs(where: str, frequency: Any) -> Callable[[int], bool]:
     if isinstance(frequency, (list, tuple, set)):
         return lambda epoch: epoch in frequency
     raise ModelError(f"{where}: validation_freq: expected a positive number or a list, received {frequency!r:.80}.")
-
-
-def _kind_of(value: Any) -> str:
-    return f"{len(value)} things" if isinstance(value, (tuple, list)) else type(value).__name__

@@ -1,0 +1,365 @@
+"""What ``compile`` was given, and the libraries that are compiled for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from .. import optimizers, registry, targets
+from ..errors import ModelError, UnsupportedError
+from ..variables import Array
+from . import supervision
+from .feeds import Form
+
+if TYPE_CHECKING:
+    from ..compiler import Library, Training
+
+_OVERRIDES = ("train_step", "test_step", "compute_loss", "compute_metrics", "make_train_function", "make_test_function")
+"""Methods of Keras that say in Python what is done with a batch, which is in C here."""
+
+
+class _Key(NamedTuple):
+    """What a compiled library depends on, beside the model's layers."""
+
+    target: targets.Target
+    purpose: str
+    forms: tuple[Form, ...]
+    trainable: tuple[bool, ...]
+    products: tuple[str, ...]
+
+
+class Ends(NamedTuple):
+    """The inputs and outputs of a model.
+
+    Attributes:
+        of: what they were found in; others are looked for once the model has others.
+        inputs: (name, shape with the number of rows, layer for messages) of each.
+        names: of the outputs.
+        shapes: of the outputs, with the number of rows.
+        keyed: whether the outputs are a dict.
+        alone: whether the output is an array itself.
+    """
+
+    of: tuple[Any, Any]
+    inputs: list[tuple[str, tuple[Any, ...], str]]
+    names: list[str | None]
+    shapes: list[tuple[Any, ...]]
+    keyed: bool
+    alone: bool
+
+
+def _not_prepared(x: Any) -> Array | None:
+    """In the place of a prepared prediction while there is none."""
+    return None
+
+
+class Compiled:
+    """What a model is trained for, and what was compiled for that.
+
+    Attributes:
+        optimizer: the optimizer, once compiled.
+        loss: what ``compile`` was given.
+        compiled: whether ``compile`` was called.
+        run_eagerly: what ``compile`` was given.
+        steps_per_execution: after how many batches the hooks of batches are called.
+    """
+
+    # of Model, which derives from this
+    name: str
+    layers: Any
+    built: bool
+    trainable: bool
+    input_shape: Any
+    output_shape: Any
+    _input_specs: Callable[[], list[tuple[str, tuple[Any, ...], str]]]
+    _output_specs: Callable[[], list[tuple[str | None, tuple[Any, ...]]]]
+    _pack_outputs: Callable[[list[Any]], Any]
+    # of Trainer
+    stop_training: bool
+
+    def __init__(self) -> None:
+        self.optimizer: Any = None
+        self.loss: Any = None
+        self.compiled = False
+        self.run_eagerly = False
+        self.steps_per_execution = 1
+        self._known_ends: Ends | None = None
+        self._objectives: supervision.Objectives | None = None
+        self._supervisor: supervision.Supervisor | None = None
+        self._compile_arguments: dict[str, Any] = {}
+        self._libraries: dict[_Key, Library] = {}
+        self._prepared: Callable[[Any], Array | None] = _not_prepared
+
+    # ---------------------------------------------------------------- compile
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: str | bool = "auto",
+        auto_scale_loss: bool = True,
+        **unknown: Any,
+    ) -> None:
+        """Says how to train.
+
+        Args:
+            optimizer: a name or an Optimizer.
+            loss: a name, a function of (y_true, y_pred) or a Loss; for several outputs one for
+                all, a list of one for each, or a dict by their names. None for an output that
+                is not trained.
+            loss_weights: factors of the losses in their sum: a float, or a list or dict as ``loss``.
+            metrics: a list of names, functions of (y_true, y_pred) or Metrics; for several
+                outputs a list with an entry or a list of them for each, or a dict by their names.
+            weighted_metrics: metrics that use sample_weight and class_weight, in the same ways.
+            run_eagerly: accepted; there is only compiled code, and its results are the same.
+            steps_per_execution: after how many batches the hooks of batches are called; C runs
+                as many as it can in one call in every case.
+            jit_compile: any of Keras' values; the model is compiled in every case.
+            auto_scale_loss: without effect, as in Keras where no loss is scaled.
+
+        Raises:
+            TypeError: a misspelled argument; the nearest is named.
+            ModelError: an unknown name, or losses and metrics of other outputs.
+            UnsupportedError: something that is not supported, such as a train_step of your own.
+        """
+        where = f"{self._title}: compile()"
+        registry.check_keywords(where, unknown, _COMPILE_ARGUMENTS)
+        self._refuse_overrides(_OVERRIDES)
+        if jit_compile not in (True, False, "auto", None):
+            raise ModelError(f"{where}: jit_compile: expected True, False or 'auto', received {jit_compile!r}.")
+        steps = positive(where, "steps_per_execution", 1 if steps_per_execution is None else steps_per_execution)
+        objectives = supervision.Objectives(loss, loss_weights, metrics, weighted_metrics, where=self._title)
+        if self.built:
+            objectives.sort(self._ends.names, self._ends.keyed)
+        made = optimizers.get(optimizer)
+        self._forget_slots()
+        self.optimizer, self.loss = made, loss
+        self._objectives, self._supervisor = objectives, None
+        self.run_eagerly, self.steps_per_execution = bool(run_eagerly), steps
+        compiled = True if jit_compile in ("auto", None) else bool(jit_compile)
+        self._compile_arguments = {
+            "run_eagerly": self.run_eagerly,
+            "steps_per_execution": steps,
+            "jit_compile": compiled and not run_eagerly,
+        }
+        self.compiled, self.stop_training = True, False
+        self._drop_libraries()
+
+    def _refuse_overrides(self, names: Sequence[str]) -> None:
+        for name in names:
+            if hasattr(type(self), name):
+                raise UnsupportedError(
+                    f"{self._title}: defines {name}(), which is not supported: what is done with a batch is compiled. "
+                    "Write a loss, a metric, an optimizer or a layer with add_loss instead."
+                )
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """Returns the arguments of :meth:`compile` in Keras' serialized form, None if it was not called."""
+        if not self.compiled or self._objectives is None:
+            return None
+        optimizer = registry.serialize(self.optimizer, "optimizers")
+        return {"optimizer": optimizer, **self._objectives.serialized(), **self._compile_arguments}
+
+    def compile_from_config(self, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> None:
+        """Compiles as :meth:`get_compile_config` said.
+
+        Raises:
+            UnsupportedError: it names something that is not known here.
+        """
+        arguments = {k: v for k, v in config.items() if k in _COMPILE_ARGUMENTS}
+        arguments["optimizer"] = registry.deserialize(config.get("optimizer"), "optimizers", custom_objects)
+        arguments.update(supervision.deserialized(config, custom_objects))
+        if arguments.get("jit_compile") is None:
+            arguments.pop("jit_compile", None)
+        self.compile(**arguments)
+        if self.built and self.optimizer is not None:
+            self.optimizer.build(self.trainable_variables)
+
+    @property
+    def metrics(self) -> list[Any]:
+        """The mean of the loss, the metrics and the means of the outputs' losses; before the first data what was given.
+
+        Keras has the metrics in one object, ``CompileMetrics``; here each stands for itself.
+        """
+        if self._supervisor is not None:
+            return self._supervisor.metrics
+        return self._objectives.given_metrics() if self._objectives is not None else []
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """Names of the loss and the metrics, in the order in which ``evaluate`` returns them."""
+        return ["loss"] if self._supervisor is None else self._supervisor.names
+
+    def reset_metrics(self) -> None:
+        """Forgets what the metrics have measured."""
+        if self._supervisor is not None:
+            self._supervisor.reset()
+
+    @property
+    def trainable_variables(self) -> list[Any]:
+        return list(self.trainable_weights)  # type: ignore[attr-defined]
+
+    def _need_compiled(self, where: str, training: bool = True) -> None:
+        if not self.compiled or self._objectives is None:
+            raise ModelError(f"{self._title}: {where}() needs to know how to train. Call compile(…) first.")
+        if training and self.optimizer is None:
+            raise ModelError(f"{self._title}: {where}() needs an optimizer. Call compile(optimizer=…) first.")
+
+    @property
+    def _ends(self) -> Ends:
+        """The inputs and outputs of the model, which must be built."""
+        network, shapes = getattr(self, "_network", None), getattr(self, "_shapes", None)
+        known = self._known_ends
+        if known is not None and known.of[0] is network and known.of[1] is shapes:
+            return known
+        specs, outputs = self._input_specs(), self._output_specs()
+        first = self.layers[0] if self.layers else self
+        title = f"{first.name} ({type(first).__name__})"
+        inputs = [
+            (name, (None, *shape), title if len(specs) == 1 else f"{self._title}: input {name!r}")
+            for name, shape, _ in specs
+        ]
+        packed = self._pack_outputs([0] * len(outputs))
+        names, of_outputs = [name for name, _ in outputs], [tuple(shape) for _, shape in outputs]
+        keyed, alone = isinstance(packed, Mapping), isinstance(packed, int)
+        self._known_ends = known = Ends((network, shapes), inputs, names, of_outputs, keyed, alone)
+        return known
+
+    def _need_loss(self, where: str) -> None:
+        """Sees to it that there is something to minimise: the loss of an output, or what layers add."""
+        from ..compiler import graph
+
+        assert self._objectives is not None
+        if not self._objectives.has_loss and not graph.build(self, training=True).penalties:
+            raise ModelError(f"{where}() needs a loss. Call compile(loss=…) first.")
+
+    def _need_built(self, where: str) -> None:
+        if not self.built:
+            raise ModelError(
+                f"{self._title}: {where}() before the shape of the input is known. "
+                "Begin the model with Input((features,)), call build(shape), or train it first."
+            )
+
+    # ---------------------------------------------------------------- libraries
+
+    @property
+    def _title(self) -> str:
+        return f"{self.name} ({type(self).__name__})"
+
+    def _reset_library(self) -> None:
+        """Forgets what was compiled: the layers are others now."""
+        self._drop_libraries()
+        self._supervisor = None
+
+    def _drop_libraries(self) -> None:
+        self._prepared = _not_prepared
+        for library in self._libraries.values():
+            library.release()
+        self._libraries.clear()
+
+    def _forget_slots(self) -> None:
+        """Takes what the old optimizer kept out of the state that is dropped with it."""
+        for variable in getattr(self.optimizer, "variables", ()):
+            variable.bind(None)
+
+    def _products(self) -> tuple[str, ...]:
+        """In which type each layer multiplies."""
+        return tuple(layer.compute_dtype for layer in self.layers)
+
+    def _predictor(self) -> Library:
+        """A library that predicts, with the weights in its state.
+
+        Whatever can train can predict as well. The one that has the weights comes first, so that they stay there.
+        """
+        target, products = targets.host(), self._products()
+        usable = [lib for key, lib in list(self._libraries.items()) if (key.target, key.products) == (target, products)]
+        for library in usable:
+            if library.hold.whole:
+                return library
+        library = usable[0] if usable else self._compiled(_Key(target, "predict", (), (), products))
+        library.bind()
+        return library
+
+    def _trainer(self, forms: tuple[Form, ...], found: tuple[Any, ...]) -> Library:
+        """The library that trains and evaluates, with the weights and the optimizer's numbers in its state.
+
+        Args:
+            forms: of the targets.
+            found: the Loss of each output.
+        """
+        trainable = tuple(
+            bool(self.trainable and layer.trainable and w.trainable) for layer in self.layers for w in layer.weights
+        )
+        library = self._compiled(_Key(targets.host(), "train", forms, trainable, self._products()), found)
+        library.bind(self.optimizer)
+        return library
+
+    def _compiled(self, key: _Key, found: tuple[Any, ...] = ()) -> Library:
+        """The library of a key, compiled when it is first asked for."""
+        library = self._libraries.get(key)
+        if library is not None:
+            return library
+        from .. import compiler
+
+        training = None
+        if key.purpose == "train":
+            training = self._training(key.forms, found)
+            if self.optimizer is not None:
+                self.optimizer.build(self.trainable_variables)
+                for variable in self.trainable_variables:  # an optimizer of other weights is reported before the build
+                    self.optimizer.slot_variables(variable)
+        made = compiler.compile_network(self, key.target, training)
+        return self._libraries.setdefault(key, made)  # another thread may have been faster
+
+    def _training(self, forms: tuple[Form, ...], found: tuple[Any, ...], profile: bool = False) -> Training:
+        """What the compiler has to know."""
+        from .. import compiler
+
+        supervisor = self._supervised()
+        outputs = tuple(
+            compiler.Supervision(
+                loss, supervisor.of_output(number), form.labels, form.columns, goal.factor, form.weighted, c_name
+            )
+            for number, (loss, form, goal, c_name) in enumerate(
+                zip(found, forms, supervisor.goals, supervisor.c_names, strict=True)
+            )
+        )
+        return compiler.Training(outputs, self.optimizer, profile, supervisor.captured)
+
+    def _supervised(self) -> supervision.Supervisor:
+        assert self._supervisor is not None  # taking the first targets has made it
+        return self._supervisor
+
+    def source(self) -> str:
+        """Returns the C that the model was compiled to, for prediction only if it was not trained yet."""
+        for key in sorted(self._libraries, key=lambda k: k.purpose, reverse=True):
+            return self._libraries[key].source
+        self._need_built("source")
+        return self._predictor().source
+
+
+def names_of(method: Callable[..., Any], *also: str) -> tuple[str, ...]:
+    """The names of the arguments of a method, for :func:`~nncompile.registry.check_keywords`."""
+    code = method.__code__
+    return (*code.co_varnames[1 : code.co_argcount], *also)
+
+
+def positive(where: str, name: str, value: Any) -> int:
+    """Returns a whole number from 1.
+
+    Raises:
+        ModelError: it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise ModelError(f"{where}: {name}: expected a whole number from 1, received {value!r:.80}.")
+    return int(value)
+
+
+_COMPILE_ARGUMENTS = names_of(Compiled.compile)

@@ -1,0 +1,171 @@
+"""Checks of the data that a model is given, against its inputs, its outputs and what they are trained for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import data, losses, random
+from ..errors import ModelError, UnsupportedError
+from ..variables import Array
+from . import supervision
+from .compiled import Compiled
+from .feeds import Form, Taken
+
+
+class Intake(Compiled):
+    """Makes of what the user gives the arrays that C takes."""
+
+    def _take_x(self, x: Any, where: str) -> list[Array]:
+        """Checks the rows of the inputs, building the model from them if it is not built."""
+        if not self.built:
+            self._build_from(x, where)
+        inputs = self._ends.inputs
+        if len(inputs) == 1:
+            name, shape, layer = inputs[0]
+            if not isinstance(x, np.ndarray):
+                (x,) = data.parts("x", x, [name], where=where, of="input", spare=True)
+            return [self._take_input("x", x, shape, layer, where)]
+        found = data.parts("x", x, [name for name, _, _ in inputs], where=where, of="input", spare=True)
+        taken = [
+            self._take_input(f"x[{name!r}]", part, shape, layer, where)
+            for part, (name, shape, layer) in zip(found, inputs, strict=True)
+        ]
+        data.check_rows([(f"x[{i[0]!r}]", array) for i, array in zip(inputs, taken, strict=True)], where=where)
+        return taken
+
+    @staticmethod
+    def _take_input(argument: str, given: Any, shape: tuple[Any, ...], layer: str, where: str) -> Array:
+        array = data.as_rows(argument, given, where=where)
+        if len(array) == 0:
+            raise ModelError(f"{where}: {argument}: expected at least one row, received none.")
+        return data.check_inputs(array, shape, layer)
+
+    def _build_from(self, x: Any, where: str) -> None:
+        """Builds the model for the shapes of its first data."""
+        arrays: Any
+        if isinstance(x, Mapping):
+            arrays = {name: data.as_rows(f"x[{name!r}]", part, where=where) for name, part in x.items()}
+            shapes: Any = {name: (None, *a.shape[1:]) for name, a in arrays.items()}
+        elif isinstance(x, (list, tuple)) and len(x) > 1 and all(hasattr(part, "shape") for part in x):
+            shapes = [(None, *data.as_rows("x", part, where=where).shape[1:]) for part in x]
+        else:
+            array = data.as_rows("x", x, where=where)
+            if len(array) == 0:
+                raise ModelError(f"{where}: x: expected at least one row, received none.")
+            shapes = (None, *array.shape[1:])
+        self.build(shapes)  # type: ignore[attr-defined]
+
+    def _take(self, x: Any, y: Any, sample_weight: Any, class_weight: Mapping[int, float] | None, where: str) -> Taken:
+        """Checks samples; the metrics are made for the shapes of the first.
+
+        Args:
+            x: inputs.
+            y: targets.
+            sample_weight: of the samples.
+            class_weight: of their classes, checked.
+            where: what was called, for messages.
+        """
+        xs = self._take_x(x, where)
+        assert self._objectives is not None  # _need_compiled has seen to that
+        names, shapes = self._ends.names, self._ends.shapes
+        if self._supervisor is not None:
+            goals = self._supervisor.goals
+        else:
+            goals = self._objectives.sort(names, self._ends.keyed)
+        raw = self._take_y(y, xs[0], names, goals, where)
+        supervisor, wanted = self._supervisor, [None if target is None else target.shape for target in raw]
+        if supervisor is None:
+            self._need_loss(where)
+            order = self._objectives.order(names, self._ends.keyed)
+            supervisor = supervision.Supervisor(goals, shapes, wanted, order)
+        found = list(supervisor.losses(wanted, where))
+        weights = data.sample_weights(sample_weight, y, names, shapes, len(xs[0]), where=where)
+        if class_weight is not None:
+            if sample_weight is not None:
+                raise ModelError(f"{where}: expected class_weight or sample_weight, received both. Multiply them.")
+            if len(names) > 1 or raw[0] is None:
+                raise ModelError(f"{where}: class_weight is for models of one output, received {len(names)} outputs.")
+            weights = [data.class_weights(raw[0], class_weight, where=where)]
+        ys: list[Array | None] = []
+        forms = []
+        for number, (target, shape, loss, weight) in enumerate(zip(raw, shapes, found, weights, strict=True)):
+            if target is None:
+                ys.append(None)
+                forms.append(Form(False, 0, False))
+                continue
+            argument = f"y[{names[number]!r}]" if len(names) > 1 else "y"
+            prepared, kind = data.prepare_targets(target, shape, loss, where=where, name=argument)
+            ys.append(prepared)
+            if loss is not None:
+                found[number], weights[number] = losses.counted_form(loss, prepared, weight)
+                if weights[number] is not weight and goals[number].weighted:
+                    raise UnsupportedError(
+                        f"{where}: weighted_metrics beside a loss that leaves out samples would do so too. "
+                        "Give them as metrics."
+                    )
+            columns = 0 if kind == "labels" else int(shape[-1] or 1)
+            forms.append(Form(kind == "labels", columns, weights[number] is not None))
+        self._supervisor = supervisor  # made for targets that fit
+        return Taken(xs, ys, weights, tuple(forms), tuple(found))
+
+    def _take_y(
+        self, y: Any, x: Array, names: Sequence[Any], goals: Sequence[supervision.Goal], where: str
+    ) -> list[Array | None]:
+        """The targets of each output, None where none are wanted."""
+        if len(goals) == 1 and isinstance(y, np.ndarray):
+            array = data.as_rows("y", y, where=where)
+            data.check_pair(x, array, where=where)
+            return [array]
+        wanted = [goal.wanted for goal in goals]
+        if isinstance(y, Mapping):  # those of outputs that are not trained may be missing
+            y = {**{name: None for name, want in zip(names, wanted, strict=True) if not want}, **y}
+        elif isinstance(y, (list, tuple)) and len(y) == sum(wanted) < len(names):
+            rest = iter(y)
+            y = [next(rest) if want else None for want in wanted]
+        elif y is None and len(names) > 1:
+            y = [None] * len(names)
+        taken: list[Array | None] = []
+        for part, name, want in zip(data.parts("y", y, names, where=where, of="output"), names, wanted, strict=True):
+            if not want:
+                taken.append(None)
+                continue
+            argument = f"y[{name!r}]" if len(names) > 1 else "y"
+            array = data.as_rows(argument, part, where=where)
+            data.check_pair(x, array, where=where, y_name=argument)
+            taken.append(array)
+        return taken
+
+    def _take_classes(self, class_weight: Any, where: str) -> dict[int, float] | None:
+        return None if class_weight is None else data.check_class_weight(class_weight, where=where)
+
+    def _stream(self, x: Any, where: str, shuffle: bool = False, **beside: Any) -> data.Stream:
+        """A stream of batches, beside which nothing else may be given that its batches have."""
+        stream = data.Stream(x, where=where, shuffle=shuffle, permute=random.generator().permutation)
+        for name, value in beside.items():
+            if value is not None and value is not False and not (isinstance(value, float) and value == 0):
+                if name == "class_weight" and stream.weighs_classes:
+                    continue
+                hint = {
+                    "validation_split": "Give validation_data.",
+                    "class_weight": "Give sample_weight with every batch.",
+                }.get(name, "Its batches have it: (x, y, sample_weight).")
+                raise ModelError(f"{where}: {name}: expected None beside {stream.kind} as x, received some. {hint}")
+        return stream
+
+    def _hold(self, given: Any, where: str) -> tuple[Taken, data.Stream | None]:
+        """Checks the data of a validation; of a stream its first batch."""
+        if data.is_stream(given):
+            stream = self._stream(given, where)
+            return self._take(*stream.peek(), None, where), stream
+        if not isinstance(given, (tuple, list)) or not 1 <= len(given) <= 3:
+            raise ModelError(
+                f"{where}: expected (x, y), (x, y, sample_weight) or a stream of them, received {_kind_of(given)}."
+            )
+        return self._take(*data.unpack_x_y_sample_weight(given), None, where), None
+
+
+def _kind_of(value: Any) -> str:
+    return f"{len(value)} things" if isinstance(value, (tuple, list)) else type(value).__name__
