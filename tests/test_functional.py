@@ -379,6 +379,20 @@ def test_random_graphs_in_c(seed: int) -> None:
         agree(compiled(model, x), model(x), 1e-11)
 
 
+def test_a_sum_over_other_columns_is_a_value_of_its_own() -> None:
+    """A sum over 8 columns meets one column of a product, and another sum over 3."""
+    with float_type("float64"):
+        x, y = Input((8,)), Input((3,))
+        square = Dot(axes=-1)([x, x])
+        outputs = [
+            layers.multiply([square, Dense(1)(x)]), Dense(3)(square), layers.multiply([square, Dense(1)(square)]),
+            layers.multiply([square, Dot(axes=-1)([y, y])]),
+        ]  # fmt: skip
+        model = Model([x, y], outputs)
+        data = [rows(5, 8).astype("float64"), rows(5, 3).astype("float64")]
+        agree(compiled(model, data), model(data), 1e-11)
+
+
 def test_merging_layers_in_c() -> None:
     """All of them in one network, with what is broadcast and what is not."""
     with float_type("float64"):

@@ -579,7 +579,8 @@ class RowWriter:
         order = topological(roots, ends)
         for x in order:
             self.stage(x)
-        reductions = [x for x in order if x.op in PRIMITIVES and PRIMITIVES[x.op].kind == "reduce"]
+        stored = set(ends)
+        reductions = [x for x in order if x.op in PRIMITIVES and PRIMITIVES[x.op].kind == "reduce" and x not in stored]
         loops = [self.stage(x) for _, x in stores] + [self.stage(x.args[0]) for x in reductions]
         last = max(loops, default=-1)
         kept, keep_at = self._kept(stores, reductions, last)
@@ -655,7 +656,7 @@ class RowWriter:
             if x not in keep:
                 leaves[x] = self._kept_value(where)
         roots = [resolved(x.args[0]) for x in reductions] + [resolved(x) for _, x in stores] + list(keep)
-        order = topological(roots, stop=leaves)
+        order = topological(roots, stop=[*leaves, *row_names])  # what is behind a stored value is no part of this
         ahead = Writer(self.real, row_names, self.names, self.scalars, assigned=self.assigned)
         for x in order:
             if x.level == ELEMENT and x not in leaves:

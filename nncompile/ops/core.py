@@ -559,6 +559,9 @@ def _fitted(op: str, args: tuple[Expression, ...]) -> tuple[Expression, ...]:
     for a in args:
         if a.level == ROW and not _kept(a) and len(a.shape) > 1 and a.shape == shape:
             a = arrays.elements(a)
+        elif _kept(a) and _reduced_width(a) not in (shape[-1], None):
+            # A formula has one number of columns: what is reduced over others is a value of its own.
+            a = arrays.elements(a) if shape[-1] == 1 else arrays.as_row(arrays.elements(a))
         elif a.level == ELEMENT and a.shape:
             if a.shape == (1,) != shape[-1:] and a.op == "weight":
                 a = node("weight", (), a.value, level=UNIFORM)
@@ -572,6 +575,20 @@ def _fitted(op: str, args: tuple[Expression, ...]) -> tuple[Expression, ...]:
                     a = arrays.as_row(a) if a.shape[-1] == 1 != shape[-1] else a
         made.append(a)
     return tuple(made)
+
+
+def _reduced_width(x: Expression) -> int | None:
+    """The number of columns that a value per row was reduced over; None if it was not, or is stored by itself."""
+    waiting, seen = [x], set[Expression]()
+    while waiting:
+        x = waiting.pop()
+        if x in seen or x.level != ROW or x.op == "row":
+            continue
+        seen.add(x)
+        if x.op in PRIMITIVES and PRIMITIVES[x.op].kind == "reduce":
+            return x.args[0].shape[-1] if x.args[0].shape else None
+        waiting.extend(x.args)
+    return None
 
 
 def _simplify(op: str, args: tuple[Expression, ...]) -> Expression | None:
