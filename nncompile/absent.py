@@ -165,11 +165,6 @@ ABSENT: dict[str, dict[str, str]] = {
 """Why a name is not here: path of the module below ``keras``, reason, names."""
 
 _NOT_YET: dict[str, str] = {
-    "": "Regularizer constraints regularizers",
-    "constraints": (
-        "Constraint MaxNorm MinMaxNorm NonNeg UnitNorm deserialize get max_norm min_max_norm non_neg "
-        "serialize unit_norm"
-    ),
     "layers": ("EinsumDense Lambda ReversibleEmbedding SpectralNormalization"),
     "losses": (
         "BinaryFocalCrossentropy CategoricalFocalCrossentropy CategoricalGeneralizedCrossEntropy "
@@ -194,7 +189,7 @@ _NOT_YET: dict[str, str] = {
         "argpartition argsort array array_split average bartlett batch_normalization binary_crossentropy "
         "bincount bitwise_and bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift "
         "bitwise_xor blackman categorical_crossentropy cbrt cdist ceil celu convert_to_numpy copy corrcoef "
-        "correlate cos cosh count_nonzero cross cumprod cumsum deg2rad diag diagflat diagonal diff digitize "
+        "correlate cosh count_nonzero cross cumprod cumsum deg2rad diag diagflat diagonal diff digitize "
         "divide_no_nan dot dsplit dstack dtype einsum elu empty empty_like erfc erfinv exp2 eye fabs fliplr "
         "flipud floor_divide fmax fmin fmod full full_like gcd gelu geomspace get_item glu hamming hanning "
         "hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh heaviside histogram hsplit hstack hypot i0 "
@@ -202,21 +197,13 @@ _NOT_YET: dict[str, str] = {
         "layer_normalization lcm ldexp leaky_relu left_shift linspace log10 log2 log_sigmoid logaddexp "
         "logaddexp2 logical_xor logspace median meshgrid mod moments multi_hot nan_to_num nanargmax nanargmin "
         "nancumprod nancumsum nanmax nanmean nanmedian nanmin nanpercentile nanprod nanquantile nanstd nansum "
-        "nanvar ndim nextafter nonzero norm normalize ones outer percentile prod ptp quantile rad2deg ravel "
+        "nanvar ndim nextafter nonzero normalize ones outer percentile prod ptp quantile rad2deg ravel "
         "rearrange relu relu6 right_shift rms_normalization rot90 saturate_cast scatter scatter_update "
         "searchsorted segment_max segment_min segment_prod segment_sum select selu signbit silu sin sinc sinh "
         "size slice slice_update soft_shrink softplus softsign sort sparse_categorical_crossentropy "
         "sparse_plus sparse_sigmoid sparsemax squareplus std swish take_along_axis tan tanh_shrink tensordot "
         "threshold top_k trace trapezoid tri tril triu true_divide trunc unique unravel_index unstack vander "
         "var vdot view vsplit vstack zeros"
-    ),
-    "optimizers": "Adafactor Ftrl Lamb Muon ScheduleFreeAdamW schedules",
-    "optimizers.schedules": (
-        "CosineDecay CosineDecayRestarts ExponentialDecay InverseTimeDecay LearningRateSchedule "
-        "PiecewiseConstantDecay PolynomialDecay deserialize serialize"
-    ),
-    "regularizers": (
-        "L1 L1L2 L2 OrthogonalRegularizer Regularizer deserialize get l1 l1_l2 l2 orthogonal_regularizer serialize"
     ),
 }
 """What is missing and should not be: module, names."""
