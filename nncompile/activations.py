@@ -36,7 +36,7 @@ def _formula(function: Callable[P, Any]) -> Callable[P, Any]:
     @functools.wraps(function)
     def activation(x: Any, *args: Any, **keywords: Any) -> Any:
         formula: Callable[..., Any] = function
-        if isinstance(x, ops.Expression):
+        if isinstance(x, (ops.Expression, ops.KerasTensor)):
             return formula(x, *args, **keywords)
         array = ops.convert_to_tensor(x)
         if array.dtype.kind in "biu" or isinstance(x, float):

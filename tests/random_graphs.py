@@ -103,7 +103,9 @@ class Grower:
         if activation == "any":
             activation = c.one(PLAIN)
         if c.often(0.25):
-            name, arguments = c.one(REGULARIZERS)
+            units = units or c.one(WIDTHS)
+            alone = x is None or 1 in (units, x.shape[-1])  # nothing is orthogonal to one row
+            name, arguments = c.one(REGULARIZERS[:3] if alone else REGULARIZERS)
             options["kernel_regularizer"] = getattr(k.regularizers, name)(**arguments)
             options["bias_regularizer"] = c.one([None, "l1", "l2"])
             options["activity_regularizer"] = c.one([None, None, "l1", "l2"])
