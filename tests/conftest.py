@@ -20,7 +20,11 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     if os.environ.get("NNCOMPILE_CACHE_DIR"):
         yield
         return
-    folder = tmp_path_factory.mktemp("cache")
+    if os.environ.get("PYTEST_XDIST_WORKER"):  # processes share what they compile
+        folder = tmp_path_factory.getbasetemp().parent / "cache"
+        folder.mkdir(exist_ok=True)
+    else:
+        folder = tmp_path_factory.mktemp("cache")
     folder.chmod(0o700)
     os.environ["NNCOMPILE_CACHE_DIR"] = str(folder)
     yield
