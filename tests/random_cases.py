@@ -2,7 +2,7 @@
 
 One function per kind makes a case of a seed with the library it is given, Keras or
 nncompile, and returns numbers by name. Those of Keras are stored beside this file, so that
-the tests need no Keras and cost seconds:
+the tests need no Keras and cost seconds (KERAS_BACKEND=torch is quick, but some of its own ways are other ones):
 
 python tests/random_cases.py              stores all of them anew, with the Keras that is installed
 python tests/random_cases.py losses ...   only these kinds
@@ -47,6 +47,11 @@ def leaves(structure: Any) -> list[Any]:
     return list(structure) if isinstance(structure, list | tuple) else [structure]
 
 
+def as_array(value: Any) -> Any:
+    """The numbers of an array of any backend of Keras."""
+    return np.asarray(value.detach() if hasattr(value, "detach") else value)
+
+
 def packed(structure: Any, values: list[Any]) -> Any:
     """``values`` in the form that ``structure``, of a model's inputs or outputs, has."""
     if isinstance(structure, dict):
@@ -67,7 +72,7 @@ def graphs(k: Any, seed: int) -> Numbers:
     for training in (False,) if noise else (False, True):
         for i, y in enumerate(leaves(model(x, training=training))):
             numbers[f"output {i}, training={training}"] = y
-        numbers[f"penalty, training={training}"] = np.sum([np.float32(loss) for loss in model.losses] or [0])
+        numbers[f"penalty, training={training}"] = np.sum([np.float32(as_array(loss)) for loss in model.losses] or [0])
     for i, weight in enumerate(model.weights):
         if "moving" in weight.name:
             numbers[f"weight {i}, {weight.name}"] = weight.value
@@ -177,6 +182,10 @@ def losses(k: Any, seed: int) -> Numbers:
 
 def _gradient(k: Any, formula: Callable[..., Any], y: Any, p: Any, weight: Any) -> Any:
     """Of ``sum(weight * formula(y, p))`` by p."""
+    if is_keras(k) and k.backend.backend() == "torch":
+        p = k.ops.convert_to_tensor(p).requires_grad_()
+        (formula(y, p) * k.ops.convert_to_tensor(weight)).sum().backward()
+        return p.grad
     if is_keras(k):
         import jax
 
@@ -263,7 +272,7 @@ def schedule_of(k: Any, number: int, rate: float) -> Any:
 def schedules(k: Any, seed: int) -> Numbers:
     """Learning rates of the first steps."""
     schedule = schedule_of(k, seed, 0.1 / (1 + seed))
-    return {SCHEDULES[seed % len(SCHEDULES)][0]: np.array([np.float32(schedule(step)) for step in range(12)])}
+    return {SCHEDULES[seed % len(SCHEDULES)][0]: np.array([np.float32(as_array(schedule(step))) for step in range(12)])}
 
 
 OPTIMIZERS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -451,7 +460,7 @@ def of(kind: str, library: Any, seed: int) -> Numbers:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         if is_keras(library):
             warnings.simplefilter("ignore")
-        return {name: np.asarray(value) for name, value in KINDS[kind][0](library, seed).items()}
+        return {name: as_array(value) for name, value in KINDS[kind][0](library, seed).items()}
 
 
 # ------------------------------------------------------------------ what is stored
@@ -470,7 +479,7 @@ def store(kind: str) -> None:
             parts.append(value.astype("float32").ravel())
         index.append(shapes)
         print(f"{kind} {seed}", end="\r", file=sys.stderr)
-    described = {"keras": keras.__version__, "cases": index}
+    described = {"keras": f"{keras.__version__} on {keras.backend.backend()}", "cases": index}
     np.savez_compressed(
         FOLDER / f"{kind}.npz",
         index=np.frombuffer(json.dumps(described, separators=(",", ":")).encode(), "uint8"),
@@ -493,7 +502,7 @@ def stored(kind: str) -> Iterator[Numbers]:
 
 
 if __name__ == "__main__":
-    os.environ["KERAS_BACKEND"] = "jax"
+    os.environ.setdefault("KERAS_BACKEND", "jax")
     FOLDER.mkdir(exist_ok=True)
     for chosen in sys.argv[1:] or KINDS:
         store(chosen)

@@ -75,6 +75,7 @@ STACKS: dict[str, tuple[tuple[int, ...], Callable[[], list[Any]]]] = {
     "largest of positions": ((4, 5), lambda: [Dense(6, "tanh"), Made(lambda s, x: ops.max(x, axis=1)), Dense(2)]),
     "summed rows": ((4, 5), lambda: [Dense(6, "tanh"), Made(lambda s, x: ops.sum(x, axis=-1)), Dense(2)]),
     "centred positions": ((4, 5), lambda: [Dense(6, "tanh"), Made(lambda s, x: x - ops.mean(x, axis=1, keepdims=True)), Flatten(), Dense(2)]),
+    "a column for a gate of the input": ((5,), lambda: [Made(lambda s, x: x * ops.sigmoid(ops.matmul(x, s.w)), w=("n", 1)), Dense(2)]),
     "a column for a gate": ((5,), lambda: [Dense(20, "tanh"), Made(lambda s, x: x * ops.sigmoid(ops.matmul(x, s.w)), w=("n", 1)), Dense(2)]),
     "repeated": ((5,), lambda: [Dense(3, "tanh"), Made(lambda s, x: ops.repeat(x, 4, axis=1)), Dense(2)]),
     "padded and rolled": ((4, 5), lambda: [Dense(3, "tanh"), Made(lambda s, x: ops.roll(ops.pad(x, ((0, 0), (1, 0), (0, 2))), 1, 1)), Flatten(), Dense(2)]),

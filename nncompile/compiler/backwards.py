@@ -308,6 +308,7 @@ class Backwards:
         single = [x for x in self._trained(node.expression, self._known(node)) if x.level == UNIFORM]
         if pending is not None and (
             single
+            or any(n.expression.level == ROW and self.wants[n.name] for n in self.flow.inputs(node))  # by sums of rows
             or not on_numbers([node.expression], self._known(node))
             or (others is not None and not on_numbers([others], leaves))
         ):
