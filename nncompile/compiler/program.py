@@ -307,29 +307,46 @@ class Scatter:
 
 
 @dataclass(frozen=True)
-class Columns:
-    """Numbers per feature: sums over all rows of a batch, and what is computed from those.
+class Round:
+    """Sums over all rows of a batch, and numbers per feature that are computed from them.
 
     Attributes:
         positions: rows per sample.
-        columns: features.
         sums: (statistic, formula that is summed over the rows).
         derived: (statistic or weight, formula over statistics and weights).
-        state: whether what is derived are weights.
+        leaves: where the leaves of these formulas are found.
     """
 
-    name: str
     positions: int
-    columns: int
     sums: tuple[tuple[str, Expression], ...]
     derived: tuple[tuple[str, Expression], ...]
     leaves: tuple[tuple[Expression, Operand], ...]
+
+    def stores(self) -> set[str]:
+        """The numbers per feature that it computes, by name."""
+        return {name for name, _ in (*self.sums, *self.derived)}
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Numbers per feature, each of a column alone, so that a panel of columns can go from round to round.
+
+    Attributes:
+        columns: features.
+        rounds: what is done, in order.
+        state: whether what is derived are weights.
+        when: ``both``, ``training`` or ``inference``.
+    """
+
+    name: str
+    columns: int
+    rounds: tuple[Round, ...]
     comment: str
     state: bool = False
     when: str = "both"
 
     def uses(self) -> list[str]:
-        return [o.name for _, o in self.leaves if o.kind in ("buffer", "column")]
+        return [o.name for r in self.rounds for _, o in r.leaves if o.kind in ("buffer", "column")]
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from .program import (
     Operand,
     Product,
     Program,
+    Round,
     Rows,
     Scatter,
     Take,
@@ -170,23 +171,42 @@ class TakeText:
 
 
 @dataclass(frozen=True)
-class ColumnsText:
+class RoundText:
     """Sums over all rows, and what is computed from them.
 
     Attributes:
-        scalars: ``const real`` statements ahead of all.
+        rows: C text of how many there are.
         row_lines: statements for the vector at a column of row ``r``.
         sums: (variable, statistic, C text of what is summed).
-        lines: statements behind the sums, with the stores.
+        lines: statements behind the sums, for the vector at a column.
+        chains: sums of every so manieth row are kept apart: an addition need not wait for the one before.
+    """
+
+    rows: str
+    row_lines: tuple[str, ...]
+    sums: tuple[tuple[str, str, str], ...]
+    lines: tuple[str, ...]
+    chains: int
+
+
+@dataclass(frozen=True)
+class ColumnsText:
+    """Numbers per feature.
+
+    Attributes:
+        scalars: ``const real`` statements ahead of all.
         padded: columns of whole panels.
+        whole: whether there are panels of the full width.
+        rest: whether there is a narrow one.
+        cost: of a row, in all rounds.
     """
 
     step: Columns
     scalars: tuple[str, ...]
-    row_lines: tuple[str, ...]
-    sums: tuple[tuple[str, str, str], ...]
-    lines: tuple[str, ...]
+    rounds: tuple[RoundText, ...]
     padded: int
+    whole: bool
+    rest: bool
     rows: str
     cost: float
     when: str
@@ -558,18 +578,41 @@ class _Printer:
             return name
         return f"(real)(w->{name})" if name.startswith("samples") else f"state->{name}[0]"
 
-    def columns(self, step: Columns, rows: str) -> ColumnsText:
+    def columns(self, step: Columns) -> ColumnsText:
         """Sums over all rows, and what is computed from them."""
-        names = Names({"c", "r", "at", "column", "width", "rows", "state", "b", "w", "unit", "thread", "end", "first"})
-        numbers = self._numbers(step.leaves)
+        names = Names(
+            {"c", "r", "i", "k", "at", "column", "width", "rows", "state", "b", "w", "unit", "thread", "end", "first"}
+        )
         scalars: dict[Expression, str] = {}
+        numbers: dict[Expression, str] = {}
+        rounds = []
+        for r in step.rounds:
+            numbers |= self._numbers(r.leaves)
+            rounds.append(self._round(r, step, names, scalars))
+        of = step.rounds[0].derived[0][0]
+        known = {s.name: s.padded for s in self.program.statistics} | {v.name: v.padded for v in self.program.vectors}
+        padded = known[of]
+        panel = self.lanes * self.program.target.panel_vectors
+        return ColumnsText(
+            step=step,
+            scalars=tuple(f"const real {n} = {scalar(x, self.real, numbers)};" for x, n in scalars.items()),
+            rounds=tuple(rounds),
+            padded=padded,
+            whole=padded >= panel,
+            rest=padded % panel > 0,
+            rows=max((r.rows for r in rounds), key=len),
+            cost=5.0 * padded * sum(1 + len(r.sums) for r in rounds),
+            when=step.when,
+        )
+
+    def _round(self, r: Round, step: Columns, names: Names, scalars: dict[Expression, str]) -> RoundText:
         summed = Writer(self.real, {}, names, scalars)
         behind = Writer(self.real, {}, names, scalars)
-        called = {name: names.new(name) for name, _ in (*step.sums, *step.derived)}
-        pairs = ((summed, step.sums), (behind, step.derived))
-        stops = [x for x, _ in step.leaves]
+        called = {name: names.new(name) for name, _ in (*r.sums, *r.derived)}
+        pairs = ((summed, r.sums), (behind, r.derived))
+        stops = [x for x, _ in r.leaves]
         among = [(writer, set(topological([resolved(x) for _, x in of], stops))) for writer, of in pairs]
-        for x, operand in step.leaves:
+        for x, operand in r.leaves:
             for writer, used in among:
                 if x not in used or operand.kind == "number":
                     continue
@@ -580,28 +623,15 @@ class _Printer:
                 name = names.new(_leaf_name(x, operand))
                 writer.lines.append(f"const vec {name} = {self._column(operand)};")
                 writer.known[x] = name
-        summed.shared([x for _, x in step.sums])
-        sums = tuple((called[n], n, summed.value(x)) for n, x in step.sums)
-        for name, x in step.derived:
+        summed.shared([x for _, x in r.sums])
+        sums = tuple((called[n], n, summed.value(x)) for n, x in r.sums)
+        for name, x in r.derived:
             behind.lines.append(f"const vec {called[name]} = {behind.value(x)};")
             place = f"{'state' if step.state else 'b'}->{name} + column + c"
             behind.lines.append(f"{behind.call('nn_store')}({place}, {called[name]});")
         self.functions |= summed.functions | behind.functions | {"nn_set", "nn_store"}
-        of = step.derived[0][0]
-        paddings = {s.name: s.padded for s in self.program.statistics} | {
-            v.name: v.padded for v in self.program.vectors
-        }
-        return ColumnsText(
-            step=step,
-            scalars=tuple(f"const real {n} = {scalar(x, self.real, numbers)};" for x, n in scalars.items()),
-            row_lines=tuple(summed.lines),
-            sums=sums,
-            lines=tuple(behind.lines),
-            padded=paddings[of],
-            rows=rows,
-            cost=10.0 * paddings[of],
-            when=step.when,
-        )
+        chains = 4 if len(sums) == 1 else 2
+        return RoundText(_rows_of(r.positions), tuple(summed.lines), sums, tuple(behind.lines), chains)
 
     def _column(self, operand: Operand) -> str:
         """The text that loads a vector of columns, of row ``r`` where there are rows."""
@@ -802,8 +832,7 @@ def _step(printer: _Printer, step: Any) -> Any:
     if isinstance(step, Apply):
         assert printer.updates is not None
         return printer.updates.apply(step, printer.program.matrices)
-    whole = isinstance(step, (Copy, Take, Scatter))
-    rows = "w->samples" if whole or step.positions == 1 else f"w->samples * {step.positions}"
+    rows = _rows_of(getattr(step, "positions", 1))
     program = printer.program
     if isinstance(step, Forward):
         train, infer = (printer.tile(f) if f else None for f in (step.training, step.inference))
@@ -818,7 +847,7 @@ def _step(printer: _Printer, step: Any) -> Any:
         same = texts[0] == texts[1] or None in texts
         return RowsText(step, texts[0] or texts[1], texts[1], same, rows, 30.0 * step.width, _when(step))
     if isinstance(step, Columns):
-        return printer.columns(step, rows)
+        return printer.columns(step)
     if isinstance(step, Backward):
         stride, dy_stride = constant_name(step.formula.stores[0][0]), constant_name(step.dy)
         work = tiles.work(step.matrix, step.panels, rows, step.matrix.outputs, program.target, "BACKWARD_ROWS")
@@ -852,6 +881,11 @@ def _step(printer: _Printer, step: Any) -> Any:
         target = program.buffer(step.target)
         return TakeText(step, program.buffer(step.indices), target, 2.0 * target.positions * target.columns, step.when)
     raise InternalError(f"no text for {step!r}")
+
+
+def _rows_of(positions: int) -> str:
+    """The rows of a batch, in C."""
+    return f"w->samples * {positions}" if positions > 1 else "w->samples"
 
 
 def _when(step: Forward | Rows) -> str:
