@@ -377,10 +377,12 @@ class Use:
     Attributes:
         rule: the name of a :class:`Rule`.
         at: member of the state that the rule works on: the weight, or its gradient if that is kept in memory.
+        parts: for each sum of the rule where its parts are among the figures, one for each unit of the step.
     """
 
     rule: str
     at: str
+    parts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -575,6 +577,7 @@ class Rule:
         updates: (``w`` or a slot, new value); what does not change is missing.
         held: the same for a step that only accumulates gradients; None if there is none.
         leaves: what the leaves of these values are called.
+        sums: values that are added up over a whole kernel on the way, from what was there before.
     """
 
     name: str
@@ -582,6 +585,7 @@ class Rule:
     updates: tuple[tuple[str, Expression], ...]
     held: tuple[tuple[str, Expression], ...] | None
     leaves: tuple[tuple[Expression, str], ...]
+    sums: tuple[Expression, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -601,6 +605,8 @@ class Optimization:
         gradients: names of the weights whose gradients are kept in memory.
         penalties: what computes the penalties on weights.
         penalties_at: where they are among the figures.
+        penalties_before: those that a step of training computes ahead of its backward pass.
+        penalties_behind: those of which the kernels' updates add up the terms, computed behind it.
         figures: how many numbers of the workspace formulas over weights need.
         accumulated: after how many steps weights are updated.
     """
@@ -616,6 +622,8 @@ class Optimization:
     gradients: tuple[str, ...]
     penalties: tuple[Apply, ...]
     penalties_at: tuple[int, ...]
+    penalties_before: tuple[Apply, ...]
+    penalties_behind: tuple[Apply, ...]
     figures: int
     accumulated: int
 

@@ -39,6 +39,7 @@ from .program import (
     Take,
     Update,
 )
+from .sweeps import TILED_ROWS
 from .updates import KEPT
 from .updates_text import ApplyText, RuleText, UpdatesPrinter
 
@@ -711,21 +712,28 @@ def training(program: Program) -> Sources:
     outputs = [(_step(printer, o.predict), _step(printer, o.capture) if o.capture else None) for o in program.outputs]
     losses = [_loss(printer, loss, number) for number, loss in enumerate(program.losses)]
     assignments = [_step(printer, s) for s in program.assignments]
-    updates, rule, penalties = printer.updates, None, list[ApplyText]()
+    updates, rule = printer.updates, None
+    penalties, before, behind = (list[ApplyText]() for _ in range(3))
     uses = [s.use.rule for s in program.backward if isinstance(s, Update) and s.use]
     kernels = list(dict.fromkeys(uses))
     if updates is not None:
         printer.rules = updates.rules(kernels)
     backward = [_step(printer, s) for s in program.backward]
     if updates is not None:
-        penalties = [updates.apply(a) for a in updates.optimization.penalties]
+        of = updates.optimization
+        made = {a.name: updates.apply(a) for a in (*of.penalties, *of.penalties_behind)}
+        penalties, before, behind = (
+            [made[a.name] for a in some] for some in (of.penalties, of.penalties_before, of.penalties_behind)
+        )
         rule = updates.optimizer(printer.rules, kernels)
     if program.one_pass:
         changes = {f.step.matrix.name: f for f in backward if f.kind == "update"}
         forward = [replace(f, update=changes[f.step.matrix.name]) for f in forward]
     printer.functions |= {"nn_load", "nn_store", "nn_set"}  # of the kernel of products
-    if any(isinstance(s, Backward) for s in program.backward):
-        printer.functions |= {"nn_iota", "nn_lt", "nn_select"}  # of dots()
+    if any(isinstance(s, Backward) for s in program.backward) or any(r.sums for r in printer.rules.values()):
+        printer.functions |= {"nn_iota", "nn_lt", "nn_select"}  # of dots(), and of sums over a kernel
+    if any(r.sums for r in printer.rules.values()):
+        printer.functions.add("nn_sum_lanes")
     low = tuple(m for m in program.matrices if m.low and not m.parts)
     copied = tuple(m for m in program.matrices if m.copied)
     if copied:
@@ -736,7 +744,7 @@ def training(program: Program) -> Sources:
         printer.functions |= {"nn_abs", "nn_and"}
     products = [s for s in (*program.forward, *program.backward) if isinstance(s, (Forward, Backward))]
     tiled = [f for f in (*forward, *backward) if getattr(f, "pack_cost", 0)]
-    applies = [f for f in (*backward, *penalties) if f.kind == "apply"]
+    applies = [f for f in (*backward, *penalties, *behind) if f.kind == "apply"]
     parts = [p for f in applies for p in f.parts]
     untiled = any(not s.matrix.parts and not (s.matrix.low and isinstance(s, Forward)) for s in products)
     untiled = untiled or any(p.kind == "product" for p in parts)
@@ -753,6 +761,8 @@ def training(program: Program) -> Sources:
         "assignments": assignments,
         "rule": rule,
         "penalties": penalties,
+        "penalties_before": before,
+        "penalties_behind": behind,
         "applies": applies,
         "heights": program.target.tile_rows,
         "tile_heights": tuple(dict.fromkeys((*program.target.tile_rows, 1))),
@@ -766,6 +776,7 @@ def training(program: Program) -> Sources:
         "copied": copied,
         "splits": [tiles.SPLITS[n] for n in sorted({m.parts for m in copied if m.parts})],
         "tile_blocks": tiles.BLOCKS,
+        "tiled_rows": TILED_ROWS,
         "tiled": tiled,
         "turned": {s.matrix.name for s in program.backward if isinstance(s, Backward) and s.matrix.parts},
         "left_operands": [tiles.left_operand(f) for f in tiled],
