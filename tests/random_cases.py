@@ -130,7 +130,7 @@ REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "
 
 def targets_of(kind: str, choices: Choices, *shape: int) -> Any:
     """Targets for predictions of ``shape``, rows included."""
-    kind = kind.split(",")[0]
+    kind = kind.split(",", maxsplit=1)[0]
     if kind == "numbers":
         y = choices.numbers(*shape)
         return y + np.sign(y) * np.float32(0.2)

@@ -22,6 +22,7 @@ from ..ops import ELEMENT, ROW, UNIFORM, Expression
 from ..targets import Target
 from . import sweeps, updates
 from .backwards import Backwards
+from .columns import joined, summed_already
 from .expression import BOUNDARY, Names, identifier, resolved, topological, trace
 from .flow import Flow, Leaves, stem
 from .graph import RESERVED, Graph, Node, Penalty, Weight, per_feature
@@ -40,6 +41,7 @@ from .program import (
     Output,
     Panels,
     Program,
+    Round,
     Rows,
     Statistic,
     Step,
@@ -338,10 +340,14 @@ class Planner:
             found = self.found([root], leaves)
             made.append(
                 Columns(
-                    self.names.new(f"{name}_next"), 1, vector.length, (), ((name, root),), found,
-                    f"{node.layer}: {name} after a step of training", True, "training",
+                    self.names.new(f"{name}_next"),
+                    vector.length,
+                    (Round(1, (), ((name, root),), found),),
+                    f"{node.layer}: {name} after a step of training",
+                    True,
+                    "training",
                 )
-            )  # fmt: skip
+            )
         return made
 
     def outputs(self) -> list[Output]:
@@ -576,9 +582,10 @@ def build(
     trains = training is not None and training.optimizer is not None
     planner = Planner(inference_graph, target, real, training_graph, trains)
     planner.captures = training is not None and training.capture
-    forward = planner.forward()
+    forward = joined(planner.forward())
     outputs = planner.outputs()
     assignments = planner.assignments() if training is not None else []
+    assignments = [step for step in joined(assignments) if isinstance(step, Columns)]
     losses, backward = list[Loss](), list[Step]()
     optimizer: Optimization | None = None
     if training is not None:
@@ -586,9 +593,8 @@ def build(
         if training.optimizer is not None:
             rows = target.tile_rows[0]
             cut = sweeps.Cut(planner.panels, planner.stride, rows * 16, planner.lanes, rows)
-            backward, optimizer = updates.build(
-                planner.backward(), training.optimizer, planner.all_weights, planner.names, cut
-            )
+            gradients = summed_already(joined(planner.backward()))
+            backward, optimizer = updates.build(gradients, training.optimizer, planner.all_weights, planner.names, cut)
     ends: list[Step] = [loss.rows for loss in losses]
     ends += [rows for o in outputs for rows in (o.predict, o.capture) if rows]
     steps: list[Step] = [*forward, *assignments, *ends, *backward]
