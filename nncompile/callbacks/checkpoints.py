@@ -32,6 +32,8 @@ class ModelCheckpoint(MonitorCallback):
 
     Raises:
         ModelError: the ending does not fit, or save_freq is something else.
+
+    Source: ``keras.callbacks.ModelCheckpoint``.
     """
 
     def __init__(

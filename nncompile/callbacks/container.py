@@ -26,6 +26,8 @@ class CallbackList(Callback):
 
     Raises:
         ModelError: something in the list is not a callback.
+
+    Source: ``keras.callbacks.CallbackList``.
     """
 
     def __init__(

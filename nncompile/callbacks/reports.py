@@ -21,6 +21,8 @@ class History(Callback):
     Attributes:
         epoch: numbers of the epochs of the last fit, from 0.
         history: name of a metric to the list of its values.
+
+    Source: ``keras.callbacks.History``.
     """
 
     def __init__(self) -> None:
@@ -48,7 +50,10 @@ class History(Callback):
 
 
 class ProgbarLogger(Callback):
-    """Prints progress and metrics; fit, evaluate and predict add one unless verbose=0."""
+    """Prints progress and metrics; fit, evaluate and predict add one unless verbose=0.
+
+    Source: ``keras.callbacks.ProgbarLogger``.
+    """
 
     def __init__(self, **unknown: Any) -> None:
         refuse_unknown(ProgbarLogger, unknown)
@@ -143,6 +148,8 @@ class CSVLogger(Callback):
         filename: the file.
         separator: what stands between two values.
         append: whether to go on with a file that is there, instead of replacing it.
+
+    Source: ``keras.callbacks.CSVLogger``.
     """
 
     def __init__(
