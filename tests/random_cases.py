@@ -341,7 +341,14 @@ def penalties(k: Any, seed: int) -> Numbers:
 
 # ------------------------------------------------------------------ models that are trained
 
-HEADS = {"numbers": None, "counts": "softplus", "signs": "tanh", "bits": "sigmoid", "one-hot": "softmax", "labels": "softmax"}
+HEADS = {
+    "numbers": None,
+    "counts": "softplus",
+    "signs": "tanh",
+    "bits": "sigmoid",
+    "one-hot": "softmax",
+    "labels": "softmax",
+}
 """The activation of an output for a kind of target."""
 OBSERVED = {
     "numbers": ["mse", "mae", "R2Score", "CosineSimilarity", "RootMeanSquaredError", "LogCoshError"],
@@ -381,7 +388,9 @@ def compiled(k: Any, program: int, variant: int) -> Trained:
         if len(x.shape) == 3 and target not in ("numbers", "signs"):
             x = k.layers.Flatten()(x)
         width = choices.one([2, 3, 5]) if target in ("one-hot", "labels") else choices.one([1, 1, 3])
-        hidden = k.layers.Dense(4, activation="tanh")(x)  # moderate logits: Keras clips probabilities, which are exact here
+        hidden = k.layers.Dense(4, activation="tanh")(
+            x
+        )  # moderate logits: Keras clips probabilities, which are exact here
         made = k.layers.Dense(width, activation=None if "logits" in kind else activation, name=("one", "two")[number])
         outputs.append(made(hidden))
         kinds.append(kind)

@@ -152,7 +152,9 @@ class Grower:
                 layers.Dropout(0.3), layers.GaussianDropout(0.3), layers.GaussianNoise(0.3), layers.AlphaDropout(0.2),
             ])  # fmt: skip
         if kind == "relu":
-            return layers.ReLU(max_value=c.one([None, 1.5]), negative_slope=c.one([0.0, 0.2]), threshold=c.one([0.0, 0.1]))
+            return layers.ReLU(
+                max_value=c.one([None, 1.5]), negative_slope=c.one([0.0, 0.2]), threshold=c.one([0.0, 0.1])
+            )
         if kind == "leaky":
             return layers.LeakyReLU(negative_slope=c.one([0.3, 0.1]))
         if kind == "elu":
@@ -232,7 +234,9 @@ class Grower:
                 made = layer(x)
             elif kind == "inner":
                 i = self.k.Input((x.shape[-1],))
-                inner = self.k.Model(i, layers.Dense(x.shape[-1])(layers.Dense(3, activation="tanh")(i)), name=f"m{number}")
+                inner = self.k.Model(
+                    i, layers.Dense(x.shape[-1])(layers.Dense(3, activation="tanh")(i)), name=f"m{number}"
+                )
                 flat = x if len(x.shape) == 2 else layers.GlobalAveragePooling1D()(x)
                 made = inner(inner(flat))
             elif kind in ("merged", "operated"):

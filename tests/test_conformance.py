@@ -43,8 +43,16 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
     "SGD": [{}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}],
     "RMSprop": [{}, {"momentum": 0.4, "centered": True}],
     # coefficients of which the iteration converges
-    "Muon": [{}, {"muon_a": 3.0}, {"muon_b": -5.0}, {"muon_c": 1.8}, {"ns_steps": 3}, {"momentum": 0.7, "nesterov": False},
-             {"adam_lr_ratio": 0.5}, {"rms_rate": 0.2}],
+    "Muon": [
+        {},
+        {"muon_a": 3.0},
+        {"muon_b": -5.0},
+        {"muon_c": 1.8},
+        {"ns_steps": 3},
+        {"momentum": 0.7, "nesterov": False},
+        {"adam_lr_ratio": 0.5},
+        {"rms_rate": 0.2},
+    ],
     "InputLayer": [{"shape": (5,)}],
     "Lambda": [{"function": lambda x: ops.softmax(x) * 2.0}],
     "Dot": [{"axes": 1}],
@@ -429,7 +437,7 @@ def add_up(sizes: dict[int, Any], optimizer: Any, weights: list[Any], before: li
         return
     for weight, start in zip(weights, before, strict=True):
         squares, linear = optimizer.slot_variables(weight)
-        power = squares.value ** -optimizer.learning_rate_power / float(optimizer.learning_rate)
+        power = squares.value**-optimizer.learning_rate_power / float(optimizer.learning_rate)
         sizes[id(linear)] = np.maximum(sizes.get(id(linear), 0), power * np.abs(start))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -252,6 +251,8 @@ class RemoteMonitor(Callback):
             raise ImportError("RemoteMonitor needs the package requests. Install it: pip install requests.") from error
         values = {key: value.item() if hasattr(value, "item") else value for key, value in (logs or {}).items()}
         send = {"epoch": epoch, **values}
+        import json  # it takes a while to import, and few need it
+
         body = {"json": send} if self.send_as_json else {"data": {self.field: json.dumps(send)}}
         try:
             requests.post(self.root + self.path, headers=self.headers, **body)

@@ -721,6 +721,8 @@ class Layer(symbolic.Operation):
     @property
     def weights(self) -> list[Variable]:
         """All weights: own ones, then those of inner layers in order."""
+        if self._simple and type(self)._sublayers is Layer._sublayers:
+            return self._variables()
         return _unique(variable for layer in self._walk() for variable in layer._variables())
 
     @property
