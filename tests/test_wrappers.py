@@ -54,7 +54,7 @@ def checks() -> Iterator[Any]:
             yield pytest.param(*values, marks=marks, id=f"{type(estimator).__name__}-{number}-{name}")
 
 
-@pytest.mark.parametrize(("estimator", "check"), checks())
+@pytest.mark.parametrize(("estimator", "check"), list(checks()))
 def test_rules_of_scikit_learn(estimator: Any, check: Any) -> None:
     try:
         check(estimator)
