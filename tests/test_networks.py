@@ -10,7 +10,7 @@ import pytest
 from reference import central_differences, descent, float_type, target, trained_gradients
 
 import nncompile as nn
-from nncompile import compiler, layers, losses, metrics, ops, optimizers, targets
+from nncompile import compiler, layers, losses, metrics, ops, optimizers, regularizers, targets
 from nncompile.layers import Dense, Flatten, Layer
 
 Formula = Callable[[Any, Any], Any]
@@ -191,6 +191,30 @@ def test_parts_of_the_loss_have_factors_and_samples_weights() -> None:
     before = [v.value for v in model.trainable_weights]
     library.train(samples, 0, 9, 9, captured)
     np.testing.assert_allclose(captured[1], outs[1], rtol=1e-12, err_msg="the outputs before the update")
+    for variable, start, gradient in zip(model.trainable_weights, before, expected, strict=True):
+        np.testing.assert_allclose(start - variable.value, gradient, rtol=1e-6, atol=1e-8, err_msg=variable.path)
+
+
+def test_probabilities_that_something_else_takes_too() -> None:
+    """A penalty, another layer or another output: the cross-entropy is that of what is stored, not of logits."""
+    rng = np.random.default_rng(0)
+    with float_type("float64"):
+        nn.utils.set_random_seed(1)
+        given = nn.Input((5,))
+        shares = Dense(3, "softmax", activity_regularizer=regularizers.L2(0.3), name="shares")(Dense(4, "tanh")(given))
+        model = nn.Model(given, [shares, Dense(2, name="more")(shares)])
+        loss, other = losses.SparseCategoricalCrossentropy(), losses.MeanSquaredError()
+    x, y, more = rng.normal(size=(6, 5)), rng.integers(0, 3, 6), rng.normal(size=(6, 2))
+
+    def whole(_: Any, outputs: Any) -> float:
+        p = outputs[0]
+        return float(loss(y, p)) + float(other(more, outputs[1])) + 0.3 * float(np.sum(p**2)) / 6
+
+    model.compile(optimizers.SGD(1.0), [loss, other])
+    before = [w.value for w in model.trainable_weights]
+    np.testing.assert_allclose(model.evaluate(x, [y, more], verbose=0)[0], whole(None, model.call(x)), rtol=1e-12)
+    expected = central_differences(model, whole, x, None)
+    model.train_on_batch(x, [y, more])
     for variable, start, gradient in zip(model.trainable_weights, before, expected, strict=True):
         np.testing.assert_allclose(start - variable.value, gradient, rtol=1e-6, atol=1e-8, err_msg=variable.path)
 

@@ -304,7 +304,7 @@ class Planner:
         for x in topological([resolved(v) for v in values], leaves):
             where = leaves.get(x) or self.leaf(x)
             if where is not None:
-                result[x] = where
+                result[resolved(x)] = where  # as what is printed is looked up
         return tuple(result.items())
 
     def _noise(self, source: ops.Noise) -> int:
@@ -414,7 +414,9 @@ class Planner:
             output, results, seed = flow.value(node), list[tuple[str, Expression]](), scale
             per_row = None
             if given.loss is not None:
-                fused, value = fuse_cross_entropy(given.loss, output)
+                fused, value = given.loss, output
+                if node.name in flow.open:  # the logits of a value that is stored are nowhere
+                    fused, value = fuse_cross_entropy(given.loss, output)
                 per_row = _per_row(trace(fused.call, y_true, value), f"loss {name!r}", value)
                 results.append((total, per_row if factor is None else per_row * factor))
                 seed = scale if factor is None else scale * factor
