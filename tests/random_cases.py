@@ -404,7 +404,9 @@ def compiled(k: Any, program: int, variant: int) -> Trained:
     model = k.Model(inputs if len(inputs) > 1 else inputs[0], outputs if several else outputs[0])
     optimizer = optimizer_of(k, choices, program, variant)
     # samples that a class leaves out would be left out of these too, which is refused
-    weighted = choices.often(0.3) and not any("ignore_class" in f.get_config() and f.get_config()["ignore_class"] is not None for f in functions)
+    weighted = choices.often(0.3) and not any(
+        "ignore_class" in f.get_config() and f.get_config()["ignore_class"] is not None for f in functions
+    )
     given = observed if several else observed[0]
     model.compile(
         optimizer, functions if several else functions[0], loss_weights=[0.7, 1.3] if several and choices.often(0.7) else None,

@@ -104,6 +104,14 @@ def test_gradients_find_their_way(name: str) -> None:
     check(model, rng.normal(size=(5, *shape)), rng.normal(size=(5, *model.output_shape[1:])))
 
 
+@pytest.mark.parametrize("classes", [3, 9, 40])
+def test_a_label_that_was_computed_meets_any_number_of_columns(classes: int) -> None:
+    rng = np.random.default_rng(0)
+    model = nn.Sequential([nn.Input((5,)), Made(lambda s, x: ops.one_hot(ops.argmax(x, axis=-1), classes))])
+    x = rng.normal(size=(40, 5)).astype("float32")
+    np.testing.assert_array_equal(model.predict(x, verbose=0), model.call(x))
+
+
 def functional() -> Any:
     """Values that are used again and again, on their way to one output."""
     given = nn.Input((5,))

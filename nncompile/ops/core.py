@@ -937,6 +937,10 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
         hot = np.asarray(x)[..., None] == np.arange(num_classes)
         return np.moveaxis(hot, -1, axis).astype(dtype or config.floatx())
     label = node("expand", (_strip(x),), level=ROW, shape=(*_strip(x).shape, 1)) if x.level == ROW else x
+    if label.level == ROW and _reduced_width(label) not in (None, num_classes):
+        from . import arrays
+
+        label = arrays.as_row(arrays.elements(label))  # a formula has one number of columns
     hot = _symbolic("equal", column(), label)
     return node("cast", (hot,), level=ELEMENT, shape=(*_strip(x).shape, num_classes))
 
