@@ -43,6 +43,6 @@ print(f"mse {history.history['loss'][0]:.1f} -> {history.history['loss'][-1]:.2f
 print("running mean:", np.round(model.layers[0].mean.numpy(), 1))
 assert history.history["loss"][-1] < 0.05 * history.history["loss"][0]
 
-model.save("out/whiten.keras")
-again = keras.saving.load_model("out/whiten.keras")
+model.save("whiten.keras")
+again = keras.saving.load_model("whiten.keras")
 assert np.array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
