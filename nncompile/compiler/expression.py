@@ -156,7 +156,8 @@ def differentiate(
             if part is None or operand not in active:
                 continue
             part = _strip(part)
-            if x.op not in _OF_WEIGHTS and weights.is_weight(x):
+            # a formula over weights alone, unless it is part of one over rows: then the rows are summed up later
+            if x.op not in _OF_WEIGHTS and weights.is_weight(x) and None not in part.shape:
                 part = weights.summed_to(part, operand, x.shape)
             if operand.level in (ROW, UNIFORM) and x.level == ELEMENT:  # it counts in every column
                 summed = part.level == ELEMENT
