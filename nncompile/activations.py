@@ -36,7 +36,7 @@ def _formula(function: Callable[P, Any]) -> Callable[P, Any]:
     @functools.wraps(function)
     def activation(x: Any, *args: Any, **keywords: Any) -> Any:
         formula: Callable[..., Any] = function
-        if isinstance(x, ops.Expression):
+        if isinstance(x, (ops.Expression, ops.KerasTensor)):
             return formula(x, *args, **keywords)
         array = ops.convert_to_tensor(x)
         if array.dtype.kind in "biu" or isinstance(x, float):
@@ -468,6 +468,8 @@ def get(identifier: Any) -> Callable[..., Any]:
 
     Raises:
         ModelError: it is none of these; the nearest names are listed.
+
+    Source: ``keras.activations.get``.
     """
     if identifier is None:
         return linear
@@ -480,6 +482,8 @@ def serialize(activation: Callable[..., Any]) -> Any:
 
     Raises:
         ModelError: it has no name by which it could be found again.
+
+    Source: ``keras.activations.serialize``.
     """
     if not hasattr(activation, "get_config") and not inspect.isfunction(activation):
         return registry.describe_function(activation)
@@ -497,5 +501,7 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
         FileFormatError: the form is not one of Keras'.
         ModelError: a name that nothing has.
         UnsupportedError: a description of something that is not known.
+
+    Source: ``keras.activations.deserialize``.
     """
     return registry.deserialize(config, "activations", custom_objects)

@@ -157,6 +157,8 @@ def get(identifier: Any) -> Any:
 
     Raises:
         ModelError: it is none of these; the nearest names are listed.
+
+    Source: ``keras.constraints.get``.
     """
     if identifier is None:
         return None
@@ -165,7 +167,10 @@ def get(identifier: Any) -> Any:
 
 
 def serialize(constraint: Any) -> Any:
-    """Returns Keras' description of a constraint."""
+    """Returns Keras' description of a constraint.
+
+    Source: ``keras.constraints.serialize``.
+    """
     return registry.serialize(constraint, _KIND)
 
 
@@ -175,6 +180,8 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     Raises:
         FileFormatError: the form is not one of Keras'.
         UnsupportedError: a description of something that is not known.
+
+    Source: ``keras.constraints.deserialize``.
     """
     return registry.deserialize(config, _KIND, custom_objects)
 

@@ -56,7 +56,10 @@ def _element_type(dtype: Any) -> Any:
 
 
 class Initializer:
-    """Base of initializers; subclass it, or give any ``function(shape, dtype=None)``."""
+    """Base of initializers; subclass it, or give any ``function(shape, dtype=None)``.
+
+    Source: ``keras.initializers.Initializer``.
+    """
 
     def __call__(self, shape: Shape, dtype: Any = None) -> Array:
         """Returns the numbers.
@@ -102,7 +105,10 @@ class Initializer:
 
 @register("initializers", "zero")
 class Zeros(Initializer):
-    """All 0."""
+    """All 0.
+
+    Source: ``keras.initializers.Zeros``.
+    """
 
     def __call__(self, shape: Shape, dtype: Any = None) -> Array:
         return np.zeros(tuple(shape), dtype=_element_type(dtype))
@@ -110,7 +116,10 @@ class Zeros(Initializer):
 
 @register("initializers", "one")
 class Ones(Initializer):
-    """All 1."""
+    """All 1.
+
+    Source: ``keras.initializers.Ones``.
+    """
 
     def __call__(self, shape: Shape, dtype: Any = None) -> Array:
         return np.ones(tuple(shape), dtype=_element_type(dtype))
@@ -122,6 +131,8 @@ class Constant(Initializer):
 
     Args:
         value: a number, or an array of the shape that will be asked for.
+
+    Source: ``keras.initializers.Constant``.
     """
 
     def __init__(self, value: Any = 0.0) -> None:
@@ -163,7 +174,10 @@ def _array_from_config(config: Mapping[str, Any]) -> Array:
 
 @register("initializers", "IdentityInitializer")
 class Identity(Initializer):
-    """``gain`` on the diagonal of a matrix, 0 elsewhere."""
+    """``gain`` on the diagonal of a matrix, 0 elsewhere.
+
+    Source: ``keras.initializers.Identity``.
+    """
 
     def __init__(self, gain: float = 1.0) -> None:
         self.gain = _number(gain, "Identity", "gain")
@@ -187,6 +201,8 @@ class RandomInitializer(Initializer):
     Args:
         seed: integer: the same numbers always. SeedGenerator: others at every call.
             None: an integer is drawn now.
+
+    Source: ``keras.initializers.RandomInitializer``.
     """
 
     def __init__(self, seed: Any = None) -> None:
@@ -222,7 +238,10 @@ def _seed_from_config(config: Mapping[str, Any], owner: str) -> random.SeedGener
 
 @register("initializers", "normal")
 class RandomNormal(RandomInitializer):
-    """Normal distribution."""
+    """Normal distribution.
+
+    Source: ``keras.initializers.RandomNormal``.
+    """
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Any = None) -> None:
         self.mean = _number(mean, type(self).__name__, "mean")
@@ -239,7 +258,10 @@ class RandomNormal(RandomInitializer):
 
 @register("initializers")
 class TruncatedNormal(RandomNormal):
-    """Normal distribution, drawn again wherever it is over two ``stddev`` from ``mean``."""
+    """Normal distribution, drawn again wherever it is over two ``stddev`` from ``mean``.
+
+    Source: ``keras.initializers.TruncatedNormal``.
+    """
 
     def __call__(self, shape: Shape, dtype: Any = None) -> Array:
         return random.truncated_normal(shape, self.mean, self.stddev, dtype, self.seed)
@@ -247,7 +269,10 @@ class TruncatedNormal(RandomNormal):
 
 @register("initializers", "uniform")
 class RandomUniform(RandomInitializer):
-    """Uniform in [minval, maxval)."""
+    """Uniform in [minval, maxval).
+
+    Source: ``keras.initializers.RandomUniform``.
+    """
 
     def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: Any = None) -> None:
         self.minval = _number(minval, type(self).__name__, "minval")
@@ -298,6 +323,8 @@ class VarianceScaling(RandomInitializer):
 
     Raises:
         ModelError: an argument is none of these.
+
+    Source: ``keras.initializers.VarianceScaling``.
     """
 
     def __init__(
@@ -373,42 +400,60 @@ class _Named(VarianceScaling):
 
 @register("initializers")
 class GlorotUniform(_Named):
-    """Uniform in ±sqrt(6 / (inputs + outputs)). Glorot and Bengio, 2010."""
+    """Uniform in ±sqrt(6 / (inputs + outputs)). Glorot and Bengio, 2010.
+
+    Source: ``keras.initializers.GlorotUniform``.
+    """
 
     _fixed = (1.0, "fan_avg", "uniform")
 
 
 @register("initializers")
 class GlorotNormal(_Named):
-    """Truncated normal, variance 2 / (inputs + outputs). Glorot and Bengio, 2010."""
+    """Truncated normal, variance 2 / (inputs + outputs). Glorot and Bengio, 2010.
+
+    Source: ``keras.initializers.GlorotNormal``.
+    """
 
     _fixed = (1.0, "fan_avg", "truncated_normal")
 
 
 @register("initializers")
 class HeUniform(_Named):
-    """Uniform in ±sqrt(6 / inputs). He et al., 2015."""
+    """Uniform in ±sqrt(6 / inputs). He et al., 2015.
+
+    Source: ``keras.initializers.HeUniform``.
+    """
 
     _fixed = (2.0, "fan_in", "uniform")
 
 
 @register("initializers")
 class HeNormal(_Named):
-    """Truncated normal, variance 2 / inputs. He et al., 2015."""
+    """Truncated normal, variance 2 / inputs. He et al., 2015.
+
+    Source: ``keras.initializers.HeNormal``.
+    """
 
     _fixed = (2.0, "fan_in", "truncated_normal")
 
 
 @register("initializers")
 class LecunUniform(_Named):
-    """Uniform in ±sqrt(3 / inputs). LeCun et al., 1998."""
+    """Uniform in ±sqrt(3 / inputs). LeCun et al., 1998.
+
+    Source: ``keras.initializers.LecunUniform``.
+    """
 
     _fixed = (1.0, "fan_in", "uniform")
 
 
 @register("initializers")
 class LecunNormal(_Named):
-    """Truncated normal, variance 1 / inputs. LeCun et al., 1998."""
+    """Truncated normal, variance 1 / inputs. LeCun et al., 1998.
+
+    Source: ``keras.initializers.LecunNormal``.
+    """
 
     _fixed = (1.0, "fan_in", "truncated_normal")
 
@@ -423,6 +468,8 @@ class Orthogonal(RandomInitializer):
 
     Raises:
         ModelError: when called for fewer than two axes.
+
+    Source: ``keras.initializers.Orthogonal``.
     """
 
     def __init__(self, gain: float = 1.0, seed: Any = None) -> None:
@@ -448,7 +495,10 @@ class Orthogonal(RandomInitializer):
 
 
 def serialize(initializer: Any) -> Any:
-    """Returns Keras' serialized form of an initializer."""
+    """Returns Keras' serialized form of an initializer.
+
+    Source: ``keras.initializers.serialize``.
+    """
     return registry.serialize(initializer, "initializers")
 
 
@@ -458,6 +508,8 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     Raises:
         FileFormatError: the form is not one of Keras'.
         UnsupportedError: the class is not known.
+
+    Source: ``keras.initializers.deserialize``.
     """
     found = registry.deserialize(config, "initializers", custom_objects)
     return found() if inspect.isclass(found) else found
@@ -473,6 +525,8 @@ def get(identifier: Any) -> InitializerFunction | None:
 
     Raises:
         ModelError: it is none of these.
+
+    Source: ``keras.initializers.get``.
     """
     if identifier is None:
         return None

@@ -169,7 +169,7 @@ def rename_keywords(
         TypeError: the old and the new spelling were both given.
     """
     result = dict(keywords)
-    for old, new in renamed.items():
+    for old, new in renamed.items() if result else ():
         if old in result:
             if new in result:
                 raise TypeError(f"{owner} got both {old!r} and {new!r}; {old!r} is the old name.")

@@ -212,6 +212,8 @@ def get(identifier: Any) -> Any:
 
     Raises:
         ModelError: it is none of these; the nearest names are listed.
+
+    Source: ``keras.regularizers.get``.
     """
     if identifier is None:
         return None
@@ -220,7 +222,10 @@ def get(identifier: Any) -> Any:
 
 
 def serialize(regularizer: Any) -> Any:
-    """Returns Keras' description of a regularizer."""
+    """Returns Keras' description of a regularizer.
+
+    Source: ``keras.regularizers.serialize``.
+    """
     return registry.serialize(regularizer, _KIND)
 
 
@@ -230,6 +235,8 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     Raises:
         FileFormatError: the form is not one of Keras'.
         UnsupportedError: a description of something that is not known.
+
+    Source: ``keras.regularizers.deserialize``.
     """
     return registry.deserialize(config, _KIND, custom_objects)
 

@@ -89,11 +89,13 @@ It is found by its name, and in no list that users see. All numbers of a kernel,
 """
 
 
+@functools.cache
 def _features() -> frozenset[str]:
     """What the processor can do, by the names of Linux; empty where that cannot be read."""
     return _said_of_processors("flags") | _said_of_processors("Features")
 
 
+@functools.cache
 def _vendor() -> str:
     """Who made the processor, by the name of Linux; empty where that cannot be read."""
     return " ".join(_said_of_processors("vendor_id"))
@@ -132,10 +134,14 @@ def _tiles_granted(process: int) -> bool:
 
 def available() -> tuple[Target, ...]:
     """The targets that this machine can run, the best first."""
-    machine, features = platform.machine(), _features()
+    found = _of_machine(platform.machine(), _features(), _vendor())
+    return tuple([t for t in found if t.tiles != "amx" or _tiles_granted(os.getpid())])
+
+
+@functools.cache  # every call of a model asks for the best target
+def _of_machine(machine: str, features: frozenset[str], vendor: str) -> tuple[Target, ...]:
     found = (t for t in TARGETS if (not t.machines or machine in t.machines) and set(t.features) <= features)
-    found = (t for t in found if t.vendor in ("", _vendor()))
-    return tuple(t for t in found if t.tiles != "amx" or _tiles_granted(os.getpid()))
+    return tuple(t for t in found if t.vendor in ("", vendor))
 
 
 def tested() -> tuple[Target, ...]:

@@ -1,9 +1,14 @@
-"""What all tests share: a cache of compiled models of their own, and settings that do not outlive a test."""
+"""What all tests share: a cache of compiled models of their own, and settings that do not outlive a test.
+
+The tests run in several processes (pytest-xdist), each with a cache of its own: some count
+what is in it, and the processes share so few networks that it is nothing lost.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,15 +21,17 @@ DISAGREEMENTS = pytest.StashKey[dict[str, float]]()
 
 @pytest.fixture(scope="session", autouse=True)
 def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Compiled models go to a folder that is empty at first, unless one was named."""
-    if os.environ.get("NNCOMPILE_CACHE_DIR"):
+    """Compiled models go to a folder that is empty at first, or to one within that which was named."""
+    named, worker = os.environ.get("NNCOMPILE_CACHE_DIR"), os.environ.get("PYTEST_XDIST_WORKER")
+    if named and not worker:
         yield
         return
-    folder = tmp_path_factory.mktemp("cache")
+    folder = Path(named, worker) if named and worker else tmp_path_factory.mktemp("cache")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
-    os.environ["NNCOMPILE_CACHE_DIR"] = str(folder)
-    yield
-    del os.environ["NNCOMPILE_CACHE_DIR"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NNCOMPILE_CACHE_DIR", str(folder))
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +48,20 @@ def _settings() -> Iterator[None]:
 def disagreements(pytestconfig: pytest.Config) -> dict[str, float]:
     """Where tests note how far two computations were apart at most; printed at the end."""
     return pytestconfig.stash.setdefault(DISAGREEMENTS, {})
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A process of several says what it found."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["disagreements"] = session.config.stash.get(DISAGREEMENTS, {})
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """What the processes found is put together."""
+    found = node.config.stash.setdefault(DISAGREEMENTS, {})
+    for what, size in getattr(node, "workeroutput", {}).get("disagreements", {}).items():
+        found[what] = max(found.get(what, 0.0), size)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -42,6 +42,17 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
     "SparseTopKCategoricalAccuracy": [{}, {"k": 2}],
     "SGD": [{}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}],
     "RMSprop": [{}, {"momentum": 0.4, "centered": True}],
+    # coefficients of which the iteration converges
+    "Muon": [
+        {},
+        {"muon_a": 3.0},
+        {"muon_b": -5.0},
+        {"muon_c": 1.8},
+        {"ns_steps": 3},
+        {"momentum": 0.7, "nesterov": False},
+        {"adam_lr_ratio": 0.5},
+        {"rms_rate": 0.2},
+    ],
     "InputLayer": [{"shape": (5,)}],
     "Lambda": [{"function": lambda x: ops.softmax(x) * 2.0}],
     "Dot": [{"axes": 1}],
@@ -417,6 +428,19 @@ def last_factor(y_true: Any, y_pred: Any) -> Any:
     return ops.sum(y_true * y_pred, axis=-1)
 
 
+def add_up(sizes: dict[int, Any], optimizer: Any, weights: list[Any], before: list[Any]) -> None:
+    """Notes the largest numbers that were added up to slots which may be far smaller, by the slots' identity.
+
+    Ftrl's are sums of differences of two powers of nearly the same number, times a weight.
+    """
+    if not isinstance(optimizer, optimizers.Ftrl):
+        return
+    for weight, start in zip(weights, before, strict=True):
+        squares, linear = optimizer.slot_variables(weight)
+        power = squares.value**-optimizer.learning_rate_power / float(optimizer.learning_rate)
+        sizes[id(linear)] = np.maximum(sizes.get(id(linear), 0), power * np.abs(start))
+
+
 def steps_agree(make: Callable[[], Any], dtype: str, roundings: float) -> None:
     """Gradients are single products, the same in C and NumPy, so that only the update can differ."""
     factors = [1.0, 0.5, -0.25, 2.0, 1.0, 0.0, -1.0]
@@ -427,16 +451,20 @@ def steps_agree(make: Callable[[], Any], dtype: str, roundings: float) -> None:
         model.compile(make(), last_factor)
         reference = [nn.Variable(w.value, name=w.name, path=w.path) for w in model.weights]
         theirs = make()
+    summands: dict[int, Any] = {}
     for number, factor in enumerate(factors):
         if number == 4:
             model.optimizer.learning_rate = theirs.learning_rate = 0.03
         g = (GRADIENTS * factor).astype(dtype)
+        before = [w.value for w in reference]
         model.train_on_batch(np.full((1, 1), 2.0, dtype), g[None])
         theirs.apply([2 * g[None], g], reference)
         pairs = zip([*model.weights, *model.optimizer.variables], [*reference, *theirs.variables], strict=True)
+        add_up(summands, theirs, reference, before)
         for mine, other in pairs:
             assert mine.dtype == other.dtype and mine.shape == other.shape
             size = np.maximum(np.abs(other.value), np.abs(other.value).max() if mine in model.weights else 0)
+            size = np.maximum(size, summands.get(id(other), 0))
             unit = np.finfo(dtype).eps * np.maximum(size, np.finfo(dtype).tiny)
             apart = np.abs(mine.value.astype("float64") - other.value) / unit
             assert np.max(apart) <= roundings * (number + 1), (

@@ -10,7 +10,7 @@ import pytest
 from reference import central_differences, descent, float_type, target, trained_gradients
 
 import nncompile as nn
-from nncompile import compiler, layers, losses, metrics, ops, optimizers, targets
+from nncompile import compiler, layers, losses, metrics, ops, optimizers, regularizers, targets
 from nncompile.errors import ModelError, UnsupportedError
 from nncompile.layers import Dense, Flatten, Layer
 
@@ -76,6 +76,7 @@ STACKS: dict[str, tuple[tuple[int, ...], Callable[[], list[Any]]]] = {
     "largest of positions": ((4, 5), lambda: [Dense(6, "tanh"), Made(lambda s, x: ops.max(x, axis=1)), Dense(2)]),
     "summed rows": ((4, 5), lambda: [Dense(6, "tanh"), Made(lambda s, x: ops.sum(x, axis=-1)), Dense(2)]),
     "centred positions": ((4, 5), lambda: [Dense(6, "tanh"), Made(lambda s, x: x - ops.mean(x, axis=1, keepdims=True)), Flatten(), Dense(2)]),
+    "a column for a gate of the input": ((5,), lambda: [Made(lambda s, x: x * ops.sigmoid(ops.matmul(x, s.w)), w=("n", 1)), Dense(2)]),
     "a column for a gate": ((5,), lambda: [Dense(20, "tanh"), Made(lambda s, x: x * ops.sigmoid(ops.matmul(x, s.w)), w=("n", 1)), Dense(2)]),
     "repeated": ((5,), lambda: [Dense(3, "tanh"), Made(lambda s, x: ops.repeat(x, 4, axis=1)), Dense(2)]),
     "padded and rolled": ((4, 5), lambda: [Dense(3, "tanh"), Made(lambda s, x: ops.roll(ops.pad(x, ((0, 0), (1, 0), (0, 2))), 1, 1)), Flatten(), Dense(2)]),
@@ -102,6 +103,14 @@ def test_gradients_find_their_way(name: str) -> None:
         nn.utils.set_random_seed(1)
         model = nn.Sequential([nn.Input(shape), *made()])
     check(model, rng.normal(size=(5, *shape)), rng.normal(size=(5, *model.output_shape[1:])))
+
+
+@pytest.mark.parametrize("classes", [3, 9, 40])
+def test_a_label_that_was_computed_meets_any_number_of_columns(classes: int) -> None:
+    rng = np.random.default_rng(0)
+    model = nn.Sequential([nn.Input((5,)), Made(lambda s, x: ops.one_hot(ops.argmax(x, axis=-1), classes))])
+    x = rng.normal(size=(40, 5)).astype("float32")
+    np.testing.assert_array_equal(model.predict(x, verbose=0), model.call(x))
 
 
 def functional() -> Any:
@@ -191,6 +200,30 @@ def test_parts_of_the_loss_have_factors_and_samples_weights() -> None:
     before = [v.value for v in model.trainable_weights]
     library.train(samples, 0, 9, 9, captured)
     np.testing.assert_allclose(captured[1], outs[1], rtol=1e-12, err_msg="the outputs before the update")
+    for variable, start, gradient in zip(model.trainable_weights, before, expected, strict=True):
+        np.testing.assert_allclose(start - variable.value, gradient, rtol=1e-6, atol=1e-8, err_msg=variable.path)
+
+
+def test_probabilities_that_something_else_takes_too() -> None:
+    """A penalty, another layer or another output: the cross-entropy is that of what is stored, not of logits."""
+    rng = np.random.default_rng(0)
+    with float_type("float64"):
+        nn.utils.set_random_seed(1)
+        given = nn.Input((5,))
+        shares = Dense(3, "softmax", activity_regularizer=regularizers.L2(0.3), name="shares")(Dense(4, "tanh")(given))
+        model = nn.Model(given, [shares, Dense(2, name="more")(shares)])
+        loss, other = losses.SparseCategoricalCrossentropy(), losses.MeanSquaredError()
+    x, y, more = rng.normal(size=(6, 5)), rng.integers(0, 3, 6), rng.normal(size=(6, 2))
+
+    def whole(_: Any, outputs: Any) -> float:
+        p = outputs[0]
+        return float(loss(y, p)) + float(other(more, outputs[1])) + 0.3 * float(np.sum(p**2)) / 6
+
+    model.compile(optimizers.SGD(1.0), [loss, other])
+    before = [w.value for w in model.trainable_weights]
+    np.testing.assert_allclose(model.evaluate(x, [y, more], verbose=0)[0], whole(None, model.call(x)), rtol=1e-12)
+    expected = central_differences(model, whole, x, None)
+    model.train_on_batch(x, [y, more])
     for variable, start, gradient in zip(model.trainable_weights, before, expected, strict=True):
         np.testing.assert_allclose(start - variable.value, gradient, rtol=1e-6, atol=1e-8, err_msg=variable.path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,9 +17,9 @@ import nncompile as nn
 from nncompile import compiler, losses, metrics, ops, targets
 from nncompile.compiler.expression import resolved
 from nncompile.compiler.planner import fuse_cross_entropy, plan
-from nncompile.compiler.program import Apply, Backward, Copy, Forward, Program, Update
+from nncompile.compiler.program import Apply, Backward, Columns, Copy, Forward, Program, Sweep, Update
 from nncompile.errors import ModelError
-from nncompile.layers import Dense, Dropout, Flatten
+from nncompile.layers import BatchNormalization, Dense, Dropout, Flatten
 from nncompile.optimizers import SGD, Adam
 
 # ------------------------------------------------------------------ places in memory
@@ -349,6 +350,54 @@ def test_a_layer_used_twice_is_updated_once() -> None:
         ("sgd", "dense_1_kernel"), ("write_gradient", "dense_kernel_gradient"), ("add_gradient", "dense_kernel_gradient"),
     ]  # fmt: skip
     assert [s.name for s in program.backward if isinstance(s, Apply)] == ["dense_kernel", "dense_bias"]
+
+
+def test_numbers_per_feature_take_two_runs_over_the_rows_forward_and_one_backward() -> None:
+    """The variance waits for the mean; what backward needs is summed in one loop, the gradient of beta with it."""
+    program = compiled(stack(Dense(40, "relu"), BatchNormalization(), Dense(2)))
+    (forward,) = (s for s in program.forward if isinstance(s, Columns) and s.when == "training")
+    assert [len(r.sums) for r in forward.rounds] == [1, 1]
+    (backward,) = (s for s in program.backward if isinstance(s, Columns))
+    assert [len(r.sums) for r in backward.rounds] == [2]
+    assert [len(s.rounds) for s in program.assignments] == [1]
+    vectors = [v for s in program.backward if isinstance(s, Update) and s.matrix is None for v in s.vectors]
+    assert {v.name for v, _, _ in vectors} == {"batch_normalization_gamma", "batch_normalization_beta"}
+    assert all(alone for _, _, alone in vectors), "they are sums that were made on the way"
+
+
+@pytest.mark.parametrize("regularizer", [None, "l2"])
+@pytest.mark.parametrize("clipped", [{}, {"clipnorm": 1.0}, {"global_clipnorm": 1.0}, {"clipvalue": 1.0}])
+def test_updates_of_kernels_add_up_what_a_step_needs(clipped: dict[str, float], regularizer: str | None) -> None:
+    """The squares of a gradient that is kept, and the terms of a penalty where it is not; each part in its place."""
+    program = compiled(
+        stack(Dense(40, kernel_regularizer=regularizer), Dense(2, kernel_regularizer=regularizer), shape=(300,)),
+        optimizer=Adam(**clipped),
+    )
+    norm = not {"clipnorm", "global_clipnorm"}.isdisjoint(clipped)
+    updates = [s for s in program.backward if isinstance(s, Update)]
+    summed = not regularizer if norm else regularizer is not None
+    assert program.optimizer is not None
+    rules = {r.name: r for r in program.optimizer.rules}
+    for s in updates:
+        assert s.use is not None and s.matrix is not None
+        assert len(s.use.parts) == len(rules[s.use.rule].sums) == summed
+        assert not any(use.parts for use in s.vector_uses)
+    sweeps = [p for s in program.backward if isinstance(s, Apply) for p in s.steps if isinstance(p, Sweep)]
+    runs = [p.name for p in sweeps if p.rows > 1 and p.reductions]
+    assert len(runs) == (2 if norm and regularizer else 0)
+    behind = [p for a in program.optimizer.penalties_behind for p in a.steps]
+    assert len(behind) == (2 if regularizer and not norm else 0) and not any(isinstance(p, Sweep) for p in behind)
+    assert len(program.optimizer.penalties_before) == (2 if regularizer and norm else 0)
+    # the parts of two sums never overlap, nor with what lasts beside them
+    parts = [(at, at + len(_units(s, program))) for s in updates if s.use for at in s.use.parts]
+    at = [(n, n + 1) for n in program.optimizer.penalties_at]
+    places = sorted([*parts, *at])
+    assert all(end <= begin for (_, end), (begin, _) in itertools.pairwise(places))
+
+
+def _units(update: Update, program: Program) -> range:
+    assert update.matrix is not None
+    return range(update.matrix.panels.count * -(-update.matrix.inputs // (program.target.tile_rows[0] * 16)))
 
 
 def test_a_metric_that_is_no_formula_is_reported() -> None:

@@ -920,7 +920,9 @@ def test_training_of_keras_1_and_2_is_translated() -> None:
     assert found["loss"]["config"] == {"reduction": "sum_over_batch_size", "name": "m"}
     found = legacy_config.modern_training({"loss": ["mse", "logcosh"], "optimizer_config": "sgd"}, "m")
     assert found["loss"] == ["mse", "log_cosh"]
-    found = legacy_config.modern_training({"loss": {"a": "mse", "b": loss}, "metrics": {"a": "acc", "b": ["mae"]}}, "m")
+    found = legacy_config.modern_training(
+        {"optimizer_config": "sgd", "loss": {"a": "mse", "b": loss}, "metrics": {"a": "acc", "b": ["mae"]}}, "m"
+    )
     assert (found["loss"]["a"], found["loss"]["b"]["class_name"]) == ("mse", "MeanSquaredError")
     assert found["metrics"] == {"a": "acc", "b": ["mae"]}
     with pytest.raises(UnsupportedError, match="sample_weight_mode"):

@@ -33,6 +33,8 @@ class LambdaCallback(Callback):
 
     Raises:
         TypeError: the name of a hook is misspelled.
+
+    Source: ``keras.callbacks.LambdaCallback``.
     """
 
     def __init__(
@@ -70,6 +72,8 @@ class TerminateOnNaN(Callback):
     Args:
         raise_error: whether to raise RuntimeError instead, in which case the
             ``on_train_end`` of other callbacks does not run.
+
+    Source: ``keras.callbacks.TerminateOnNaN``.
     """
 
     def __init__(self, raise_error: bool = False, **unknown: Any) -> None:
@@ -99,6 +103,8 @@ class LearningRateScheduler(Callback):
         schedule: ``schedule(epoch, learning_rate)``, or ``schedule(epoch)``, which returns
             the learning rate as a float; epochs are counted from 0.
         verbose: 1 prints a line at each epoch.
+
+    Source: ``keras.callbacks.LearningRateScheduler``.
     """
 
     def __init__(self, schedule: Callable[..., Any], verbose: int = 0, **unknown: Any) -> None:

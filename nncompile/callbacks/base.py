@@ -62,6 +62,8 @@ class Callback:
         params: ``{"verbose": ..., "epochs": ..., "steps": ...}`` of the run.
         model: the model that is at work. Setting its ``stop_training`` to True ends
             fit after the batch or epoch.
+
+    Source: ``keras.callbacks.Callback``.
     """
 
     params: Any = None

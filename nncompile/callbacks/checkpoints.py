@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from typing import Any
@@ -33,6 +32,8 @@ class ModelCheckpoint(MonitorCallback):
 
     Raises:
         ModelError: the ending does not fit, or save_freq is something else.
+
+    Source: ``keras.callbacks.ModelCheckpoint``.
     """
 
     def __init__(
@@ -282,6 +283,8 @@ class BackupAndRestore(Callback):
                 if os.path.exists(path):
                     storage.write_file(f"{path}.bkp", [storage.read_file(path)])
         self.model.save_weights(self._weights_path, overwrite=True)
+        import json  # it takes a while to import, and few need it
+
         metadata = json.dumps({"epoch": self._epoch, "batch": self._last_batch})
         storage.write_file(self._metadata_path, [metadata.encode()])
 

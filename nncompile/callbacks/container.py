@@ -26,6 +26,8 @@ class CallbackList(Callback):
 
     Raises:
         ModelError: something in the list is not a callback.
+
+    Source: ``keras.callbacks.CallbackList``.
     """
 
     def __init__(
@@ -99,7 +101,7 @@ class CallbackList(Callback):
         return all(type(c) is History and vars(c).keys().isdisjoint(METHODS) for c in self.callbacks)
 
     def _needs(self, hooks: Iterable[str]) -> bool:
-        return any(_uses(callback, hook) for callback in self.callbacks for hook in hooks)
+        return not self.only_history and any(_uses(callback, hook) for callback in self.callbacks for hook in hooks)
 
     def progress(self, seen_batches: int, logs: Logs | None = None) -> None:
         """Moves the progress bar after many batches at once.

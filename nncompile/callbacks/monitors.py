@@ -136,6 +136,8 @@ class EarlyStopping(MonitorCallback):
         best_epoch: its epoch, from 0.
         wait: number of epochs since the last improvement.
         stopped_epoch: the epoch that was the last one, 0 if training was not stopped.
+
+    Source: ``keras.callbacks.EarlyStopping``.
     """
 
     def __init__(
@@ -224,6 +226,8 @@ class ReduceLROnPlateau(MonitorCallback):
 
     Raises:
         ModelError: factor is 1 or more.
+
+    Source: ``keras.callbacks.ReduceLROnPlateau``.
     """
 
     def __init__(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +21,8 @@ class History(Callback):
     Attributes:
         epoch: numbers of the epochs of the last fit, from 0.
         history: name of a metric to the list of its values.
+
+    Source: ``keras.callbacks.History``.
     """
 
     def __init__(self) -> None:
@@ -49,7 +50,10 @@ class History(Callback):
 
 
 class ProgbarLogger(Callback):
-    """Prints progress and metrics; fit, evaluate and predict add one unless verbose=0."""
+    """Prints progress and metrics; fit, evaluate and predict add one unless verbose=0.
+
+    Source: ``keras.callbacks.ProgbarLogger``.
+    """
 
     def __init__(self, **unknown: Any) -> None:
         refuse_unknown(ProgbarLogger, unknown)
@@ -144,6 +148,8 @@ class CSVLogger(Callback):
         filename: the file.
         separator: what stands between two values.
         append: whether to go on with a file that is there, instead of replacing it.
+
+    Source: ``keras.callbacks.CSVLogger``.
     """
 
     def __init__(
@@ -245,6 +251,8 @@ class RemoteMonitor(Callback):
             raise ImportError("RemoteMonitor needs the package requests. Install it: pip install requests.") from error
         values = {key: value.item() if hasattr(value, "item") else value for key, value in (logs or {}).items()}
         send = {"epoch": epoch, **values}
+        import json  # it takes a while to import, and few need it
+
         body = {"json": send} if self.send_as_json else {"data": {self.field: json.dumps(send)}}
         try:
             requests.post(self.root + self.path, headers=self.headers, **body)

@@ -4,8 +4,10 @@
 stage                 in → out                rule
 ====================  ======================  =======================================
 :mod:`.graph`         model → Graph           all mistakes of a user are found here
-:mod:`.planner`       Graph, loss, optimizer  after it nothing is decided
-                      and Target → Program
+:mod:`.planner`       Graph, losses,          after it nothing is decided; forward
+                      optimizer and Target    is :mod:`.flow`, the way back
+                      → Program               :mod:`.backwards`; :mod:`.columns`
+                                              joins what goes over rows of a batch
 :mod:`.updates`       its part for the        one formula per weight, ending the
                       weights                 gradient's kernel or as :mod:`.sweeps`
 :mod:`.render`        Program → Sources       the only importer of Jinja2; same input,

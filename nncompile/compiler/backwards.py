@@ -11,10 +11,11 @@ from .. import ops
 from ..errors import UnsupportedError
 from ..ops import ELEMENT, ROW, UNIFORM, Expression
 from ..ops.arrays import Arrangement
+from .columns import without_factors
 from .expression import differentiate, identifier, resolved, topological
 from .flow import Flow, Leaves, above, back_in_rows, rows_of, stem, total_of
 from .graph import Node, on_numbers, per_feature
-from .program import Backward, Columns, Copy, Formula, Operand, Rows, Scatter, Step, Update, Vector
+from .program import Backward, Columns, Copy, Formula, Operand, Round, Rows, Scatter, Step, Update, Vector
 
 if TYPE_CHECKING:
     from .planner import Planner
@@ -308,6 +309,7 @@ class Backwards:
         single = [x for x in self._trained(node.expression, self._known(node)) if x.level == UNIFORM]
         if pending is not None and (
             single
+            or any(n.expression.level == ROW and self.wants[n.name] for n in self.flow.inputs(node))  # by sums of rows
             or not on_numbers([node.expression], self._known(node))
             or (others is not None and not on_numbers([others], leaves))
         ):
@@ -428,6 +430,8 @@ class Backwards:
                 leaves |= dict(self.planner.found([x], found))
                 values.append(x)
                 continue
+            x, factor = without_factors(x)
+            leaves |= dict(self.planner.found([factor], found))
             if not on_numbers([x], found):
                 x, found = self._in_memory(node, x, found)
             needed = dict(self.planner.found([x], found))
@@ -436,7 +440,7 @@ class Backwards:
             sums.append((name, x))
             total = ops.symbol(name, ELEMENT, node.shape)
             leaves |= {**needed, total: Operand("statistic", name)}
-            values.append(total)
+            values.append(total * factor)
         g = total_of(values)
         if node.op == "batch_mean":
             self._mean(node, positions, sums, g, leaves)
@@ -481,9 +485,8 @@ class Backwards:
     ) -> None:
         name = self.planner.names.new(f"{node.name}_backward")
         comment = f"{node.layer}: gradient of {node.name}"
-        self.made.append(
-            Columns(name, positions, node.shape[0], tuple(sums), tuple(derived), tuple(leaves.items()), comment)
-        )
+        made = Round(positions, tuple(sums), tuple(derived), tuple(leaves.items()))
+        self.made.append(Columns(name, node.shape[0], (made,), comment))
 
     def _in_memory(self, node: Node, x: Expression, found: Leaves) -> tuple[Expression, Leaves]:
         """Stores a gradient that is not computed number by number, to be summed from there."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .. import ops
@@ -12,7 +11,7 @@ from ..ops import ELEMENT, ROW, UNIFORM, Expression
 from ..ops.arrays import Arrangement, Piece
 from .expression import differentiate, identifier, operands, resolved, topological
 from .graph import Graph, Node, on_numbers
-from .program import Columns, Copy, Forward, Operand, Rows, Step, Take
+from .program import Columns, Copy, Forward, Operand, Round, Rows, Step, Take
 
 if TYPE_CHECKING:
     from .planner import Planner
@@ -230,16 +229,13 @@ class Flow:
             of = dict(self.planner.found([root], leaves))
             of |= {symbol: Operand("statistic", total), count: Operand("number", rows_of(positions))}
             sums, mean = ((total, root),), ((name, symbol / count),)
-            self.steps.append(Columns(node.name, positions, node.shape[0], sums, mean, tuple(of.items()), says(node)))
+            made = Round(positions, sums, mean, tuple(of.items()))
+            self.steps.append(Columns(node.name, node.shape[0], (made,), says(node)))
             return
         root = self.root(node)
         found = self.planner.found([root], leaves)
-        last = self.steps[-1] if self.steps else None
-        if isinstance(last, Columns) and last.columns == node.shape[0]:  # all of them are for one column
-            both = tuple({**dict(last.leaves), **dict(found)}.items())
-            self.steps[-1] = replace(last, derived=(*last.derived, (name, root)), leaves=both)
-        else:
-            self.steps.append(Columns(node.name, 1, node.shape[0], (), ((name, root),), found, says(node)))
+        made = Round(1, (), ((name, root),), found)
+        self.steps.append(Columns(node.name, node.shape[0], (made,), says(node)))
 
     def _formula(self, node: Node, waiting: Mapping[str, Node], keeps: bool) -> None:
         inner = self.inputs(node)

@@ -22,6 +22,7 @@ from ..ops import ELEMENT, ROW, UNIFORM, Expression
 from ..targets import Target
 from . import sweeps, updates
 from .backwards import Backwards
+from .columns import joined, summed_already
 from .expression import Names, identifier, resolved, topological, trace
 from .flow import Flow, Leaves, stem
 from .graph import RESERVED, Graph, Node, Penalty, Weight, per_feature
@@ -40,6 +41,7 @@ from .program import (
     Output,
     Panels,
     Program,
+    Round,
     Rows,
     Statistic,
     Step,
@@ -278,7 +280,7 @@ class Planner:
         for x in topological([resolved(v) for v in values], leaves):
             where = leaves.get(x) or self.leaf(x)
             if where is not None:
-                result[x] = where
+                result[resolved(x)] = where  # as what is printed is looked up
         return tuple(result.items())
 
     def _noise(self, source: ops.Noise) -> int:
@@ -314,10 +316,14 @@ class Planner:
             found = self.found([root], leaves)
             made.append(
                 Columns(
-                    self.names.new(f"{name}_next"), 1, vector.length, (), ((name, root),), found,
-                    f"{node.layer}: {name} after a step of training", True, "training",
+                    self.names.new(f"{name}_next"),
+                    vector.length,
+                    (Round(1, (), ((name, root),), found),),
+                    f"{node.layer}: {name} after a step of training",
+                    True,
+                    "training",
                 )
-            )  # fmt: skip
+            )
         return made
 
     def outputs(self) -> list[Output]:
@@ -384,7 +390,9 @@ class Planner:
             output, results, seed = flow.value(node), list[tuple[str, Expression]](), scale
             value_of_row, of_batch = None, ""
             if given.loss is not None:
-                fused, value = fuse_cross_entropy(given.loss, output)
+                fused, value = given.loss, output
+                if node.name in flow.open:  # the logits of a value that is stored are nowhere
+                    fused, value = fuse_cross_entropy(given.loss, output)
                 value_of_row, of_batch = per_row(trace(fused.call, y_true, value), f"loss {name!r}", value)
                 if of_batch and factor is not None:
                     raise UnsupportedError(
@@ -557,9 +565,10 @@ def build(
     trains = training is not None and training.optimizer is not None
     planner = Planner(inference_graph, target, real, training_graph, trains)
     planner.captures = training is not None and training.capture
-    forward = planner.forward()
+    forward = joined(planner.forward())
     outputs = planner.outputs()
     assignments = planner.assignments() if training is not None else []
+    assignments = [step for step in joined(assignments) if isinstance(step, Columns)]
     losses, backward = list[Loss](), list[Step]()
     optimizer: Optimization | None = None
     if training is not None:
@@ -567,9 +576,8 @@ def build(
         if training.optimizer is not None:
             rows = target.tile_rows[0]
             cut = sweeps.Cut(planner.panels, planner.stride, rows * 16, planner.lanes, rows)
-            backward, optimizer = updates.build(
-                planner.backward(), training.optimizer, planner.all_weights, planner.names, cut
-            )
+            gradients = summed_already(joined(planner.backward()))
+            backward, optimizer = updates.build(gradients, training.optimizer, planner.all_weights, planner.names, cut)
     ends: list[Step] = [loss.rows for loss in losses]
     ends += [rows for o in outputs for rows in (o.predict, o.capture) if rows]
     steps: list[Step] = [*forward, *assignments, *ends, *backward]

@@ -307,29 +307,46 @@ class Scatter:
 
 
 @dataclass(frozen=True)
-class Columns:
-    """Numbers per feature: sums over all rows of a batch, and what is computed from those.
+class Round:
+    """Sums over all rows of a batch, and numbers per feature that are computed from them.
 
     Attributes:
         positions: rows per sample.
-        columns: features.
         sums: (statistic, formula that is summed over the rows).
         derived: (statistic or weight, formula over statistics and weights).
-        state: whether what is derived are weights.
+        leaves: where the leaves of these formulas are found.
     """
 
-    name: str
     positions: int
-    columns: int
     sums: tuple[tuple[str, Expression], ...]
     derived: tuple[tuple[str, Expression], ...]
     leaves: tuple[tuple[Expression, Operand], ...]
+
+    def stores(self) -> set[str]:
+        """The numbers per feature that it computes, by name."""
+        return {name for name, _ in (*self.sums, *self.derived)}
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Numbers per feature, each of a column alone, so that a panel of columns can go from round to round.
+
+    Attributes:
+        columns: features.
+        rounds: what is done, in order.
+        state: whether what is derived are weights.
+        when: ``both``, ``training`` or ``inference``.
+    """
+
+    name: str
+    columns: int
+    rounds: tuple[Round, ...]
     comment: str
     state: bool = False
     when: str = "both"
 
     def uses(self) -> list[str]:
-        return [o.name for _, o in self.leaves if o.kind in ("buffer", "column")]
+        return [o.name for r in self.rounds for _, o in r.leaves if o.kind in ("buffer", "column")]
 
 
 @dataclass(frozen=True)
@@ -360,10 +377,12 @@ class Use:
     Attributes:
         rule: the name of a :class:`Rule`.
         at: member of the state that the rule works on: the weight, or its gradient if that is kept in memory.
+        parts: for each sum of the rule where its parts are among the figures, one for each unit of the step.
     """
 
     rule: str
     at: str
+    parts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -558,6 +577,7 @@ class Rule:
         updates: (``w`` or a slot, new value); what does not change is missing.
         held: the same for a step that only accumulates gradients; None if there is none.
         leaves: what the leaves of these values are called.
+        sums: values that are added up over a whole kernel on the way, from what was there before.
     """
 
     name: str
@@ -565,6 +585,7 @@ class Rule:
     updates: tuple[tuple[str, Expression], ...]
     held: tuple[tuple[str, Expression], ...] | None
     leaves: tuple[tuple[Expression, str], ...]
+    sums: tuple[Expression, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -584,6 +605,8 @@ class Optimization:
         gradients: names of the weights whose gradients are kept in memory.
         penalties: what computes the penalties on weights.
         penalties_at: where they are among the figures.
+        penalties_before: those that a step of training computes ahead of its backward pass.
+        penalties_behind: those of which the kernels' updates add up the terms, computed behind it.
         figures: how many numbers of the workspace formulas over weights need.
         accumulated: after how many steps weights are updated.
     """
@@ -599,6 +622,8 @@ class Optimization:
     gradients: tuple[str, ...]
     penalties: tuple[Apply, ...]
     penalties_at: tuple[int, ...]
+    penalties_before: tuple[Apply, ...]
+    penalties_behind: tuple[Apply, ...]
     figures: int
     accumulated: int
 

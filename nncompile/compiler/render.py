@@ -33,11 +33,13 @@ from .program import (
     Operand,
     Product,
     Program,
+    Round,
     Rows,
     Scatter,
     Take,
     Update,
 )
+from .sweeps import TILED_ROWS
 from .updates import KEPT
 from .updates_text import ApplyText, RuleText, UpdatesPrinter
 
@@ -170,23 +172,42 @@ class TakeText:
 
 
 @dataclass(frozen=True)
-class ColumnsText:
+class RoundText:
     """Sums over all rows, and what is computed from them.
 
     Attributes:
-        scalars: ``const real`` statements ahead of all.
+        rows: C text of how many there are.
         row_lines: statements for the vector at a column of row ``r``.
         sums: (variable, statistic, C text of what is summed).
-        lines: statements behind the sums, with the stores.
+        lines: statements behind the sums, for the vector at a column.
+        chains: sums of every so manieth row are kept apart: an addition need not wait for the one before.
+    """
+
+    rows: str
+    row_lines: tuple[str, ...]
+    sums: tuple[tuple[str, str, str], ...]
+    lines: tuple[str, ...]
+    chains: int
+
+
+@dataclass(frozen=True)
+class ColumnsText:
+    """Numbers per feature.
+
+    Attributes:
+        scalars: ``const real`` statements ahead of all.
         padded: columns of whole panels.
+        whole: whether there are panels of the full width.
+        rest: whether there is a narrow one.
+        cost: of a row, in all rounds.
     """
 
     step: Columns
     scalars: tuple[str, ...]
-    row_lines: tuple[str, ...]
-    sums: tuple[tuple[str, str, str], ...]
-    lines: tuple[str, ...]
+    rounds: tuple[RoundText, ...]
     padded: int
+    whole: bool
+    rest: bool
     rows: str
     cost: float
     when: str
@@ -558,18 +579,41 @@ class _Printer:
             return name
         return f"(real)(w->{name})" if name.startswith("samples") else f"state->{name}[0]"
 
-    def columns(self, step: Columns, rows: str) -> ColumnsText:
+    def columns(self, step: Columns) -> ColumnsText:
         """Sums over all rows, and what is computed from them."""
-        names = Names({"c", "r", "at", "column", "width", "rows", "state", "b", "w", "unit", "thread", "end", "first"})
-        numbers = self._numbers(step.leaves)
+        names = Names(
+            {"c", "r", "i", "k", "at", "column", "width", "rows", "state", "b", "w", "unit", "thread", "end", "first"}
+        )
         scalars: dict[Expression, str] = {}
+        numbers: dict[Expression, str] = {}
+        rounds = []
+        for r in step.rounds:
+            numbers |= self._numbers(r.leaves)
+            rounds.append(self._round(r, step, names, scalars))
+        of = step.rounds[0].derived[0][0]
+        known = {s.name: s.padded for s in self.program.statistics} | {v.name: v.padded for v in self.program.vectors}
+        padded = known[of]
+        panel = self.lanes * self.program.target.panel_vectors
+        return ColumnsText(
+            step=step,
+            scalars=tuple(f"const real {n} = {scalar(x, self.real, numbers)};" for x, n in scalars.items()),
+            rounds=tuple(rounds),
+            padded=padded,
+            whole=padded >= panel,
+            rest=padded % panel > 0,
+            rows=max((r.rows for r in rounds), key=len),
+            cost=5.0 * padded * sum(1 + len(r.sums) for r in rounds),
+            when=step.when,
+        )
+
+    def _round(self, r: Round, step: Columns, names: Names, scalars: dict[Expression, str]) -> RoundText:
         summed = Writer(self.real, {}, names, scalars)
         behind = Writer(self.real, {}, names, scalars)
-        called = {name: names.new(name) for name, _ in (*step.sums, *step.derived)}
-        pairs = ((summed, step.sums), (behind, step.derived))
-        stops = [x for x, _ in step.leaves]
+        called = {name: names.new(name) for name, _ in (*r.sums, *r.derived)}
+        pairs = ((summed, r.sums), (behind, r.derived))
+        stops = [x for x, _ in r.leaves]
         among = [(writer, set(topological([resolved(x) for _, x in of], stops))) for writer, of in pairs]
-        for x, operand in step.leaves:
+        for x, operand in r.leaves:
             for writer, used in among:
                 if x not in used or operand.kind == "number":
                     continue
@@ -580,28 +624,15 @@ class _Printer:
                 name = names.new(_leaf_name(x, operand))
                 writer.lines.append(f"const vec {name} = {self._column(operand)};")
                 writer.known[x] = name
-        summed.shared([x for _, x in step.sums])
-        sums = tuple((called[n], n, summed.value(x)) for n, x in step.sums)
-        for name, x in step.derived:
+        summed.shared([x for _, x in r.sums])
+        sums = tuple((called[n], n, summed.value(x)) for n, x in r.sums)
+        for name, x in r.derived:
             behind.lines.append(f"const vec {called[name]} = {behind.value(x)};")
             place = f"{'state' if step.state else 'b'}->{name} + column + c"
             behind.lines.append(f"{behind.call('nn_store')}({place}, {called[name]});")
         self.functions |= summed.functions | behind.functions | {"nn_set", "nn_store"}
-        of = step.derived[0][0]
-        paddings = {s.name: s.padded for s in self.program.statistics} | {
-            v.name: v.padded for v in self.program.vectors
-        }
-        return ColumnsText(
-            step=step,
-            scalars=tuple(f"const real {n} = {scalar(x, self.real, numbers)};" for x, n in scalars.items()),
-            row_lines=tuple(summed.lines),
-            sums=sums,
-            lines=tuple(behind.lines),
-            padded=paddings[of],
-            rows=rows,
-            cost=10.0 * paddings[of],
-            when=step.when,
-        )
+        chains = 4 if len(sums) == 1 else 2
+        return RoundText(_rows_of(r.positions), tuple(summed.lines), sums, tuple(behind.lines), chains)
 
     def _column(self, operand: Operand) -> str:
         """The text that loads a vector of columns, of row ``r`` where there are rows."""
@@ -681,21 +712,28 @@ def training(program: Program) -> Sources:
     outputs = [(_step(printer, o.predict), _step(printer, o.capture) if o.capture else None) for o in program.outputs]
     losses = [_loss(printer, loss, number) for number, loss in enumerate(program.losses)]
     assignments = [_step(printer, s) for s in program.assignments]
-    updates, rule, penalties = printer.updates, None, list[ApplyText]()
+    updates, rule = printer.updates, None
+    penalties, before, behind = (list[ApplyText]() for _ in range(3))
     uses = [s.use.rule for s in program.backward if isinstance(s, Update) and s.use]
     kernels = list(dict.fromkeys(uses))
     if updates is not None:
         printer.rules = updates.rules(kernels)
     backward = [_step(printer, s) for s in program.backward]
     if updates is not None:
-        penalties = [updates.apply(a) for a in updates.optimization.penalties]
+        of = updates.optimization
+        made = {a.name: updates.apply(a) for a in (*of.penalties, *of.penalties_behind)}
+        penalties, before, behind = (
+            [made[a.name] for a in some] for some in (of.penalties, of.penalties_before, of.penalties_behind)
+        )
         rule = updates.optimizer(printer.rules, kernels)
     if program.one_pass:
         changes = {f.step.matrix.name: f for f in backward if f.kind == "update"}
         forward = [replace(f, update=changes[f.step.matrix.name]) for f in forward]
     printer.functions |= {"nn_load", "nn_store", "nn_set"}  # of the kernel of products
-    if any(isinstance(s, Backward) for s in program.backward):
-        printer.functions |= {"nn_iota", "nn_lt", "nn_select"}  # of dots()
+    if any(isinstance(s, Backward) for s in program.backward) or any(r.sums for r in printer.rules.values()):
+        printer.functions |= {"nn_iota", "nn_lt", "nn_select"}  # of dots(), and of sums over a kernel
+    if any(r.sums for r in printer.rules.values()):
+        printer.functions.add("nn_sum_lanes")
     low = tuple(m for m in program.matrices if m.low and not m.parts)
     copied = tuple(m for m in program.matrices if m.copied)
     if copied:
@@ -706,7 +744,7 @@ def training(program: Program) -> Sources:
         printer.functions |= {"nn_abs", "nn_and"}
     products = [s for s in (*program.forward, *program.backward) if isinstance(s, (Forward, Backward))]
     tiled = [f for f in (*forward, *backward) if getattr(f, "pack_cost", 0)]
-    applies = [f for f in (*backward, *penalties) if f.kind == "apply"]
+    applies = [f for f in (*backward, *penalties, *behind) if f.kind == "apply"]
     parts = [p for f in applies for p in f.parts]
     untiled = any(not s.matrix.parts and not (s.matrix.low and isinstance(s, Forward)) for s in products)
     untiled = untiled or any(p.kind == "product" for p in parts)
@@ -723,6 +761,8 @@ def training(program: Program) -> Sources:
         "assignments": assignments,
         "rule": rule,
         "penalties": penalties,
+        "penalties_before": before,
+        "penalties_behind": behind,
         "applies": applies,
         "heights": program.target.tile_rows,
         "tile_heights": tuple(dict.fromkeys((*program.target.tile_rows, 1))),
@@ -736,6 +776,7 @@ def training(program: Program) -> Sources:
         "copied": copied,
         "splits": [tiles.SPLITS[n] for n in sorted({m.parts for m in copied if m.parts})],
         "tile_blocks": tiles.BLOCKS,
+        "tiled_rows": TILED_ROWS,
         "tiled": tiled,
         "turned": {s.matrix.name for s in program.backward if isinstance(s, Backward) and s.matrix.parts},
         "left_operands": [tiles.left_operand(f) for f in tiled],
@@ -802,8 +843,7 @@ def _step(printer: _Printer, step: Any) -> Any:
     if isinstance(step, Apply):
         assert printer.updates is not None
         return printer.updates.apply(step, printer.program.matrices)
-    whole = isinstance(step, (Copy, Take, Scatter))
-    rows = "w->samples" if whole or step.positions == 1 else f"w->samples * {step.positions}"
+    rows = _rows_of(getattr(step, "positions", 1))
     program = printer.program
     if isinstance(step, Forward):
         train, infer = (printer.tile(f) if f else None for f in (step.training, step.inference))
@@ -818,7 +858,7 @@ def _step(printer: _Printer, step: Any) -> Any:
         same = texts[0] == texts[1] or None in texts
         return RowsText(step, texts[0] or texts[1], texts[1], same, rows, 30.0 * step.width, _when(step))
     if isinstance(step, Columns):
-        return printer.columns(step, rows)
+        return printer.columns(step)
     if isinstance(step, Backward):
         stride, dy_stride = constant_name(step.formula.stores[0][0]), constant_name(step.dy)
         work = tiles.work(step.matrix, step.panels, rows, step.matrix.outputs, program.target, "BACKWARD_ROWS")
@@ -852,6 +892,11 @@ def _step(printer: _Printer, step: Any) -> Any:
         target = program.buffer(step.target)
         return TakeText(step, program.buffer(step.indices), target, 2.0 * target.positions * target.columns, step.when)
     raise InternalError(f"no text for {step!r}")
+
+
+def _rows_of(positions: int) -> str:
+    """The rows of a batch, in C."""
+    return f"w->samples * {positions}" if positions > 1 else "w->samples"
 
 
 def _when(step: Forward | Rows) -> str:

@@ -25,10 +25,13 @@ from typing import Any
 from ..errors import InternalError, UnsupportedError
 from ..ops import UNIFORM, Expression
 from .expression import operands, resolved, topological
-from .program import Apply, Array, Between, Combine, Loop, Number, Panels, Product, Reduction, Sweep, Turn
+from .program import Apply, Array, Between, Combine, Loop, Matrix, Number, Panels, Product, Reduction, Sweep, Turn
 
 ALIGNED = 16
 """Figures begin at multiples of so many numbers: no two units write the same line of a cache."""
+
+TILED_ROWS = 64
+"""Rows of a unit of a product by matrix tiles."""
 
 Domain = tuple[int, int]
 
@@ -65,6 +68,10 @@ class Cut:
     lanes: int
     spare: int
 
+    def units(self, matrix: Matrix) -> int:
+        """How many units the update of a kernel has."""
+        return matrix.panels.count * -(-matrix.inputs // (TILED_ROWS if matrix.parts else self.rows))
+
 
 @dataclass
 class _Stage:
@@ -86,6 +93,7 @@ class Lowering:
         numbers: single numbers that are known when the formula is computed, among the figures.
         cut: how arrays are cut.
         figures: memory.
+        summed: sums of which there are parts already, with where these are among the figures, and how many.
     """
 
     def __init__(
@@ -96,7 +104,9 @@ class Lowering:
         numbers: Mapping[Expression, int],
         cut: Cut,
         figures: Figures,
+        summed: Mapping[Expression, tuple[int, int]] | None = None,
     ) -> None:
+        self.summed = summed or {}
         self.name, self.shape, self.leaves, self.given = name, shape, dict(leaves), dict(numbers)
         self.cut, self.figures = cut, figures
         self.used = figures.lasting
@@ -214,6 +224,11 @@ class Lowering:
         stage = self.at(self.stage(x))
         if x in stage.items:
             return stage.items[x]
+        if x in self.summed:
+            parts, count = self.summed[x]
+            self.numbers[x] = self.take(1)
+            stage.items[x] = summed = Combine(x, op, parts, count, 1, self.numbers[x])
+            return summed
         if self.is_vector(inner):
             self.numbers[x] = self.take(1)
             loop = self.loop(inner, (), ((x, self.numbers[x]),))

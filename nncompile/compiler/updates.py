@@ -26,7 +26,7 @@ from ..errors import ModelError, NncompileError, UnsupportedError
 from ..ops import ELEMENT, NUMBER, UNIFORM, Expression
 from .expression import Names, differentiate, operands, resolved, topological, trace
 from .graph import Weight
-from .program import Apply, Array, Between, Number, Optimization, Rule, Scatter, Step, Update, Use
+from .program import Apply, Array, Between, Matrix, Number, Optimization, Rule, Scatter, Step, Update, Use
 from .sweeps import Cut, Figures, Lowering
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -100,6 +100,8 @@ class Updates:
         self.leaves: dict[Expression, str] = {}  # single numbers
         self.shared: dict[Any, Any] = {}  # regularizers and constraints of one configuration
         self.figures = Figures()
+        self.summed: dict[str, dict[Expression, tuple[int, int]]] = {}
+        """By weight the sums over it that its update adds up: where their parts are among the figures, how many."""
         self.rules: dict[Any, Rule] = {}
         self.accumulated = optimizer.gradient_accumulation_steps or 1
         self.title = type(optimizer).__name__
@@ -281,10 +283,11 @@ class Updates:
 
     # ---------------------------------------------------------------- rules
 
-    def rule(self, plan: _Plan) -> Rule:
+    def rule(self, plan: _Plan, sums: Sequence[Expression] = ()) -> Rule:
         """The rule of a weight whose formula works number by number."""
         names = ["w", *self.kept(plan.weight)]
-        key = tuple(_fingerprint(change, plan.leaves) for change in plan.changes)
+        summed = {f"sum {i}": x for i, x in enumerate(sums)}
+        key = tuple(_fingerprint(change | summed, plan.leaves) for change in plan.changes)
         if key not in self.rules:
             updates = [
                 tuple((n, resolved(c[n])) for n in names if resolved(c[n]) is not plan.leaves[n]) for c in plan.changes
@@ -295,17 +298,21 @@ class Updates:
                 updates=updates[0],
                 held=updates[1] if len(updates) > 1 else None,
                 leaves=tuple((x, n) for n, x in plan.leaves.items()),
+                sums=tuple(sums),
             )
         return self.rules[key]
 
-    def keeping(self, first: bool) -> Rule:
+    def keeping(self, plan: _Plan, first: bool, sums: Sequence[Expression] = ()) -> Rule:
         """The rule that writes a gradient to memory, or adds to it."""
-        key = "write" if first else "add"
+        title, g = "write" if first else "add", plan.leaves["g"]
+        summed = {f"sum {i}": x for i, x in enumerate(sums)}
+        key = (title, _fingerprint(summed, {"g": g}))
         if key not in self.rules:
-            w, g = (ops.symbol(n, ELEMENT, (None, None)) for n in ("w", "g"))
+            w = ops.symbol("w", ELEMENT, g.shape)
             value = g if first else w + g
             leaves = ((w, "w"), (g, "g"))
-            self.rules[key] = Rule(self.names.new(f"{key}_gradient"), (), (("w", value),), None, leaves)
+            name = self.names.new(f"{title}_gradient")
+            self.rules[key] = Rule(name, (), (("w", value),), None, leaves, tuple(sums))
         return self.rules[key]
 
     # ---------------------------------------------------------------- formulas over whole weights
@@ -329,7 +336,8 @@ class Updates:
         arrays = self.arrays(weight)
         where = {x: arrays[n] for n, x in leaves.items()}
         numbers = {} if norm is None else {self.norm: norm}
-        return Lowering(name, weight.shape or (1,), where, numbers, self.cut, self.figures)
+        summed = self.summed.get(weight.name)
+        return Lowering(name, weight.shape or (1,), where, numbers, self.cut, self.figures, summed)
 
     def _apply(self, plan: _Plan, norm: int | None) -> list[Apply]:
         weight, arrays = plan.weight, self.arrays(plan.weight)
@@ -353,25 +361,53 @@ class Updates:
         when = "applies" if self.accumulated > 1 else "always"
         applies, parts = [], []
         for plan, place in zip(plans, at, strict=True):
-            weight, leaves = plan.weight, plan.leaves
-            g: Any = leaves["g"]
-            if self.optimizer.loss_scale_factor is not None:
-                g = g / self.formulas.loss_scale_factor
-            if weight.variable.regularizer is not None:
-                part = self.penalty_gradient(weight, leaves["w"])
-                g = g if part is None else g + part
-            if self.accumulated > 1:
-                g = (g + leaves["gradient_accumulator"]) / float(self.accumulated)
-            square = ops.sum(ops.square(g))
-            lowering = self.lowering(weight, f"{weight.name}_norm", leaves, None)
+            weight = plan.weight
+            lowering = self.lowering(weight, f"{weight.name}_norm", plan.leaves, None)
             comment = f"the squares of the gradient of {weight.variable.path}, added up"
-            applies.append(lowering.lower([], [(place, square)], when, comment))
+            applies.append(lowering.lower([], [(place, self._square(plan))], when, comment))
             parts.append((ops.symbol(f"square_{weight.name}", UNIFORM), place))
         value: Any = parts[0][0]
         for x, _ in parts[1:]:
             value = value + x
         step = Between("gradients_norm", (Number(ops.sqrt(value), total, tuple(parts)),))
         return [*applies, Apply("gradients_norm", (step,), when, "the norm of all gradients together")]
+
+    def _square(self, plan: _Plan) -> Expression:
+        """The sum of the squares of a gradient, as it is before it is clipped."""
+        g: Any = plan.leaves["g"]
+        if self.optimizer.loss_scale_factor is not None:
+            g = g / self.formulas.loss_scale_factor
+        if plan.weight.variable.regularizer is not None:
+            part = self.penalty_gradient(plan.weight, plan.leaves["w"])
+            g = g if part is None else g + part
+        if self.accumulated > 1:
+            g = (g + plan.leaves["gradient_accumulator"]) / float(self.accumulated)
+        square: Expression = ops.sum(ops.square(g))
+        return square
+
+    # ---------------------------------------------------------------- sums that are made on the way
+
+    def _sum_on_the_way(self, plan: _Plan, matrix: Matrix, kept: bool, needs_norm: bool) -> None:
+        """Finds sums over a kernel that its update can add up: of its gradient if that is kept, else of the penalty.
+
+        That saves a run over all of them, which costs more than adding up what is in registers anyway.
+        """
+        if self.accumulated > 1:
+            return
+        values = [x for change in plan.changes for x in change.values()] if kept else []
+        if kept and needs_norm:
+            values.append(self._square(plan))
+        if not kept and plan.weight.variable.regularizer is not None:
+            values.append(self._penalty(plan.weight, plan.leaves["w"]))
+        inputs = {plan.leaves["g"] if kept else plan.leaves["w"]}
+        for x in topological(values):
+            if x.op != "over" or str(x.value) != "sum all":
+                continue
+            inner = topological([resolved(x.args[0])])
+            if any(y.op in _WHOLE for y in inner) or {y for y in inner if y.level > UNIFORM and not y.args} != inputs:
+                continue
+            units = self.cut.units(matrix)
+            self.summed.setdefault(plan.weight.name, {})[x] = (self.figures.last(units), units)
 
     # ---------------------------------------------------------------- all of it
 
@@ -394,6 +430,10 @@ class Updates:
         needs_norm = any(x is self.norm for p in kept.values() for c in p.changes for x in topological(c.values()))
         norms_at = [self.figures.last(1) for _ in kept] if needs_norm else []
         norm = self.figures.last(1) if needs_norm else None
+        for step in steps:
+            if isinstance(step, Update) and step.matrix is not None and sources[step.matrix.name] == 1:
+                name = step.matrix.name
+                self._sum_on_the_way(plans[name], step.matrix, name in kept, needs_norm)
         self.figures.largest = self.figures.lasting
         final = self._used(steps, plans, kept)
         if norm is not None:
@@ -401,7 +441,13 @@ class Updates:
         for name, plan in plans.items():
             final += self._apply(plan, norm) if name in kept else []
             final += [self._constrain(plan)] if plan.constraint is not None else []
-        penalties = tuple(self._penalize(w, at) for w, at in zip(penalized, penalties_at, strict=True))
+        penalties = tuple(self._penalize(plans[w.name], at) for w, at in zip(penalized, penalties_at, strict=True))
+        on_the_way = [w.name in self.summed and w.name not in kept for w in penalized]
+        behind = tuple(
+            self._penalize(plans[w.name], at, "_behind")
+            for w, at, early in zip(penalized, penalties_at, on_the_way, strict=True)
+            if early
+        )
         made = Optimization(
             name=self.title,
             kept=tuple((name, self.shapes(w)) for name, w in self.weights.items()),
@@ -414,14 +460,19 @@ class Updates:
             gradients=tuple(kept),
             penalties=penalties,
             penalties_at=penalties_at,
+            penalties_before=tuple(p for p, early in zip(penalties, on_the_way, strict=True) if not early),
+            penalties_behind=behind,
             figures=self.figures.largest,
             accumulated=self.accumulated,
         )
         return final, made
 
-    def _penalize(self, weight: Weight, at: int) -> Apply:
-        w = ops.symbol("w", ELEMENT, weight.shape or (1,))
-        lowering = self.lowering(weight, f"{weight.name}_penalty", {"w": w}, None)
+    def _penalize(self, plan: _Plan, at: int, behind: str = "") -> Apply:
+        """What computes a penalty: from the weight, or behind its update from sums that this made on the way."""
+        weight, w = plan.weight, plan.leaves["w"]
+        lowering = self.lowering(weight, f"{weight.name}_penalty{behind}", {"w": w}, None)
+        if not behind:
+            lowering.summed = {}
         return lowering.lower([], [(at, self._penalty(weight, w))], comment=f"the penalty on {weight.variable.path}")
 
     def _used(self, steps: Sequence[Step], plans: Mapping[str, _Plan], kept: Mapping[str, _Plan]) -> list[Step]:
@@ -429,11 +480,13 @@ class Updates:
         met: set[str] = set()
 
         def use(name: str) -> Use:
+            summed = self.summed.get(name, {})
+            sums, parts = [resolved(x.args[0]) for x in summed], tuple(at for at, _ in summed.values())
             if name not in kept:
-                return Use(self.rule(plans[name]).name, name)
+                return Use(self.rule(plans[name], sums).name, name, parts)
             first = name not in met
             met.add(name)
-            return Use(self.keeping(first).name, f"{name}_{KEPT}")
+            return Use(self.keeping(plans[name], first, sums).name, f"{name}_{KEPT}", parts)
 
         final: list[Step] = []
         for step in steps:

@@ -36,6 +36,7 @@ class RuleText:
         held: the same for a step that only accumulates gradients; empty if there is none.
         takes_rates: whether they read the numbers of the step.
         suffix: behind the names of what is printed once for each rule that matrices have.
+        sums: how many values are added up on the way.
     """
 
     name: str
@@ -44,6 +45,7 @@ class RuleText:
     held: tuple[str, ...]
     takes_rates: bool
     suffix: str = ""
+    sums: int = 0
 
 
 @dataclass(frozen=True)
@@ -179,21 +181,25 @@ class UpdatesPrinter:
             held = self._rule_lines(rule, rule.held) if rule.held is not None else ()
             takes_rates = bool(held) or any("rates->" in line for line in lines)
             suffix = f"_{rule.name}" if rule.name in kernels[1:] else ""
-            made[rule.name] = RuleText(rule.name, rule.slots, lines, held, takes_rates, suffix)
+            made[rule.name] = RuleText(rule.name, rule.slots, lines, held, takes_rates, suffix, len(rule.sums))
         return made
 
     def _rule_lines(self, rule: Rule, updates: Sequence[tuple[str, Expression]]) -> tuple[str, ...]:
-        names = Names({"rates", "state", "w", "g", *rule.slots})
+        names = Names({"rates", "state", "sums", "w", "g", *rule.slots})
         known = dict(rule.leaves)
-        used = set(topological([x for _, x in updates]))
+        used = set(topological([*(x for _, x in updates), *rule.sums]))
         lines = []
         for name in ("w", *rule.slots):
             if any(n == name and x in used for x, n in rule.leaves):
                 lines.append(f"const vec {name} = {self._call('nn_load')}({name}_at);")
         writer = self._writer(known, names)
-        writer.shared([x for _, x in updates])
+        writer.shared([*(x for _, x in updates), *rule.sums])
         for name, x in updates:
             writer.lines.append(f"{writer.call('nn_store')}({name}_at, {writer.value(x)});")
+        for number, x in enumerate(rule.sums):
+            place = f"sums + {number} * PANEL" if number else "sums"
+            total = f"{writer.call('nn_load')}({place}) + {self._bracketed(writer.value(x))}"
+            writer.lines.append(f"{writer.call('nn_store')}({place}, {total});")
         self.functions |= writer.functions
         return (*lines, *writer.lines)
 
@@ -292,7 +298,11 @@ class UpdatesPrinter:
     def _term(self, op: str, target: str, value: str) -> str:
         if op != "sum":
             return f"{target} = {self._call(f'nn_{op}')}({target}, {value});"
-        return f"{target} = {target} + {f'({value})' if ' ' in value else value};"
+        return f"{target} = {target} + {self._bracketed(value)};"
+
+    @staticmethod
+    def _bracketed(value: str) -> str:
+        return f"({value})" if " " in value else value
 
     def _address(self, array: Array, sweep: Sweep) -> str:
         """The place of the vector at column c of row k."""

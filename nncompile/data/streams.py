@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Sequence as PythonSequence
 from typing import Any
 
+import numpy as np
+
 from ..errors import ModelError
 
 Batch = tuple[Any, Any, Any]
@@ -104,6 +106,8 @@ def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> 
 
 def is_stream(given: Any) -> bool:
     """Whether something gives batches, and is not an array or what becomes one."""
+    if type(given) is np.ndarray:  # what nearly all give
+        return False
     if given is None or isinstance(given, (PythonSequence, Mapping, set, frozenset)):
         return False
     if hasattr(given, "__array__") or hasattr(given, "columns"):

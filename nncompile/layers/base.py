@@ -217,6 +217,8 @@ class InputSpec:
         allow_last_axis_squeeze: whether a last axis of 1 may be missing or too many.
         name: for the reader.
         optional: kept for the interface.
+
+    Source: ``keras.layers.InputSpec``.
     """
 
     def __init__(
@@ -361,6 +363,8 @@ class Layer(symbolic.Operation):
         TypeError: a keyword that is none of these; the nearest is named.
         ModelError: an argument that cannot be right.
         UnsupportedError: an argument that Keras has and nncompile has not.
+
+    Source: ``keras.layers.Layer``.
     """
 
     name: str
@@ -717,6 +721,8 @@ class Layer(symbolic.Operation):
     @property
     def weights(self) -> list[Variable]:
         """All weights: own ones, then those of inner layers in order."""
+        if self._simple and type(self)._sublayers is Layer._sublayers:
+            return self._variables()
         return _unique(variable for layer in self._walk() for variable in layer._variables())
 
     @property

@@ -43,6 +43,8 @@ class InputLayer(Layer):
 
     Raises:
         ModelError: there is no shape, or two, or a size that is not positive.
+
+    Source: ``keras.layers.InputLayer``.
     """
 
     @legacy_keywords(input_shape="shape", batch_input_shape="batch_shape", input_dtype="dtype")
@@ -212,6 +214,8 @@ class Dense(Layer):
         ModelError: ``units`` is not a positive integer, or another argument is wrong.
         UnsupportedError: an argument that Keras has and nncompile has not.
         TypeError: a keyword that neither has; the nearest is named.
+
+    Source: ``keras.layers.Dense``.
     """
 
     _takes_integers = False
@@ -346,6 +350,8 @@ class Activation(Layer):
     Args:
         activation: name or function; None for the identity.
         **kwargs: those of :class:`Layer`.
+
+    Source: ``keras.layers.Activation``.
     """
 
     _takes_integers = False

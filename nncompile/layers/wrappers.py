@@ -88,7 +88,11 @@ class TimeDistributed(Wrapper):
         registry.refuse(self._where, mask=mask)
         shape = ops.shape(inputs)
         self._inner_shape(shape)
-        if self.layer._row_by_row:
-            return self.layer(inputs, training=training)
-        steps = [self.layer(inputs[:, i], training=training) for i in range(shape[1] or 0)]
-        return ops.stack(steps, axis=1)
+        # what Keras does at each step leaves out the activity regularizer of the layer itself
+        activity, self.layer.activity_regularizer = self.layer.activity_regularizer, None
+        try:
+            if self.layer._row_by_row:
+                return self.layer(inputs, training=training)
+            return ops.stack([self.layer(inputs[:, i], training=training) for i in range(shape[1] or 0)], axis=1)
+        finally:
+            self.layer.activity_regularizer = activity

@@ -31,6 +31,8 @@ def get(identifier: Any) -> Any:
     Raises:
         ModelError: it is none of these; the nearest names are listed.
         UnsupportedError: a loss of Keras that is not here.
+
+    Source: ``keras.losses.get``.
     """
     if identifier is None:
         return None
@@ -112,6 +114,8 @@ def serialize(loss: Any) -> Any:
 
     Raises:
         ModelError: a function without a name by which it could be found again.
+
+    Source: ``keras.losses.serialize``.
     """
     if loss is None or isinstance(loss, str) or hasattr(loss, "get_config"):
         return registry.serialize(loss, "losses")
@@ -129,5 +133,7 @@ def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> A
         FileFormatError: the form is not one of Keras'.
         ModelError: a name that nothing has.
         UnsupportedError: a description of something that is not known.
+
+    Source: ``keras.losses.deserialize``.
     """
     return registry.deserialize(name, "losses", custom_objects)

@@ -43,6 +43,8 @@ def get(identifier: Any) -> Any:
 
     Raises:
         ModelError: it is none of these; the nearest names are listed.
+
+    Source: ``keras.metrics.get``.
     """
     if identifier is None:
         return None
@@ -87,6 +89,8 @@ def serialize(metric: Any) -> Any:
 
     Raises:
         ModelError: a function without a name by which it could be found again.
+
+    Source: ``keras.metrics.serialize``.
     """
     if metric is None or isinstance(metric, str) or hasattr(metric, "get_config"):
         return registry.serialize(metric, "metrics")
@@ -104,5 +108,7 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
         FileFormatError: the form is not one of Keras'.
         ModelError: a name that nothing has.
         UnsupportedError: a description of something that is not known.
+
+    Source: ``keras.metrics.deserialize``.
     """
     return registry.deserialize(config, "metrics", custom_objects)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import json
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -477,6 +476,8 @@ class Model(Trainer, Layer):
         Args:
             **kwargs: those of ``json.dumps``.
         """
+        import json  # it takes a while to import, and few need it
+
         return json.dumps(base.serialize(self), **kwargs)
 
     # -------------------------------------------------------------- configuration

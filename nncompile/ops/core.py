@@ -722,6 +722,8 @@ def _simplify(op: str, args: tuple[Expression, ...]) -> Expression | None:
         return constant(_fold(op, value))
     a, b = (args[0], value[0]), (args[-1], value[-1])
     if op == "add":
+        if a[0] is b[0]:
+            return _twice(a[0])
         return b[0] if a[1] == 0 else a[0] if b[1] == 0 else None
     if op == "subtract":
         return a[0] if b[1] == 0 else _symbolic("negative", b[0]) if a[1] == 0 else None
@@ -743,6 +745,15 @@ def _simplify(op: str, args: tuple[Expression, ...]) -> Expression | None:
     if op in ("maximum", "minimum") and a[1] is not None:
         return _symbolic(op, b[0], a[0])
     return None
+
+
+def _twice(x: Expression) -> Expression:
+    """x + x as a product, which one instruction adds to something else; a number in it is doubled once, ahead."""
+    if x.op == "multiply" and x.level > UNIFORM:
+        for number, other in (x.args, x.args[::-1]):
+            if number.level <= UNIFORM:
+                return _symbolic("multiply", _twice(number), other)
+    return _symbolic("multiply", constant(2.0), x)
 
 
 def _fold(op: str, value: Sequence[Any]) -> float:
@@ -1054,7 +1065,7 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
     if x.level == ROW and _reduced_width(x) not in (num_classes, None):
         from . import arrays
 
-        x = arrays.stored(x)
+        x = arrays.stored(x)  # a formula has one number of columns
     label = node("expand", (_strip(x),), level=ROW, shape=(*_strip(x).shape, 1)) if x.level == ROW else x
     hot = _symbolic("equal", column(), label)
     return node("cast", (hot,), level=ELEMENT, shape=(*_strip(x).shape, num_classes))

@@ -457,6 +457,9 @@ def _recording(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*args)
         return _recorded(name, function, args, kwargs) if tensors_among(kwargs) else function(*args, **kwargs)
 
+    text = inspect.getdoc(function) or ""
+    if "Source:" not in text and "not an operation of Keras" not in text:
+        operation.__doc__ = f"{text}\n\nSource: ``keras.ops.{name}``."
     return operation
 
 

@@ -37,6 +37,8 @@ def get(identifier: Any) -> Any:
     Raises:
         ModelError: it is none of these; the nearest names are listed.
         UnsupportedError: an optimizer of Keras that is not here.
+
+    Source: ``keras.optimizers.get``.
     """
     if identifier is None or isinstance(identifier, Optimizer):
         return identifier
@@ -76,7 +78,10 @@ def _refuse(name: str) -> None:
 
 
 def serialize(optimizer: Any) -> Any:
-    """Returns Keras' description of an optimizer, without its state."""
+    """Returns Keras' description of an optimizer, without its state.
+
+    Source: ``keras.optimizers.serialize``.
+    """
     return registry.serialize(optimizer, "optimizers")
 
 
@@ -90,6 +95,8 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     Raises:
         FileFormatError: the form is not one of Keras'.
         UnsupportedError: a description of something that is not known.
+
+    Source: ``keras.optimizers.deserialize``.
     """
     if isinstance(config, Mapping) and isinstance(config.get("class_name"), str):
         _refuse(config["class_name"])

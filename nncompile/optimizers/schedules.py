@@ -405,7 +405,10 @@ class CosineDecayRestarts(LearningRateSchedule):
 
 
 def serialize(learning_rate_schedule: LearningRateSchedule) -> Any:
-    """Returns Keras' description of a schedule."""
+    """Returns Keras' description of a schedule.
+
+    Source: ``keras.optimizers.schedules.serialize``.
+    """
     return registry.serialize(learning_rate_schedule, _KIND)
 
 
@@ -420,6 +423,8 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
         FileFormatError: the form is not one of Keras'.
         UnsupportedError: a description of something that is not known.
         ModelError: it is no schedule.
+
+    Source: ``keras.optimizers.schedules.deserialize``.
     """
     found = registry.deserialize(config, _KIND, custom_objects)
     if not isinstance(found, LearningRateSchedule):

@@ -92,6 +92,8 @@ def save_model(
             has something that no file can hold.
         UnsupportedError: a form of file that is not written.
         OSError: the file cannot be written.
+
+    Source: ``keras.saving.save_model``.
     """
     from . import archive
 
@@ -152,6 +154,8 @@ def load_model(
         FileFormatError: there is no such file, or it is damaged, foreign or hostile.
         UnsupportedError: a class or an option in it is not supported.
         OSError: the operating system cannot read it.
+
+    Source: ``keras.saving.load_model``.
     """
     refuse_code("load_model", safe_mode)
     custom = checked_custom(custom_objects, "load_model")
@@ -197,6 +201,8 @@ def save_weights(
     Raises:
         ModelError: the model is not built, the name has another ending, or the file exists.
         OSError: the file cannot be written.
+
+    Source: ``keras.saving.save_weights``.
     """
     from . import weights_h5
 
@@ -225,6 +231,8 @@ def load_weights(model: Any, filepath: storage.Path, skip_mismatch: bool = False
         ModelError: the model is not built, or has other layers than the file.
         FileFormatError: there is no such file, or it is damaged, foreign or hostile.
         OSError: the operating system cannot read it.
+
+    Source: ``keras.saving.load_weights``.
     """
     from . import archive, hdf5, legacy_h5, weights_h5
 

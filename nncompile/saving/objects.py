@@ -72,7 +72,10 @@ def _layers() -> Any:
 
 
 def get_registered_name(obj: Any) -> str:
-    """Returns ``package>name`` of a registered class or function, else its own name."""
+    """Returns ``package>name`` of a registered class or function, else its own name.
+
+    Source: ``keras.saving.get_registered_name``.
+    """
     return registry.registered_name(obj) or str(obj.__name__)
 
 
@@ -83,6 +86,8 @@ def get_registered_object(name: str, custom_objects: Custom | None = None, modul
         name: ``package>name``, or a key of one of the dictionaries.
         custom_objects: where to look next.
         module_objects: where to look last.
+
+    Source: ``keras.saving.get_registered_object``.
     """
     for table in (registry.custom_objects(), custom_objects or {}, module_objects or {}):
         if name in table:
@@ -91,7 +96,10 @@ def get_registered_object(name: str, custom_objects: Custom | None = None, modul
 
 
 def get_custom_objects() -> dict[str, Any]:
-    """Returns the table of registered classes and functions, to be read and changed."""
+    """Returns the table of registered classes and functions, to be read and changed.
+
+    Source: ``keras.saving.get_custom_objects``.
+    """
     return registry._custom
 
 
@@ -100,6 +108,8 @@ class CustomObjectScope:
 
     Args:
         custom_objects: them, by the names that files use.
+
+    Source: ``keras.saving.CustomObjectScope``.
     """
 
     _lock = threading.RLock()
@@ -154,6 +164,8 @@ def serialize_keras_object(obj: Any) -> Any:
     Raises:
         UnsupportedError: there is no way to write it.
         ModelError: a lambda, which has no name by which it could be found again.
+
+    Source: ``keras.saving.serialize_keras_object``.
     """
     base = _layers()
     if inspect.isfunction(obj) or inspect.isbuiltin(obj):
@@ -181,6 +193,8 @@ def deserialize_keras_object(
     Raises:
         FileFormatError: the form is not one of Keras'.
         UnsupportedError: a class that is not known, or not supported.
+
+    Source: ``keras.saving.deserialize_keras_object``.
     """
     registry.check_keywords("deserialize_keras_object", _without(kwargs, "module_objects"), ["module_objects"])
     refuse_code("deserialize_keras_object", safe_mode)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import data, random, registry, targets
+from .. import data, optimizers, random, registry, targets
 from ..callbacks import CallbackList, History
 from ..errors import ModelError
 from ..variables import Array
@@ -199,7 +199,7 @@ class Trainer(Intake, LegacyTrainer):
             feed.close()
             if held_feed is not None:
                 held_feed.close()
-        if epochs > 0:
+        if epochs > 0 and (self.optimizer.use_ema or not _finalizes_nothing_else(self.optimizer)):
             self.optimizer.finalize_variable_values(self.trainable_variables)
         called.on_train_end(logs)
         return self._made_history()
@@ -548,6 +548,11 @@ class Trainer(Intake, LegacyTrainer):
 _FIT_ARGUMENTS = names_of(Trainer.fit, *_LEGACY_FIT)
 _EVALUATE_ARGUMENTS = names_of(Trainer.evaluate)
 _PREDICT_ARGUMENTS = names_of(Trainer.predict)
+
+
+def _finalizes_nothing_else(optimizer: Any) -> bool:
+    """Whether weights get final values only where there are running means."""
+    return type(optimizer).finalize_variable_values is optimizers.Optimizer.finalize_variable_values
 
 
 def _test_hooks(called: CallbackList) -> _Hooks | None:

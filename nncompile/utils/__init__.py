@@ -48,6 +48,8 @@ def set_random_seed(seed: int) -> None:
 
     Raises:
         ModelError: ``seed`` is not an integer from 0 to 2**32 - 1, the range of NumPy.
+
+    Source: ``keras.utils.set_random_seed``.
     """
     integer = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
     if not integer or not 0 <= seed < 2**32:
@@ -70,6 +72,8 @@ def to_categorical(x: Any = None, num_classes: int | None = None, **legacy: Any)
 
     Raises:
         ModelError: a class is not an integer in range.
+
+    Source: ``keras.utils.to_categorical``.
     """
     legacy = registry.rename_keywords("to_categorical", legacy, {"y": "x", "nb_classes": "num_classes"})
     if x is not None and "x" in legacy:
@@ -105,6 +109,8 @@ def normalize(x: ArrayLike, axis: int | None = -1, order: Any = 2) -> Array:
         x: array of one axis or more.
         axis: which axis; the norm of the whole array if None.
         order: which norm, as of ``numpy.linalg.norm``.
+
+    Source: ``keras.utils.normalize``.
     """
     array = np.asarray(x)
     if array.dtype.kind != "f":
@@ -169,7 +175,10 @@ def pad_sequences(
 
 
 def is_keras_tensor(x: Any) -> bool:
-    """Returns whether ``x`` is a symbolic tensor: what ``Input`` returns, and what layers make of it."""
+    """Returns whether ``x`` is a symbolic tensor: what ``Input`` returns, and what layers make of it.
+
+    Source: ``keras.utils.is_keras_tensor``.
+    """
     return isinstance(x, KerasTensor)
 
 
