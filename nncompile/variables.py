@@ -28,11 +28,12 @@ class Records:
 
     Attributes:
         assignments: variables that are set, and to what.
-        penalties: what is added to the loss.
+        penalties: what is added to the loss: a formula over rows, and how its sum over all numbers becomes
+            a part of the loss: as ``mean`` of :class:`nncompile.compiler.program.Loss`.
     """
 
     assignments: list[tuple[Variable, Any]] = field(default_factory=list)
-    penalties: list[Any] = field(default_factory=list)
+    penalties: list[tuple[Any, str]] = field(default_factory=list)
 
 
 records: ContextVar[Records | None] = ContextVar("records", default=None)

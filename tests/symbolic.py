@@ -38,7 +38,8 @@ def evaluate(root: Expression, values: Mapping[Expression, Any]) -> Any:
         if x.op == "column":
             return np.arange(columns)
         args = [visit(a) for a in (x.args[:1] if x.op in ("custom", "expand") else x.args)]
-        if x.op in ("custom", "expand", "stop_gradient"):
+        single = x.op in ("reshape", "row") and np.shape(args[0])[1:] == (1,)  # a column of its own
+        if x.op in ("custom", "expand", "stop_gradient") or single:
             return args[0]
         if x.op == "over":
             op, axis = str(x.value).split()

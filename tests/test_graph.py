@@ -151,8 +151,8 @@ def refused(error: type[Exception], message: str, *layers: Any, shape: tuple[int
         graph.build(stack(*layers, shape=shape), False)
 
 
-def test_a_value_per_row_is_not_the_output_of_a_layer() -> None:
-    refused(ModelError, r"means \(Formula\).*call\(\)", Formula(lambda x: ops.sum(x, axis=-1), name="means"))
+def test_a_number_for_all_rows_is_not_the_output_of_a_layer() -> None:
+    refused(ModelError, r"means \(Formula\).*call\(\)", Formula(lambda x: ops.sum(x), name="means"))
     refused(ModelError, r"one \(Formula\)", Formula(lambda x: 1.0, name="one"))
 
 
@@ -165,7 +165,7 @@ def test_a_value_per_row_is_not_the_output_of_a_layer() -> None:
         np.exp,
         np.asarray,
         lambda x: ops.exp(x) + ops.sum(x, axis=-1),
-        lambda x: x + np.arange(5.0),
+        lambda x: x + np.ones((2, 5)),
         lambda x: ops.reshape(x, (3, 5)),
         lambda x: ops.sum(x, axis=0),
         lambda x: ops.matmul(x, x),

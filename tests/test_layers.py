@@ -1243,13 +1243,12 @@ def test_losses_are_those_of_the_last_call():
 
 @pytest.mark.parametrize("name", ["l1", "l2", "l1_l2"])
 def test_terms_of_an_activity_regularizer(name):
-    """What a formula adds up over rows and columns, computed with NumPy, is what the regularizer says of the whole."""
-    regularizer = regularizers.get(name)
-    y = penalties.terms(regularizer, symbol(None, 3, 2), "here")
-    assert (y.level, y.shape) == (ops.ELEMENT, (None, 6))
-    assert penalties.terms(lambda x: 0.0, symbol(None, 3), "here") is None
-    both = penalties.terms(lambda x: ops.sum(ops.abs(x)) / 2.0 - (-ops.sum(x * x)) * 3.0, symbol(None, 3), "here")
-    assert both.shape == (None, 3)
+    """What a formula adds up over rows is what the regularizer says of the whole."""
+    ((row, mean),) = penalties.terms(regularizers.get(name), symbol(None, 3, 2), "here")
+    assert (row.level, row.shape, mean) == (ops.ROW, (None, 3), "samples")
+    assert penalties.terms(lambda x: 0.0, symbol(None, 3), "here") == []
+    ((row, mean),) = penalties.terms(lambda x: ops.mean(ops.abs(x)) / 2.0 - (-ops.mean(x * x)), symbol(None, 3), "here")
+    assert (row.shape, mean) == ((None,), "squared")
 
 
 def test_what_is_no_sum_is_refused():
@@ -1258,12 +1257,14 @@ def test_what_is_no_sum_is_refused():
         lambda x: ops.max(x),
         lambda x: ops.sum(x) * ops.sum(x),
         lambda x: ops.sum(x) + 1.0,
+        lambda x: ops.sum(x) + ops.mean(x),
         lambda x: ops.sum(x / ops.sum(x)),
+        lambda x: 2.0 / ops.sum(x),
         "orthogonal_regularizer",
     ):
         with pytest.raises((UnsupportedError, ModelError), match=r"here: activity_regularizer|axis|matri"):
             penalties.terms(regularizers.get(regularizer), symbol(None, 3), "here")
-    with pytest.raises(ModelError, match="here: expected activity_regularizer to return a sum .* received 1.0"):
+    with pytest.raises(ModelError, match="here: expected activity_regularizer to return a sum or mean .* received 1.0"):
         penalties.terms(lambda x: 1.0, symbol(None, 3), "here")
 
 

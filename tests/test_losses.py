@@ -366,7 +366,7 @@ def test_training_without_some_samples() -> None:
 
 def test_what_a_compiled_loss_cannot_take() -> None:
     def part(y_true: Any, y_pred: Any) -> Any:
-        return ops.mean(ops.square(y_true[:, :2] - y_pred[:, :2]), axis=-1)
+        return ops.mean(ops.square(ops.reshape(y_true - y_pred, (-1, 2, 2))), axis=(1, 2))
 
     def of_batch(y_true: Any, y_pred: Any) -> Any:
         return ops.mean(ops.square(y_true - y_pred) / ops.batch_mean(y_true), axis=-1)
@@ -376,7 +376,7 @@ def test_what_a_compiled_loss_cannot_take() -> None:
     for loss, message in (
         (
             part,
-            "loss 'part': it is computed row by row; slices and other shapes are not supported in it yet.*ops.where",
+            "loss 'part': it is computed row by row; other shapes are not supported in it yet.*ops.where",
         ),
         (of_batch, "loss 'of_batch': .*means over the batch are not supported"),
         (losses.Dice(), "dice: axis=None sums over the whole batch.*Give the axes of a sample: axis=-1"),
@@ -475,10 +475,10 @@ def test_a_loss_of_your_own() -> None:
     assert losses.resolve(one, (None, K), (None, K)) is one
     with pytest.raises(NotImplementedError, match="define call"):
         losses.Loss()(REALS, LOGITS)
-    with pytest.raises(
-        ModelError, match=r"one \(Mine\): a formula needs the value of each sample.*call\(y_true, y_pred\)"
-    ):
-        one(symbol("t", REALS), symbol("p", LOGITS))
+    given = symbol("t", REALS), symbol("p", LOGITS)
+    assert one(*given) is ops.mean(mine(*given))
+    with pytest.raises(ModelError, match=r"one \(Mine\): in a formula samples have no weights.*call\(y_true, y_pred\)"):
+        one(*given, sample_weight=0.5)
 
 
 @pytest.mark.parametrize("identifier", ["crossentropy", "ce", "CE"])

@@ -11,6 +11,7 @@ from reference import central_differences, descent, float_type, target, trained_
 
 import nncompile as nn
 from nncompile import compiler, layers, losses, metrics, ops, optimizers, regularizers, targets
+from nncompile.errors import ModelError, UnsupportedError
 from nncompile.layers import Dense, Flatten, Layer
 
 Formula = Callable[[Any, Any], Any]
@@ -234,7 +235,7 @@ class Penalized(Layer):
         self.mean = self.add_weight(shape=(input_shape[-1],), initializer="zeros", trainable=False, name="mean")
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        self.add_loss(0.3 * ops.square(inputs))
+        self.add_loss([0.3 * ops.square(inputs), 0.2 * ops.mean(inputs**3), -ops.sum(inputs)])
         if training:
             self.mean.assign(self.mean * 0.9 + ops.batch_mean(inputs) * 0.1)
         return inputs * 2.0
@@ -250,7 +251,7 @@ def test_a_layer_adds_to_the_loss_and_sets_weights() -> None:
 
     def whole(y_true: Any, y_pred: Any) -> float:
         hidden = model.layers[0](x)
-        return float(loss(y_true, y_pred)) + 0.3 * float(np.sum(hidden**2)) / 6
+        return float(loss(y_true, y_pred) + 0.3 * np.sum(hidden**2) + 0.2 * np.mean(hidden**3) - np.sum(hidden))
 
     descent(model, loss)
     before = model.evaluate(x, y, verbose=0)
@@ -260,3 +261,157 @@ def test_a_layer_adds_to_the_loss_and_sets_weights() -> None:
     for variable, got, other in zip(model.trainable_weights, trained_gradients(model, x, y), expected, strict=True):
         np.testing.assert_allclose(got, other, rtol=1e-6, atol=1e-8, err_msg=variable.path)
     np.testing.assert_allclose(model.layers[1].mean.value, 0.1 * np.mean(hidden, axis=0), rtol=1e-12)
+
+
+def own_losses() -> list[Callable[[Any, Any], Any]]:
+    """Losses as users write them: over the whole batch, of slices, with labels as a column and arrays of numbers."""
+    factors = np.array([1.0, 0.5, 2.0])
+    mse, mae = losses.MeanSquaredError(), losses.MeanAbsoluteError(reduction="sum")
+    return [
+        lambda y, z: ops.mean(ops.square(y - z)) * 2.0 + ops.mean(ops.abs(z)) / 3.0,
+        lambda y, z: -ops.sum(y * z) + ops.sum(ops.square(z)),
+        lambda y, z: ops.square(y[:, 0] - z[:, 0]) + ops.mean(ops.square(y[:, 1:] - z[:, 1:]) * z[:, :2], axis=-1),
+        lambda y, z: ops.mean(0.5 * ops.exp(-z[:, 1:2]) * ops.square(y - z[:, :1]) + 0.5 * z[:, 1:2]),
+        lambda y, z: ops.mean(ops.maximum(factors * (y - z), (factors - 3.0) * (y - z)), axis=-1),
+        lambda y, z: mse(y, z) + 0.1 * ops.mean(ops.square(z)),
+        lambda y, z: mae(y, z),
+        lambda y, z: ops.max(z[:, 1:], axis=-1) - ops.prod(z[:, ::2], axis=-1) + ops.squeeze(y, -1) * z[:, 2],
+    ]
+
+
+def test_losses_over_the_batch_and_of_slices() -> None:
+    """Each is what it is of arrays, and so is its gradient."""
+    rng = np.random.default_rng(0)
+    with float_type("float64"):
+        formulas = own_losses()
+        nn.utils.set_random_seed(1)
+        x = nn.Input((4,))
+        model = nn.Model(x, [Dense(3, "tanh", name=f"z{number}")(x) for number in range(len(formulas))])
+    ys = [rng.normal(size=(6, 1 if number in (3, 4, 7) else 3)) for number in range(len(formulas))]
+    inputs = rng.normal(size=(6, 4))
+
+    def whole(_: Any, outputs: Any) -> float:
+        return sum(float(np.mean(f(y, z))) for f, y, z in zip(formulas, ys, outputs, strict=True))
+
+    descent(model, formulas)
+    logs = model.evaluate(inputs, ys, verbose=0, return_dict=True)
+    outputs = model.call(inputs)
+    for number, (formula, y, z) in enumerate(zip(formulas, ys, outputs, strict=True)):
+        np.testing.assert_allclose(logs[f"z{number}_loss"], np.mean(formula(y, z)), rtol=1e-12, err_msg=str(number))
+    expected = central_differences(model, whole, inputs, None)
+    for variable, got, other in zip(
+        model.trainable_weights, trained_gradients(model, inputs, ys), expected, strict=True
+    ):
+        np.testing.assert_allclose(got, other, rtol=1e-6, atol=1e-8, err_msg=variable.path)
+
+
+def test_what_a_loss_cannot_have() -> None:
+    model = nn.Sequential([nn.Input((4,)), Dense(3)])
+    x, y = np.zeros((5, 4), np.float32), np.zeros((5, 3), np.float32)
+    for loss, says in (
+        (lambda y, z: ops.sqrt(ops.mean(ops.square(y - z))), r"ops\.sqrt: .*axis=-1.*test_networks"),
+        (lambda y, z: ops.mean(y - ops.mean(z)), r"ops\.subtract: .*whole batch"),
+        (lambda y, z: ops.mean(y - z) + ops.sum(z), r"ops\.add: .*means to means|ops\.add: .*means be added"),
+    ):
+        model.compile("sgd", loss)
+        with pytest.raises(ModelError, match=rf"(?s){says}"):
+            model.fit(x, y, verbose=0)
+    model.compile("sgd", lambda y, z: ops.mean(ops.square(y - z)))
+    with pytest.raises(UnsupportedError, match=r"samples have weights: .*ops\.mean\(…, axis=-1\)"):
+        model.fit(x, y, sample_weight=np.ones(5), verbose=0)
+
+
+def test_metrics_over_the_batch_are_means_of_batches() -> None:
+    def rms(y: Any, z: Any) -> Any:
+        return ops.sqrt(ops.mean(ops.square(y - z)))
+
+    def size(y: Any, z: Any) -> Any:
+        return ops.mean(ops.abs(z))
+
+    nn.utils.set_random_seed(1)
+    model = nn.Sequential([nn.Input((4,)), Dense(3)])
+    model.compile("sgd", "mse", metrics=[rms, size])
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(7, 4)), rng.normal(size=(7, 3))
+    z = model.predict(x, verbose=0)
+    logs = model.evaluate(x, y, batch_size=5, verbose=0, return_dict=True)
+    for name, function in (("rms", rms), ("size", size)):
+        np.testing.assert_allclose(logs[name], (function(y[:5], z[:5]) + function(y[5:], z[5:])) / 2, rtol=1e-5)
+
+
+def mixed_widths(layer: Any, x: Any) -> Any:
+    """Columns by number, and what was reduced over other numbers of columns."""
+    wide = ops.matmul(x, layer.wide)
+    column, other = x[:, 0], wide[:, -1]
+    total = ops.sum(wide, axis=-1, keepdims=True)
+    own = ops.max(x, axis=-1, keepdims=True)
+    chosen = ops.where(total > 0.0, x, ops.tanh(x)) * ops.exp(0.1 * total * own)
+    scaled = layer.one * layer.gamma + layer.scale * layer.one + layer.scale * layer.gamma
+    parts = ops.stack([column * other, ops.mean(x, axis=-1), column], axis=1)
+    hot = ops.one_hot(ops.argmax(wide, axis=-1), 3)
+    return ops.concatenate([chosen * scaled, parts * hot, ops.one_hot(ops.argmax(x, axis=-1), 11)], axis=-1)
+
+
+def test_values_of_several_widths_meet() -> None:
+    rng = np.random.default_rng(0)
+    with float_type("float64"):
+        nn.utils.set_random_seed(1)
+        made = Made(mixed_widths, wide=("n", 7), one=(1,), scale=(), gamma=("n",))
+        model = nn.Sequential([nn.Input((4,)), Dense(5, "tanh"), made, Dense(2)])
+        loss = losses.MeanSquaredError()
+    x, y = rng.normal(size=(9, 4)), rng.normal(size=(9, 2))
+    descent(model, loss)
+    np.testing.assert_allclose(model.predict(x, verbose=0), model.call(x), rtol=1e-12)
+    expected = central_differences(model, loss, x, y)
+    for variable, got, other in zip(model.trainable_weights, trained_gradients(model, x, y), expected, strict=True):
+        np.testing.assert_allclose(got, other, rtol=1e-6, atol=1e-8, err_msg=variable.path)
+
+
+def test_a_model_may_return_one_number_per_sample_and_rows_of_a_table_by_column() -> None:
+    class Pairs(nn.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.left, self.right = layers.Embedding(5, 3), layers.Embedding(6, 3)
+
+        def call(self, inputs: Any) -> Any:
+            return ops.sum(self.left(inputs[:, 0]) * self.right(inputs[:, 1]), axis=1)
+
+    nn.utils.set_random_seed(1)
+    pairs = np.array([[0, 5], [4, 1], [2, 2]])
+    model = Pairs()
+    model.compile("sgd", "mse")
+    wanted = model(pairs)
+    assert wanted.shape == (3,)
+    np.testing.assert_allclose(model.predict(pairs, verbose=0), wanted, rtol=1e-6)
+    assert model.predict(pairs, verbose=0).shape == (3,)
+    before = model.evaluate(pairs, np.ones(3), verbose=0)
+    np.testing.assert_allclose(before, np.mean((wanted - 1) ** 2), rtol=1e-6)
+    model.fit(pairs, np.ones(3), epochs=5, verbose=0)
+    assert model.evaluate(pairs, np.ones(3), verbose=0) < before
+
+
+def test_dropout_of_a_model_whose_call_names_no_training() -> None:
+    class Dropped(nn.Model):
+        def __init__(self, **arguments: Any) -> None:
+            super().__init__(**arguments)
+            self.drop = layers.Dropout(1.0)
+
+        def call(self, inputs: Any) -> Any:
+            return self.drop(inputs) + 1.0
+
+    model = Dropped()
+    x = np.full((4, 3), 2.0)
+    model.compile("sgd", "mse")
+    assert model.evaluate(x, x, verbose=0) == 1.0  # 2 + 1 in the place of 2
+    assert model.train_on_batch(x, x) == 1.0  # 1
+    np.testing.assert_array_equal(model.predict(x, verbose=0), x + 1)
+
+
+def test_a_lambda_of_several_inputs() -> None:
+    a, b = nn.Input((3,)), nn.Input((3,))
+    apart = layers.Lambda(lambda x: ops.abs(x[0] - x[1]))([a, b])
+    product = layers.Lambda(lambda x: x["a"] * x["b"], output_shape=(3,))({"a": a, "b": b})
+    assert apart.shape == product.shape == (None, 3)
+    model = nn.Model([a, b], layers.concatenate([apart, product]))
+    xs = [np.array([[1.0, 2.0, 3.0]]), np.array([[3.0, 2.0, 1.0]])]
+    np.testing.assert_array_equal(model.predict(xs, verbose=0), [[2, 0, 2, 3, 4, 3]])

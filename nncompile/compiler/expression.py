@@ -156,6 +156,7 @@ def differentiate(
             if part is None or operand not in active:
                 continue
             part = _strip(part)
+            # a formula over weights alone, unless it is part of one over rows: then the rows are summed up later
             if x.op not in _OF_WEIGHTS and weights.is_weight(x) and None not in part.shape:
                 part = weights.summed_to(part, operand, x.shape)
             if operand.level in (ROW, UNIFORM) and x.level == ELEMENT:  # it counts in every column

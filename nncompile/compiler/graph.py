@@ -109,15 +109,17 @@ class Node:
 
 @dataclass(frozen=True)
 class Penalty:
-    """What a layer adds to the loss: the sum of a formula over all numbers, divided by the samples of the batch.
+    """What a layer adds to the loss: the sum of a formula over all numbers of the batch.
 
     Attributes:
         name: in C.
         node: the formula, which is stored nowhere.
+        mean: what the sum is divided by, as in :class:`nncompile.compiler.program.Loss`.
     """
 
     name: str
     node: Node
+    mean: str
 
 
 @dataclass(frozen=True)
@@ -178,12 +180,12 @@ def build(model: Any, training: bool) -> Graph:
         titles[layer.name] = f"{layer_names[layer.name] if _automatic(layer) else layer.name} ({kind})"
     sources = [ops.symbol("x", ELEMENT, (None, *shape)) for _, shape, _ in specs]
     with recording() as records:
-        result = trace(model.call, model._pack_inputs(list(sources)), training=training)
+        result = trace(model._traced, model._pack_inputs(list(sources)), training)
     roots = []
     for value in model._unpack_outputs(result):
-        if isinstance(value, Expression) and value.level == ROW and len(value.shape) > 1:
+        if isinstance(value, Expression) and value.level == ROW:
             owner = ops.set_owner(value.owner)
-            value = arrays.elements(value)
+            value = arrays.as_column(value) if len(value.shape) == 1 else arrays.elements(value)
             ops.set_owner(owner)
         if not isinstance(value, Expression) or value.level != ELEMENT or not value.shape or value.shape[0] is not None:
             owner = getattr(value, "owner", "") or (model.layers[-1].name if model.layers else model.name)
@@ -272,10 +274,10 @@ class _Cutter:
         self,
         roots: Sequence[Expression],
         assignments: Sequence[tuple[Variable, Expression]],
-        penalties: Sequence[Expression],
+        penalties: Sequence[tuple[Expression, str]],
     ) -> Graph:
         ends = [self.seen_as(r) for r in roots]
-        added = [self.seen_as(p) for p in penalties]
+        added = [self.seen_as(p) for p, _ in penalties]
         assigned = [resolved(x) for _, x in assignments]
         order = topological([*roots, *added, *assigned])
         self.weights = self._weights([*order, *(_of(v) for v, _ in assignments)])
@@ -312,9 +314,10 @@ class _Cutter:
             node = _node(weight.name, "vector", self._leaves(root), x, self._title(x), self._used(root))
             changed.append((weight.name, node))
         added_nodes = []
-        for x in added:
+        for x, (_, mean) in zip(added, penalties, strict=True):
             name = self.names.new(f"{self.layer_names.get(x.owner, identifier(x.owner or 'layer'))}_penalty")
-            added_nodes.append(Penalty(name, _node(name, "formula", self._leaves(x), x, self._title(x), self._used(x))))
+            node = _node(name, "formula", self._leaves(x), x, self._title(x), self._used(x))
+            added_nodes.append(Penalty(name, node, mean))
         name = registry.snake_case(type(self.model).__name__) if _automatic(self.model) else self.model.name
         return Graph(
             identifier(name),

@@ -23,7 +23,7 @@ from ..targets import Target
 from . import sweeps, updates
 from .backwards import Backwards
 from .columns import joined, summed_already
-from .expression import BOUNDARY, Names, identifier, resolved, topological, trace
+from .expression import Names, identifier, resolved, topological, trace
 from .flow import Flow, Leaves, stem
 from .graph import RESERVED, Graph, Node, Penalty, Weight, per_feature
 from .program import (
@@ -52,6 +52,7 @@ from .program import (
     Update,
     Vector,
 )
+from .rowwise import per_row
 
 # ------------------------------------------------------------------ rewrites across layers
 
@@ -115,31 +116,6 @@ def _lifetimes(steps: Sequence[Step], inputs: Sequence[str], buffers: Collection
 
 
 # ------------------------------------------------------------------ helpers
-
-
-def _per_row(x: Any, what: str, given: Expression) -> Expression:
-    """A loss or metric of ``given`` as one value per row, the outputs averaged.
-
-    Raises:
-        ModelError: it is no formula, or depends on no sample.
-        UnsupportedError: it needs more than the numbers of one row in their places.
-    """
-    if not isinstance(x, Expression):
-        raise ModelError(f"{what}: expected a formula over nncompile.ops, received {type(x).__name__}.")
-    before = set(topological([given]))
-    for inner in topological([x], before):
-        if inner.op in BOUNDARY and inner not in before:
-            done = {"matmul": "products with weights", "take": "rows of tables", "batch_mean": "means over the batch"}
-            raise UnsupportedError(
-                f"{what}: it is computed row by row; {done.get(inner.op, 'slices and other shapes')} are not supported "
-                "in it yet. Make them in a layer at the end of the model, or select columns with ops.where."
-            )
-    if x.level == ELEMENT:
-        x = ops.mean(x, axis=-1)
-    if x.level < ROW:
-        raise ModelError(f"{what}: expected a value per sample, received one that depends on no sample.")
-    row: Expression = x.args[0] if x.op == "expand" else x
-    return row
 
 
 # ------------------------------------------------------------------ the planner
@@ -412,24 +388,29 @@ class Planner:
                 factor = ops.symbol("weight", ROW, shape[:-1])
                 leaves[factor] = Operand("weight", weight)
             output, results, seed = flow.value(node), list[tuple[str, Expression]](), scale
-            per_row = None
+            value_of_row, of_batch = None, ""
             if given.loss is not None:
                 fused, value = given.loss, output
                 if node.name in flow.open:  # the logits of a value that is stored are nowhere
                     fused, value = fuse_cross_entropy(given.loss, output)
-                per_row = _per_row(trace(fused.call, y_true, value), f"loss {name!r}", value)
-                results.append((total, per_row if factor is None else per_row * factor))
+                value_of_row, of_batch = per_row(trace(fused.call, y_true, value), f"loss {name!r}", value)
+                if of_batch and factor is not None:
+                    raise UnsupportedError(
+                        f"loss {name!r}: it is one number for a batch, but samples have weights: return a value per "
+                        f"sample, such as ops.{of_batch}(…, axis=-1)."
+                    )
+                results.append((total, value_of_row if factor is None else value_of_row * factor))
                 seed = scale if factor is None else scale * factor
             for key, metric, weighted in given.metrics:
                 root = flow.root(node)
-                measured = _per_row(trace(metric.call, y_true, root), f"metric {metric.name!r}", root)
+                measured, _ = per_row(trace(metric.call, y_true, root), f"metric {metric.name!r}", root)
                 if weighted and factor is not None:
                     results += [(key, measured * factor), (f"{key}_weights", factor)]
                 else:
                     results.append((key, measured))
             stores: list[tuple[str, Expression]] = []
-            if training and backward is not None and per_row is not None:
-                backward.from_loss(node, per_row, seed, leaves, stores)
+            if training and backward is not None and value_of_row is not None:
+                backward.from_loss(node, value_of_row, seed, leaves, stores)
             comment = f"{name} of {node.layer}" if given.loss is not None else f"metrics of {node.layer}"
             forms.append(self.formula(stores, leaves, comment, results))
             totals = [key for key, _ in results]
@@ -443,7 +424,7 @@ class Planner:
         supervised = Targets(
             target, number, given.labels, node.positions, columns, stride, weight if given.weighted else ""
         )
-        reduction = str(getattr(given.loss, "reduction", ""))
+        reduction = of_batch or str(getattr(given.loss, "reduction", ""))
         mean = {"sum": "sum", REDUCED_BY_WEIGHTS: "weights" if given.weighted else "mean"}.get(reduction, "mean")
         return Loss(
             rows.name, rows, supervised, total if given.loss is not None else "", tuple(totals), mean, given.factor
@@ -464,7 +445,7 @@ class Planner:
         of = [self.training.graph.node(n) for n in trained.node.inputs]
         width, positions = max(n.features for n in of), max(n.positions for n in of)
         rows = Rows(trained.name, positions, width, forms[0], forms[1], forms[0].comment)
-        return Loss(trained.name, rows, None, trained.name, (trained.name,), "samples", 1.0)
+        return Loss(trained.name, rows, None, trained.name, (trained.name,), trained.mean, 1.0)
 
     # ---------------------------------------------------------------- backward
 

@@ -697,7 +697,7 @@ class Loss:
         total: name of the result that is the loss; empty for an output that is only measured.
         totals: names of the results, each a member of the state with ``_total``.
         mean: how a sum becomes the loss of a batch: ``mean`` of rows, ``samples`` (divided by their number),
-            ``sum``, or ``weights`` (divided by the sum of the weights).
+            ``squared`` (divided by it twice), ``sum``, or ``weights`` (divided by the sum of the weights).
         factor: in the whole loss.
     """
 
@@ -751,7 +751,7 @@ class Program:
     @property
     def by_batch(self) -> bool:
         """Whether the loss of some samples depends on the batches that they come in."""
-        return any(loss.mean in ("sum", "weights") for loss in self.losses)
+        return any(loss.mean in ("sum", "weights", "squared") for loss in self.losses)
 
     @property
     def sample_numbers(self) -> int:

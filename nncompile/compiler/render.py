@@ -932,13 +932,16 @@ def _loops(program: Program, step: Copy, piece: Any, target: Buffer) -> LoopsTex
 
 
 def _loss(printer: _Printer, loss: Loss, number: int) -> LossText:
-    positions = loss.rows.positions if loss.mean != "samples" else 1
+    positions = loss.rows.positions if loss.mean == "mean" else 1
     count = f"((double)w->samples * {positions})" if positions > 1 else "(double)w->samples"
-    scale = {"sum": "1.0", "weights": f"1.0 / w->weights[{number}]"}.get(loss.mean, f"1.0 / {count}")
-    scale = f"{loss.factor!r} * {scale}" if loss.factor != 1.0 else scale
-    share = {"sum": " * w->samples", "weights": f" * w->samples / w->weights[{number}]"}.get(
-        loss.mean, f" / {positions}" if positions > 1 else ""
+    squared = f"1.0 / ({count} * {count})"
+    scale = {"sum": "1.0", "weights": f"1.0 / w->weights[{number}]", "squared": squared}.get(
+        loss.mean, f"1.0 / {count}"
     )
+    scale = f"{loss.factor!r} * {scale}" if loss.factor != 1.0 else scale
+    share = {
+        "sum": " * w->samples", "weights": f" * w->samples / w->weights[{number}]", "squared": " / w->samples",
+    }.get(loss.mean, f" / {positions}" if positions > 1 else "")  # fmt: skip
     return LossText(loss, _step(printer, loss.rows), number, scale, share)
 
 

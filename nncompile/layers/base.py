@@ -1056,6 +1056,14 @@ class Layer(symbolic.Operation):
         owner = ops.set_owner(self.name) if symbols else None
         return _training.set(training), ops.products_in(self.compute_dtype), owner
 
+    def _traced(self, inputs: Any, training: bool) -> Any:
+        """What :meth:`call` returns in a mode of training, which all that it calls is in as well."""
+        token = _training.set(training)
+        try:
+            return self.call(inputs, **({"training": training} if self._takes_training else {}))
+        finally:
+            _training.reset(token)
+
     @staticmethod
     def _leave(before: tuple[Any, ...]) -> None:
         token, products, owner = before
@@ -1155,9 +1163,12 @@ class Layer(symbolic.Operation):
         """Returns outputs, after their penalty, divided by the number of rows, was added if there is one."""
         for output in tree.flatten(outputs) if self.activity_regularizer is not None else ():
             if isinstance(output, ops.Expression):
-                terms = penalties.terms(self.activity_regularizer, output, self._where)
-                if terms is not None:
-                    self.add_loss(terms)
+                found = penalties.terms(self.activity_regularizer, output, self._where)
+                noted = records.get()
+                if found and noted is None:
+                    raise ModelError(f"{self._where}: a penalty means nothing where no model is compiled.")
+                if noted is not None:
+                    noted.penalties.extend(found)
                 continue
             loss = self.activity_regularizer(output)
             rows = len(output) if np.ndim(output) else 1
@@ -1259,8 +1270,10 @@ class Layer(symbolic.Operation):
         """Adds penalties to the loss; called in ``call``.
 
         Args:
-            loss: one or a list. In a formula a value per row, or per row and column: its sum over the columns,
-                divided by the number of rows, is added to the loss. Given arrays, numbers for :attr:`losses`.
+            loss: one or a list. In a formula a sum or mean over the whole batch, such as ``ops.mean(x)``, or
+                values whose sum over rows and columns is added. Given arrays, numbers for :attr:`losses`.
+
+        Source: ``keras.layers.Layer.add_loss``.
         """
         for one in loss if isinstance(loss, (list, tuple)) else [loss]:
             noted = records.get()
@@ -1268,8 +1281,20 @@ class Layer(symbolic.Operation):
                 self._losses.append(one)
             elif noted is None:
                 raise ModelError(f"{self._where}: add_loss of a formula means nothing where no model is compiled.")
+            elif one.op == "whole":
+                self._note(one.args[0], one.value)
             else:
-                noted.penalties.append(one)
+                noted.penalties.append((one, "sum"))
+
+    def _note(self, rows: ops.Expression, kind: str) -> None:
+        """Notes a penalty: the sum or mean of values per row."""
+        noted = records.get()
+        assert noted is not None
+        if kind == "rows":
+            raise ModelError(f"{self._where}: add_loss of a mean and values per row: give it two, in a list.")
+        if kind == "mean":
+            kind, rows = "samples", rows / float(math.prod(n or 1 for n in rows.shape[1:]))
+        noted.penalties.append((rows, kind))
 
     def add_metric(self, *args: Any, **kwargs: Any) -> None:
         """Not supported; give metrics to ``compile``."""

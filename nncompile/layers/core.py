@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import activations, constraints, initializers, ops, registry, regularizers
+from .. import activations, constraints, initializers, ops, registry, regularizers, tree
 from .. import config as settings
 from ..errors import ModelError, UnsupportedError
 from ..ops.symbolic import KerasTensor, Node
 from ..registry import register
 from ..variables import Variable
-from .base import InputSpec, Layer, Shape, legacy_keywords, standardize_shape
+from .base import InputSpec, Layer, Shape, legacy_keywords, standardize_shape, standardize_shapes
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -397,6 +397,7 @@ class Lambda(Layer):
     """
 
     _takes_integers = False
+    _takes_several = True
 
     @legacy_keywords()
     def __init__(
@@ -427,13 +428,14 @@ class Lambda(Layer):
         return self.function(inputs, **{**self.arguments, **more})
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
-        shape = standardize_shape(input_shape, self._where)
+        shapes = standardize_shapes(input_shape, self._where)
         if self._output_shape is None:
-            inferred: Shape = self._infer_output_shape(shape)
+            inferred: Shape = self._infer_output_shape(shapes)
             return inferred
         if callable(self._output_shape):
-            return standardize_shape(self._output_shape(shape), self._where)
-        return (shape[0], *standardize_shape(self._output_shape, self._where))
+            return standardize_shape(self._output_shape(shapes), self._where)
+        rows = tree.flatten(tree.map_shape_structure(lambda shape: shape[0], shapes))
+        return (rows[0], *standardize_shape(self._output_shape, self._where))
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the layer; the function is one of Python, and a file can hold but its name."""

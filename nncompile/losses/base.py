@@ -115,10 +115,15 @@ class Loss:
             A NumPy scalar; without reduction an array with a value per sample.
         """
         if isinstance(y_pred, ops.Expression):
-            raise ModelError(
-                f"{self.name} ({type(self).__name__}): a formula needs the value of each sample, and calling the loss "
-                "gives one for the batch. Use its method call(y_true, y_pred)."
-            )
+            if sample_weight is not None or self.counted(y_true) is not None:
+                raise ModelError(
+                    f"{self.name} ({type(self).__name__}): in a formula samples have no weights; multiply what its "
+                    "method call(y_true, y_pred) returns."
+                )
+            of_samples = self.call(y_true, y_pred)
+            if self.reduction in (None, "none"):
+                return of_samples
+            return ops.sum(of_samples) if self.reduction == "sum" else ops.mean(of_samples)
         y_pred = ops.convert_to_tensor(y_pred, self.dtype)
         y_true = ops.convert_to_tensor(y_true, self.dtype)
         with np.errstate(all="ignore"):

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ..errors import ModelError, UnsupportedError
 from ..variables import Variable
 from . import weights
-from .core import ELEMENT, ROW, Expression, _as_number, _number_or_array, _traced, node
+from .core import ELEMENT, ROW, Expression, _as_number, _is_given, _number_or_array, _traced, node
 from .core import reshape as _reshape
 
 _PIECES = 256
@@ -82,7 +82,7 @@ def arranged(
         xs: the operands.
         shape: of a sample of the result, if the function returns more axes, which are easier to loop over.
     """
-    xs = tuple(elements(x) for x in xs)
+    xs = tuple(x if _is_number(x) else elements(x) for x in map(_as_number, map(_traced, xs)))
     places, first = [], 0
     for x in xs:
         sizes = tuple(n or 0 for n in x.shape[1:])
@@ -98,6 +98,15 @@ def arranged(
     axes = made.shape[1:] or (1,)
     shape = shape or axes
     ends = np.cumsum([math.prod(n or 0 for n in x.shape[1:]) for x in xs])
+    xs = tuple(as_column(x) if _is_number(x) else x for x in xs)
+    result = _placed(made, axes, shape, xs, ends)
+    return _number(result) if made.ndim == 1 else result
+
+
+def _placed(
+    made: NDArray[Any], axes: tuple[int, ...], shape: tuple[int, ...], xs: tuple[Expression, ...], ends: NDArray[Any]
+) -> Expression:
+    """The values of ``xs`` at the places that ``made`` names."""
     value = _arrangement(made.astype(np.int64).tobytes(), axes, tuple(int(n) for n in ends))
     if len(xs) == 1 and value.whole and _moves_nothing(value, int(ends[0])):
         return xs[0] if xs[0].shape[1:] == shape else _reshape(xs[0], (-1, *shape))
@@ -214,8 +223,33 @@ def elements(x: Any) -> Expression:
     return x
 
 
+def stored(x: Expression) -> Expression:
+    """Values per row as values of their own, which meet any number of columns; their axes stay."""
+    row = as_row(as_column(x.args[0] if x.op == "expand" else x))
+    return row if x.op == "expand" else row.args[0]
+
+
+def _is_number(x: Expression) -> bool:
+    """Whether a value is one number per sample, without another axis."""
+    return x.level == ROW and x.op != "expand" and len(x.shape) == 1
+
+
+def as_column(x: Expression) -> Expression:
+    """Values per row with another axis, of size 1: one number per sample as a single column."""
+    x = _as_number(x)
+    return node("reshape", (node("expand", (x,), level=ROW, shape=(*x.shape, 1)),), level=ELEMENT, shape=(*x.shape, 1))
+
+
+def _number(x: Expression) -> Expression:
+    """A single column as one number per sample."""
+    if x.op == "reshape" and x.args[0].op == "expand":
+        return x.args[0].args[0]
+    return node("row", (x,), level=ROW, shape=x.shape[:1])
+
+
 def as_row(x: Expression) -> Expression:
     """Values of a single column as values per row, which meet any number of columns."""
+    x = _as_number(x)
     return node("expand", (node("row", (x,), level=ROW, shape=x.shape[:-1]),), level=ROW, shape=x.shape)
 
 
@@ -357,6 +391,8 @@ def taken(x: Expression, key: Any) -> Expression:
     whole = first is Ellipsis or (isinstance(first, slice) and first == slice(None))
     if not whole:
         raise ModelError("The rows of a batch stay apart: x[:, …] is expected in a formula, with ':' first.")
+    if len(keys) > 1 and _is_number(x) and _is_given(x):  # labels, which are a column
+        x = as_column(x)
     return arranged(lambda a: a[key], x)
 
 
@@ -373,8 +409,10 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
         if isinstance(index, Expression):
             if axis not in (0, -2) or x.ndim != 2:
                 raise ModelError(f"ops.take: rows of a weight of two axes are taken with axis=0, received {axis!r}.")
-            index = elements(index)
-            return node("take", (index,), x, level=ELEMENT, shape=(*index.shape, x.shape[1]))
+            alone = _is_number(_as_number(index))
+            index = as_column(index) if alone else elements(index)
+            rows = node("take", (index,), x, level=ELEMENT, shape=(*index.shape, x.shape[1]))
+            return _reshape(rows, (-1, x.shape[1])) if alone else rows
         x = x.value
     if isinstance(x, Expression):
         place = _axis(axis if axis is not None else -1, len(x.shape), "take")
@@ -442,6 +480,7 @@ __all__ = [
     "Arrangement",
     "Piece",
     "arranged",
+    "as_column",
     "as_row",
     "batch_mean",
     "broadcast_to",
@@ -455,6 +494,7 @@ __all__ = [
     "roll",
     "split",
     "stack",
+    "stored",
     "stretched",
     "swapaxes",
     "take",

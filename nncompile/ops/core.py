@@ -38,7 +38,7 @@ class Expression:
     Attributes:
         op: name of a primitive, or one of ``symbol``, ``constant``, ``weight``,
             ``matmul``, ``reshape``, ``arrange``, ``take``, ``batch_mean``, ``row``, ``noise``,
-            ``column``, ``expand``, ``custom``.
+            ``column``, ``expand``, ``custom``, ``whole``.
         args: operands.
         value: what else the node is made of: the number of a constant, the name of a
             symbol, the variable of a weight.
@@ -518,7 +518,11 @@ def _strip(x: Expression) -> Expression:
 
 def _symbolic(op: str, *operands: Any) -> Expression:
     """Builds a map or mask primitive, simplified."""
+    if any(isinstance(x, (np.ndarray, list, tuple)) for x in operands):
+        operands = _with_constants(operands)
     args = tuple(map(_lift, operands))
+    if any(a.op == "whole" for a in args):
+        return _of_whole(op, args)
     if op not in ("logical_and", "logical_or", "logical_not", "cast"):
         first = 1 if op == "where" else 0
         args = (*args[:first], *map(_as_number, args[first:]))
@@ -527,11 +531,16 @@ def _symbolic(op: str, *operands: Any) -> Expression:
         args = _fitted(op, args)
     rows = [a for a in args if a.level == ROW]
     kept = any(map(_kept, rows))
+    if rows and (level == ELEMENT or kept) and not all(map(_kept, rows)):
+        args = tuple(_expand(a) if a.level == ROW and _is_given(a) else a for a in args)
+        rows = [a for a in args if a.level == ROW]
     if rows and ((level == ELEMENT or kept) and not all(map(_kept, rows))):
         raise ModelError(
             f"ops.{op}: a value per row meets values per row and column; "
             "keep the axis of the reduction: ops.sum(x, axis=-1, keepdims=True)."
         )
+    if len(rows) > 1 and level == ROW:
+        args = _of_one_width(args)
     shape = _broadcast([a.shape for a in args])
     args = tuple(map(_strip, args))
     simple = _simplify(op, args)
@@ -549,32 +558,91 @@ def _symbolic(op: str, *operands: Any) -> Expression:
 def _fitted(op: str, args: tuple[Expression, ...]) -> tuple[Expression, ...]:
     """Operands of one shape: a single column meets all columns, values of one position those of all positions."""
     of_rows = [a for a in args if a.level == ELEMENT and a.shape and a.shape[0] is None]
+    shapes = [a.shape for a in args if a.shape]
+    if not of_rows and as_symbol.get() is None:
+        return args
+    shape = _broadcast(shapes)
+    args = tuple(_as_uniform(a) if a.level == ELEMENT and a.shape == (1,) != shape[-1:] else a for a in args)
     if not of_rows:
         return args
     from . import arrays
 
-    shapes = [a.shape for a in args if a.shape]
-    shape = _broadcast(shapes)
     made = []
     for a in args:
         if a.level == ROW and not _kept(a) and len(a.shape) > 1 and a.shape == shape:
             a = arrays.elements(a)
         elif _kept(a) and _reduced_width(a) not in (shape[-1], None):
             # A formula has one number of columns: what is reduced over others is a value of its own.
-            a = arrays.elements(a) if shape[-1] == 1 else arrays.as_row(arrays.elements(a))
-        elif a.level == ELEMENT and a.shape:
-            if a.shape == (1,) != shape[-1:] and a.op == "weight":
-                a = node("weight", (), a.value, level=UNIFORM)
-            elif a.shape[0] is None:
-                if len(a.shape) != len(shape):
-                    raise ModelError(f"ops.{op}: shapes {' and '.join(map(str, shapes))} do not fit.")
-                if a.shape[-1] == 1 != shape[-1]:
-                    a = arrays.as_row(a)
-                if a.shape[1:-1] != shape[1:-1]:
-                    a = arrays.stretched(arrays.elements(a) if a.level == ROW else a, shape)
-                    a = arrays.as_row(a) if a.shape[-1] == 1 != shape[-1] else a
+            mask = a.mask
+            a = arrays.elements(a) if shape[-1] == 1 else arrays.stored(a)
+            a = _truth(a) if mask else a
+        elif a.level == ELEMENT and a.shape and a.shape[0] is None:
+            if len(a.shape) != len(shape):
+                raise ModelError(f"ops.{op}: shapes {' and '.join(map(str, shapes))} do not fit.")
+            mask = a.mask
+            if a.shape[-1] == 1 != shape[-1]:
+                a = arrays.as_row(a)
+            if a.shape[1:-1] != shape[1:-1]:
+                a = arrays.stretched(arrays.elements(a) if a.level == ROW else a, shape)
+                a = arrays.as_row(a) if a.shape[-1] == 1 != shape[-1] else a
+            a = _truth(a) if mask and not a.mask else a
         made.append(a)
     return tuple(made)
+
+
+def _as_uniform(x: Expression) -> Expression:
+    """A single number that is the same for all rows, made of weights of shape (1,), as one for all columns."""
+    if x.level <= UNIFORM:
+        return x
+    if x.op == "weight":
+        return node("weight", (), x.value, level=UNIFORM)
+    if x.op in PRIMITIVES and PRIMITIVES[x.op].kind != "reduce":
+        return _symbolic(x.op, *map(_as_uniform, x.args))
+    raise UnsupportedError(f"ops.{x.op}: a mean over the batch of one column alone cannot meet several columns yet.")
+
+
+def _is_given(x: Expression) -> bool:
+    """Whether a value per row was given so: labels are a column, with its axis or without."""
+    waiting = [x]
+    while waiting:
+        x = waiting.pop()
+        if x.op in ("row", "take") or (x.op in PRIMITIVES and PRIMITIVES[x.op].kind == "reduce"):
+            return False
+        waiting.extend(x.args)
+    return True
+
+
+_COLUMNS = 64
+"""The most numbers of an array that a formula has in it."""
+
+
+def _with_constants(operands: Sequence[Any]) -> tuple[Any, ...]:
+    """Operands of which a short array of one number per column is a choice by the number of the column."""
+    if not any(isinstance(x, Expression) and x.shape[:1] == (None,) for x in operands):
+        return tuple(operands)
+    made = []
+    for x in operands:
+        array = np.asarray(x) if isinstance(x, (np.ndarray, list, tuple)) else None
+        if array is not None and array.size == 1:
+            x = float(array.flat[0])
+        elif array is not None and array.size <= _COLUMNS and array.shape in ((array.size,), (1, array.size)):
+            numbers = [constant(float(n)) for n in array.flat]
+            x = numbers[-1]
+            for i, number in reversed(list(enumerate(numbers[:-1]))):
+                x = node("where", (equal(column(), float(i)), number, x), level=ELEMENT, shape=(None, len(numbers)))
+        made.append(x)
+    return tuple(made)
+
+
+def _of_one_width(args: tuple[Expression, ...]) -> tuple[Expression, ...]:
+    """Values per row that were reduced over different numbers of columns, each as a value of its own."""
+    widths = [_reduced_width(a) for a in args]
+    if len({w for w in widths if w is not None}) < 2:
+        return args
+    from . import arrays
+
+    stored = [a if w is None else arrays.stored(a) for a, w in zip(args, widths, strict=True)]
+    return tuple(_truth(b) if a.mask and not b.mask else b for a, b in zip(args, stored, strict=True))
 
 
 def _reduced_width(x: Expression) -> int | None:
@@ -589,6 +657,62 @@ def _reduced_width(x: Expression) -> int | None:
             return x.args[0].shape[-1] if x.args[0].shape else None
         waiting.extend(x.args)
     return None
+
+
+# ------------------------------------------------------------------ one number for a batch
+
+
+class AcrossRowsError(ModelError):
+    """A formula needs what the rows of a batch have in common, and not as a sum or mean alone."""
+
+
+def whole(op: str, x: Expression) -> Expression:
+    """The sum or mean over all numbers of a batch: what a loss and ``add_loss`` may be.
+
+    It is kept as a value per row of which it is the sum or mean, and may only be scaled
+    and added to others of its kind, so that it stays one.
+
+    Args:
+        op: ``"sum"`` or ``"mean"``.
+        x: the numbers, ``(None, …)``.
+    """
+    if x.op == "whole":
+        if x.value == "rows":
+            raise AcrossRowsError(f"ops.{op}: it has values per row in it; take their mean first.{line_of_user()}")
+        return x
+    row = _strip(x) if x.level == ROW else globals()[op](x, axis=-1)
+    return node("whole", (_strip(row),), op, level=UNIFORM)
+
+
+def _of_whole(op: str, args: tuple[Expression, ...]) -> Expression:
+    """A formula over sums and means over the batch: those that are sums and means again."""
+    if op in ("cast", "stop_gradient", "negative"):
+        (x,) = args
+        return node("whole", (_symbolic(op, *x.args),), x.value, level=UNIFORM)
+    kinds = {a.value for a in args if a.op == "whole"}
+    others = [a for a in args if a.op != "whole"]
+    numbers = all(a.level == NUMBER or (a.level == UNIFORM and a.op == "weight") for a in others)
+    if (op == "multiply" and len(others) == 1 and numbers) or (op == "divide" and others == [args[1]] and numbers):
+        (kind,) = kinds
+        return node(
+            "whole", (_symbolic(op, *(a.args[0] if a.op == "whole" else a for a in args)),), kind, level=UNIFORM
+        )
+    if op in ("add", "subtract"):
+        if others and "sum" not in kinds and (numbers or all(a.level == ROW for a in others)):
+            kinds = kinds if numbers else {"rows"}
+        elif others:
+            kinds = {"sum", "mean"}
+        if kinds <= {"mean", "rows"} or kinds == {"sum"}:
+            parts = [_strip(a.args[0] if a.op == "whole" else a) for a in args]
+            shapes = {p.shape for p in parts if p.level == ROW}
+            if len(shapes) == 1:
+                kind = "rows" if "rows" in kinds else next(iter(kinds))
+                return node("whole", (_symbolic(op, *parts),), kind, level=UNIFORM)
+    raise AcrossRowsError(
+        f"ops.{op}: it would take a sum or mean over the whole batch, but values are computed row by row; such a "
+        "number may be scaled by constants, and means be added to means and sums to sums. Keep the axis of the rows: "
+        f"ops.mean(x, axis=-1).{line_of_user()}"
+    )
 
 
 def _simplify(op: str, args: tuple[Expression, ...]) -> Expression | None:
@@ -693,9 +817,9 @@ def _reduce(op: str, x: Any, axis: int | None, keepdims: bool) -> Any:
     if axis != -1 and axis != len(x.shape) - 1:
         return _other_axes(globals()[op], x, axis, keepdims)
     if x.level == ROW:  # one column, or none
-        if not _kept(x):
+        if not _kept(x) and not _is_given(x):
             raise ModelError(f"ops.{op}: there is no column left to reduce over.")
-        result = constant(0.0) if op == "argmax" else x.args[0]
+        result = constant(0.0) if op == "argmax" else _strip(x)
     elif x.level < ROW:
         raise ModelError(f"ops.{op}: expected values per row and column, received a single number.")
     elif len(x.shape) < 2 and x.op != "column":
@@ -708,7 +832,9 @@ def _reduce(op: str, x: Any, axis: int | None, keepdims: bool) -> Any:
 def _other_axes(reduce: Callable[..., Any], x: Expression, axis: Any, keepdims: bool) -> Any:
     """A reduction of a formula over other axes than the last."""
     if axis is None:
-        raise ModelError(
+        if reduce.__name__ in ("sum", "mean") and not keepdims and (x.op == "whole" or x.shape[:1] == (None,)):
+            return whole(reduce.__name__, x)
+        raise AcrossRowsError(
             f"ops.{reduce.__name__}: a formula does not reduce over the rows of a batch: expected axis=-1, or others "
             "but 0, received None."
         )
@@ -936,11 +1062,11 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
     if not isinstance(x, Expression):
         hot = np.asarray(x)[..., None] == np.arange(num_classes)
         return np.moveaxis(hot, -1, axis).astype(dtype or config.floatx())
-    label = node("expand", (_strip(x),), level=ROW, shape=(*_strip(x).shape, 1)) if x.level == ROW else x
-    if label.level == ROW and _reduced_width(label) not in (None, num_classes):
+    if x.level == ROW and _reduced_width(x) not in (num_classes, None):
         from . import arrays
 
-        label = arrays.as_row(arrays.elements(label))  # a formula has one number of columns
+        x = arrays.stored(x)  # a formula has one number of columns
+    label = node("expand", (_strip(x),), level=ROW, shape=(*_strip(x).shape, 1)) if x.level == ROW else x
     hot = _symbolic("equal", column(), label)
     return node("cast", (hot,), level=ELEMENT, shape=(*_strip(x).shape, num_classes))
 
@@ -956,6 +1082,8 @@ def squeeze(x: Any, axis: int | None = None) -> Any:
         axes = [i for i, n in enumerate(of) if n == 1] if axis is None else [axis % len(of)]
         return weights.view(x, tuple(n for i, n in enumerate(of) if i not in axes))
     rank = len(x.shape)
+    if x.level == ROW and rank == 1 and axis in (1, -1) and _is_given(x):
+        return x
     if axis not in (None, -1, rank - 1):
         if x.shape[axis] != 1:
             raise ModelError(f"ops.squeeze: axis {axis} of shape {x.shape} has not size 1.")
@@ -1031,7 +1159,7 @@ def reshape(x: Any, newshape: Sequence[int | None]) -> Any:
     if x.level == ROW:
         from . import arrays
 
-        x = arrays.elements(x)
+        x = arrays.elements(x) if len(x.shape) > 1 else arrays.as_column(x)
     old = x.shape[1:]
     if rest.count(-1) == 1 and None not in old:  # the size that is left
         known = math.prod(n for n in rest if n is not None and n != -1)

@@ -15,12 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from .. import losses, metrics, registry
-from ..errors import ModelError
+from .. import losses, metrics, ops, registry
+from ..errors import ModelError, NncompileError
+from ..ops.core import AcrossRowsError
 from ..variables import Array
 
 _BY_SHAPE_LOSSES = ("crossentropy", "ce")
 _BY_SHAPE_METRICS = ("accuracy", "acc", "crossentropy", "ce")
+_OURS = f"{__package__.partition('.')[0]}."
 _C_NAMES = {"loss", "rows", "state", "b", "r", "c", "scale", "column", "inside"}
 """What the C calls something else."""
 
@@ -276,7 +278,7 @@ class Entry:
         weighted: whether it uses the weights of samples.
         parts: the means of formulas that C adds up, each with its name in C; without any the metric is
             given the outputs.
-        own: whether its class is the user's, which may count batches.
+        own: whether its class or function is the user's and may tell batches apart.
     """
 
     key: str
@@ -340,8 +342,8 @@ class Supervisor:
                     metric = metrics.resolve(given, shapes[number], targets[number] or shapes[number])
                     prefix = f"{goal.name}_" if goal.name and len(goals) > 1 else ""
                     key = _key(prefix, metric.name, weighted, used)
-                    own = not _is_ours(type(metric))
                     parts = _parts(metric, shapes[number])
+                    own = not _is_ours(type(metric)) or (not parts and _by_batch(metric, shapes[number]))
                     c_names = [names.new(key if len(parts) == 1 else f"{key}_{n}") for n in range(len(parts))]
                     self.entries.append(
                         Entry(key, metric, number, weighted, tuple(zip(c_names, parts, strict=True)), own)
@@ -455,9 +457,30 @@ def _parts(metric: Any, shape: Sequence[int | None]) -> tuple[Any, ...]:
     for name in ("update_state", "reset_state", "add"):
         if not all(_is_ours(cls) for cls in type(metric).__mro__ if name in vars(cls)):
             return ()
+    if _by_batch(metric, shape):
+        return ()
     if hasattr(metric, "parts"):
         return tuple(metric.parts(shape))
     return (metric,) if isinstance(metric, metrics.MeanMetricWrapper) else ()
+
+
+def _by_batch(metric: Any, shape: Sequence[int | None]) -> bool:
+    """Whether a metric is a function of the user's that takes all rows of a batch together."""
+    if not isinstance(metric, metrics.MeanMetricWrapper) or str(getattr(metric.fn, "__module__", "")).startswith(_OURS):
+        return False
+    from ..compiler.expression import trace
+
+    output = ops.symbol("y_pred", ops.ELEMENT, tuple(shape))
+    for target in (ops.symbol("y_true", ops.ELEMENT, tuple(shape)), ops.symbol("label", ops.ROW, tuple(shape[:-1]))):
+        try:
+            value = trace(metric.call, target, output)
+        except AcrossRowsError:
+            return True
+        except NncompileError:  # the other form of targets, or what the planner will say with its name
+            continue
+        if isinstance(value, ops.Expression) and value.op == "whole":
+            return True
+    return False
 
 
 def _is_plain(entry: Entry) -> bool:
