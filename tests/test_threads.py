@@ -68,6 +68,35 @@ def test_same_bits_for_any_number_of_threads(target: str, batch_size: int) -> No
         assert_same_bits(one, trained(threads, batch_size, widths=widths) if batch_size != 1 else trained_rows(threads))
 
 
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "bfloat16_6x"])
+@pytest.mark.parametrize("target", [t.name for t in targets.available()])
+def test_threads_that_take_samples_through_the_network_apart(target: str, policy: str) -> None:
+    """The same bits in the same places, also where the batches do not come out even, for two inputs and two outputs."""
+    targets.set_host(target)
+    nn.utils.set_random_seed(4)
+    a, b = nn.Input((70,)), nn.Input((30,))
+    dtype = policy if policy == "mixed_bfloat16" else None
+    joined = nn.layers.Concatenate()([nn.layers.Dense(90, "relu", dtype=dtype)(a), b])
+    normal = nn.layers.LayerNormalization()(joined)
+    outs = [nn.layers.Dense(33, "softmax", dtype=dtype)(normal), nn.layers.Dense(1)(normal)]
+    rng = np.random.default_rng(2)
+    x = [rng.normal(size=(5000, n)).astype("float32") for n in (70, 30)]
+    if policy == "bfloat16_6x":
+        nn.config.set_matmul_precision(policy)
+    try:
+        model = nn.Model([a, b], outs)
+        for rows in (719, 720, 721, 1201, 5000):
+            part = [of[:rows] for of in x]
+            nn.config.set_num_threads(1)
+            one = model.predict(part, verbose=0, batch_size=rows)
+            assert [len(y) for y in one] == [rows, rows] and np.ptp(one[0]) > 0
+            for threads in (2, 3, 5):
+                nn.config.set_num_threads(threads)
+                assert_same_bits(one, model.predict(part, verbose=0, batch_size=rows))
+    finally:
+        nn.config.set_matmul_precision("float32")
+
+
 def trained_rows(threads: int) -> list[Any]:
     """A few updates of one row each, of layers so wide that even these are shared out."""
     nn.config.set_num_threads(threads)

@@ -355,11 +355,18 @@ class Library:
         """New memory to work in with so many samples at a time."""
         return self.numbers(_aligned(self._lib.network_workspace(count, threads), self.dtype))
 
-    def _workspace(self, count: int, samples: Samples) -> Any:
-        """The workspace of all calls under the lock: the largest that was needed, which serves for less as well."""
+    def _workspace(self, count: int, samples: Samples, apart: bool = False) -> Any:
+        """The workspace of all calls under the lock: the largest that was needed, which serves for less as well.
+
+        Args:
+            count: of samples at a time.
+            samples: they say for how many threads.
+            apart: whether each thread has a workspace of its own.
+        """
         threads = samples.data.threads
-        if self._lib.network_workspace(count, threads) > len(self._shared):
-            self._shared = self.workspace(count, threads)
+        size = threads * self._lib.network_workspace(count, 1) if apart else self._lib.network_workspace(count, threads)
+        if size > len(self._shared):
+            self._shared = self.numbers(_aligned(size, self.dtype))
         return self._shared
 
     def direct(self, shape: tuple[int, ...], dtype: np.dtype[Any], output_shape: tuple[int, ...]) -> Direct | None:
@@ -377,9 +384,8 @@ class Library:
         """Writes the outputs of some samples to ``out``, an array for each output, which hold those alone."""
         places, _kept = self.places([out] if isinstance(out, _ARRAY) else out)
         with self.lock:
-            self._lib.network_predict(
-                self.state, self._workspace(batch, samples), samples.data, first, count, batch, places
-            )
+            workspace = self._workspace(batch, samples, apart=count > batch)
+            self._lib.network_predict(self.state, workspace, samples.data, first, count, batch, places)
 
     def evaluate(
         self, samples: Samples, first: int, count: int, batch: int, outputs: Sequence[Array | None] = ()

@@ -791,6 +791,8 @@ def training(program: Program) -> Sources:
         "grain": max(program.target.tile_rows[2], 2),
         "transposes": program.scratch_size > 0,
         "threads": program.target.form == "gnu",
+        "by_parts": program.target.form == "gnu" and not program.profile,
+        "predict_cost": sum((f.cost * getattr(f.step, "positions", 1) for f in forward), float(program.sample_numbers)),
         "strides": [(constant_name(b.name), b.stride) for b in program.buffers]
         + [(constant_name(t.name), t.stride) for t in program.targets],
         "interleaved": _interleaved(printer.lanes),
