@@ -148,9 +148,7 @@ class Grower:
         if kind == "noise":
             if not self.noise:
                 return layers.Dropout(0.0)
-            return c.one([
-                layers.Dropout(0.3), layers.GaussianDropout(0.3), layers.GaussianNoise(0.3), layers.AlphaDropout(0.2),
-            ])  # fmt: skip
+            return c.one(noises(layers))
         if kind == "relu":
             return layers.ReLU(
                 max_value=c.one([None, 1.5]), negative_slope=c.one([0.0, 0.2]), threshold=c.one([0.0, 0.1])
@@ -252,6 +250,11 @@ def _applied(function: Callable[..., Any], arguments: dict[str, Any]) -> Callabl
     return lambda x: function(x, **arguments)
 
 
+def noises(layers: Any) -> list[Any]:
+    """Layers that only do something while a model is trained."""
+    return [layers.Dropout(0.3), layers.GaussianDropout(0.3), layers.GaussianNoise(0.3), layers.AlphaDropout(0.2)]
+
+
 def random_model(k: Any, seed: int, noise: bool) -> Any:
     """A graph of three to ten layers, of one to three inputs and outputs, in lists or by names."""
     choices = Choices([1, seed])
@@ -261,6 +264,8 @@ def random_model(k: Any, seed: int, noise: bool) -> Any:
     candidates = [t for t in grower.tensors if not any(t is i for i in inputs)] or [k.layers.Dense(2)(inputs[0])]
     chosen = [candidates[-1], *(choices.one(candidates) for _ in range(2))]
     outputs = list({id(t): t for t in chosen}.values())
+    if noise:  # in turn, so that all of them are met; what is predicted stays as it is
+        outputs[0] = noises(k.layers)[seed // 3 % 4](outputs[0])
     if choices.often(0.25):
         return k.Model({t.name: t for t in inputs}, {f"y{i}": t for i, t in enumerate(outputs)})
     return k.Model(inputs if len(inputs) > 1 else inputs[0], outputs if len(outputs) > 1 else outputs[0])

@@ -62,7 +62,7 @@ def numpy_reduction(x: Any) -> Any:
 
 
 def numpy_array(x: Any) -> Any:
-    return x * np.arange(4.0)  # the cause
+    return x * np.ones((4, 4))  # the cause
 
 
 def method(x: Any) -> Any:
@@ -115,7 +115,7 @@ def image(x: Any) -> Any:
 
 MISTAKES = {
     branch: r"ops\.where", both: "& and", loop: r"ops\.where", assign: r"in place.*ops\.where", number: r"float\(\)",
-    standard_library: "module math", numpy_function: r"np\.tanh", numpy_reduction: r"np\.mean", numpy_array: r"\(4,\)",
+    standard_library: "module math", numpy_function: r"np\.tanh", numpy_reduction: r"np\.mean", numpy_array: r"\(4, 4\)",
     method: r"write ops\.sum\(x", to_numpy: "numbers are not known", rows: "rows, which is None", length: r"len\(\)",
     each_row: r"x\[:, i\]", as_index: r"float\(\)", contains: r"ops\.equal", compared: r"ops\.equal\(a, b\)",
     axes: "keepdims=True", sorting: "does not sort", conditional: r"ops\.where", image: "images",
