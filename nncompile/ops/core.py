@@ -566,7 +566,7 @@ def _fitted(op: str, args: tuple[Expression, ...]) -> tuple[Expression, ...]:
         return args
     shape = _broadcast(shapes)
     args = tuple(_as_uniform(a) if a.level == ELEMENT and a.shape == (1,) != shape[-1:] else a for a in args)
-    if not of_rows:
+    if not of_rows and not any(map(_kept, args)):
         return args
     from . import arrays
 
