@@ -18,6 +18,8 @@ Array = NDArray[Any]
 
 as_symbol: ContextVar[Callable[[Variable], Any] | None] = ContextVar("as_symbol", default=None)
 """While the formula of a layer is traced: what makes a symbol of a variable."""
+stands_for: ContextVar[Callable[[Variable], Any] | None] = ContextVar("stands_for", default=None)
+"""While an optimizer's update_step is traced: what a variable is by then, as a symbol."""
 as_product: ContextVar[Callable[[Any, Any], Any] | None] = ContextVar("as_product", default=None)
 """In a layer whose products are not those of NumPy: what multiplies."""
 
@@ -116,11 +118,15 @@ class Variable:
     def assign(self, value: ArrayLike | Variable) -> None:
         """Sets the numbers; in a model that is traced, at the end of the forward pass of every step of training.
 
+        In an optimizer's ``update_step`` that is traced it is the result of the update.
+
         Raises:
             ModelError: the shape is another one.
         """
-        noted = records.get()
-        if noted is not None and getattr(value, "level", None) is not None:
+        noted, stand = records.get(), stands_for.get()
+        if stand is not None and isinstance(value, Variable):
+            value = stand(value)
+        if noted is not None and (stand is not None or getattr(value, "level", None) is not None):
             noted.assignments.append((self, value))
             return
         array = np.asarray(value, dtype=self.dtype)
@@ -180,7 +186,7 @@ class Variable:
         """Arithmetic with numbers, arrays and variables; expressions do their own."""
         if hasattr(other, "__array_ufunc__") and not isinstance(other, (np.ndarray, np.generic, Variable)):
             return NotImplemented
-        symbol = as_symbol.get()
+        symbol = stands_for.get() or as_symbol.get()
         mine = self.value if symbol is None else symbol(self)
         other = other.value if isinstance(other, Variable) and symbol is None else other
         return operation(other, mine) if reflected else operation(mine, other)
@@ -232,7 +238,7 @@ class Variable:
         return getattr(ufunc, method)(*arrays, **more)
 
     def __neg__(self) -> Any:
-        return self._with(operator.mul, -1.0) if as_symbol.get() else -self.value
+        return self._with(operator.mul, -1.0) if stands_for.get() or as_symbol.get() else -self.value
 
     def __repr__(self) -> str:
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}>"

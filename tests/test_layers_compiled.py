@@ -229,3 +229,21 @@ def test_axes_of_a_weight_that_c_does_not_know() -> None:
     model.compile("sgd", "mse")
     loss = model.train_on_batch(x, x)
     assert loss == pytest.approx(0.06, rel=1e-5)
+
+
+@pytest.mark.parametrize("layer", [layers.BatchNormalization, layers.LayerNormalization, layers.PReLU])
+def test_a_layer_on_the_only_column_of_a_reduction(layer: Any) -> None:
+    """Its weights have one number, and what it is given is the root of a sum over other columns."""
+    rng = np.random.default_rng(5)
+    x, y = rng.normal(size=(7, 4)), rng.normal(size=(7, 1))
+    with float_type("float64"):
+        inputs = nn.Input((4,))
+        length = ops.sqrt(ops.sum(ops.square(layers.Dense(3)(inputs)), axis=-1, keepdims=True))
+        model = nn.Model(inputs, layers.Dense(1)(layer()(length)))
+        model.set_weights([rng.uniform(0.5, 1.5, w.shape) for w in model.weights])
+        descent(model, nn.losses.MeanSquaredError())
+        np.testing.assert_allclose(model.predict(x, verbose=0), model.call(x), rtol=1e-11)
+        got = trained_gradients(model, x, y)
+        expected = central_differences(model, nn.losses.MeanSquaredError(), x, y, training=True)
+    for a, b in zip(got, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-9)

@@ -613,3 +613,10 @@ def test_names_follow_each_other() -> None:
 
     backend.clear_session()
     assert [OwnLoss().name, OwnLoss().name, OwnLoss(name="x").name] == ["own_loss", "own_loss_1", "x"]
+
+
+@pytest.mark.parametrize("old", ["logcosh", "kullback_leibler_divergence", "cosine_proximity"])
+def test_names_of_keras_2(old: str) -> None:
+    today = losses.names.OLD_NAMES[old]
+    with pytest.warns(DeprecationWarning, match=f"losses: '{old}' is the spelling of Keras 1 or 2; use '{today}'"):
+        assert losses.get(old) is losses.get(today)

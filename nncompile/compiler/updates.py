@@ -221,6 +221,7 @@ class Updates:
                 step=self.step,
                 decay=optimizer.decay_of(variable),
                 norm=self.norm,
+                of=variable,
                 **self.new_scalars,
             )
             results = results if isinstance(results, tuple) else (results,)

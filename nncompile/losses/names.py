@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,25 @@ from .formulas import (
     categorical_crossentropy,
     sparse_categorical_crossentropy,
 )
+
+OLD_NAMES = {
+    "kullback_leibler_divergence": "kl_divergence",
+    "cosine_proximity": "cosine_similarity",
+    "logcosh": "log_cosh",
+}
+"""Losses and metrics that had another name in Keras 2."""
+
+
+def of_today(owner: str, identifier: Any) -> Any:
+    """Of a name of Keras 1 or 2 that of today, with a warning; all else as it is."""
+    if not isinstance(identifier, str) or identifier not in OLD_NAMES:
+        return identifier
+    warnings.warn(
+        f"{owner}: {identifier!r} is the spelling of Keras 1 or 2; use {OLD_NAMES[identifier]!r}.",
+        DeprecationWarning,
+        stacklevel=3,
+    )
+    return OLD_NAMES[identifier]
 
 
 def get(identifier: Any) -> Any:
@@ -36,7 +56,7 @@ def get(identifier: Any) -> Any:
     """
     if identifier is None:
         return None
-    found = registry.look_up("losses", identifier, "a name, a function or a Loss")
+    found = registry.look_up("losses", of_today("losses", identifier), "a name, a function or a Loss")
     return found() if inspect.isclass(found) else found
 
 

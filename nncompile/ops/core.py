@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from .. import config
 from ..errors import ModelError, UnsupportedError, line_of_user
-from ..variables import Variable, as_product, as_symbol
+from ..variables import Variable, as_product, as_symbol, stands_for
 
 Array = NDArray[Any]
 
@@ -464,6 +464,9 @@ def _lift(x: Any) -> Expression:
     if isinstance(x, Expression):
         return x
     if isinstance(x, Variable):
+        stand = stands_for.get()
+        if stand is not None:
+            return _lift(stand(x))
         if x.shape == ():
             return node("weight", (), x, level=UNIFORM)
         if len(x.shape) != 1:
@@ -563,7 +566,7 @@ def _fitted(op: str, args: tuple[Expression, ...]) -> tuple[Expression, ...]:
         return args
     shape = _broadcast(shapes)
     args = tuple(_as_uniform(a) if a.level == ELEMENT and a.shape == (1,) != shape[-1:] else a for a in args)
-    if not of_rows:
+    if not of_rows and not any(map(_kept, args)):
         return args
     from . import arrays
 
@@ -772,13 +775,13 @@ def _number_or_array(x: Any) -> Any:
 
 
 def _symbols(*args: Any) -> bool:
-    kinds = (Expression, Variable) if as_symbol.get() else Expression
+    kinds = (Expression, Variable) if as_symbol.get() or stands_for.get() else Expression
     return any(isinstance(a, kinds) for a in args)
 
 
 def _traced(x: Any) -> Any:
     """A variable as a symbol where the formula of a layer is traced."""
-    return _lift(x) if isinstance(x, Variable) and as_symbol.get() else x
+    return _lift(x) if isinstance(x, Variable) and (as_symbol.get() or stands_for.get()) else x
 
 
 def _apply(op: str, *args: Any) -> Any:

@@ -30,9 +30,10 @@ import numpy as np
 from .. import config, ops, registry
 from ..backend import auto_name
 from ..errors import ModelError, UnsupportedError
-from ..variables import Array, Variable
+from ..variables import Array, Variable, stands_for
 from . import schedules
 from .schedules import LearningRateSchedule
+from .stepwise import Stepwise
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -47,8 +48,11 @@ Initial = float | Callable[[Array], Any]
 """How a slot begins: every number of it, or a function of the weight's numbers that gives the whole of it."""
 
 
-class Optimizer:
+class Optimizer(Stepwise):
     """Base of optimizers; one of your own defines :attr:`slots` and :meth:`update`.
+
+    Classes written as for Keras work too: ``build`` makes variables with
+    :meth:`add_variable_from_reference`, and :meth:`update_step` assigns to them.
 
     In a constructor, hand what you do not know on to this class, as the ones here do::
 
@@ -165,6 +169,7 @@ class Optimizer:
         self._kept: list[dict[str, Variable]] = []  # of each weight: slots, accumulator and average by name
         self._scalars: dict[str, Variable] = {}
         self._made: list[Variable] = []
+        self._added: dict[int, list[str]] = {}
         self.built = False
 
     def __init_subclass__(cls, **keywords: Any) -> None:
@@ -228,7 +233,9 @@ class Optimizer:
 
     def slots_of(self, weight: Variable) -> dict[str, Initial]:
         """The :attr:`slots` of a weight, for optimizers that keep other things for other weights."""
-        return self.slots
+        if not self._is_stepwise or not self.built:
+            return self.slots
+        return dict.fromkeys(self._added.get(self._get_variable_index(weight), []), 0.0)
 
     @property
     def scalars(self) -> dict[str, float]:
@@ -256,7 +263,8 @@ class Optimizer:
             The new ``(w, *slots)``.
         """
         raise NotImplementedError(
-            f"{type(self).__name__}: define update(self, w, g, *slots, step) returning (w, *slots), over nncompile.ops."
+            f"{type(self).__name__}: define update(self, w, g, *slots, step) returning (w, *slots), over "
+            "nncompile.ops, or update_step(self, gradient, variable, learning_rate) as for Keras."
         )
 
     def update_scalars(self, step: Any, *scalars: Any) -> tuple[Any, ...]:
@@ -271,6 +279,7 @@ class Optimizer:
         step: Any,
         decay: str | None = "weight_decay",
         norm: Any = None,
+        of: Variable | None = None,
         **scalars: Any,
     ) -> tuple[Any, ...]:
         """Clips the gradient, decays the weight, and updates it: the whole formula of an update.
@@ -284,6 +293,7 @@ class Optimizer:
             step: number of this update, from 1.
             decay: the name of the factor of this weight's decay; None for none.
             norm: of all gradients together, for ``global_clipnorm``.
+            of: the variable that the weight is, for :meth:`update_step`.
             **scalars: what is kept once.
 
         Returns:
@@ -298,6 +308,8 @@ class Optimizer:
             g = ops.clip(g, -self.clipvalue, self.clipvalue)
         if decay is not None and getattr(self, decay) is not None:
             w = w - w * getattr(self, decay) * self.learning_rate
+        if self._is_stepwise and of is not None:
+            return self._by_steps(of, w, g, slots, step)
         result = self.update(w, g, *slots, step=step, **scalars)
         result = result if isinstance(result, tuple) else (result,)
         if len(result) != 1 + len(slots):
@@ -378,6 +390,9 @@ class Optimizer:
     @property
     def iterations(self) -> Any:
         """Number of updates so far: a variable; with accumulation of gradients a number, of the updates alone."""
+        stand = stands_for.get()
+        if stand is not None:
+            return stand(self._iterations)
         if self.gradient_accumulation_steps:
             return np.int64(int(self._iterations) // self.gradient_accumulation_steps)
         return self._iterations
@@ -618,7 +633,8 @@ class Optimizer:
             weights = self._weights
         else:
             weights = list(trainable_variables)
-            self.build(weights)
+            if not self.built:
+                self.build(weights)
         if len(grads) != len(weights):
             raise ModelError(f"{self.name}: apply: expected {len(weights)} gradients, received {len(grads)}.")
         for weight in weights:
@@ -682,6 +698,7 @@ class Optimizer:
                 step=number(step),
                 decay=self.decay_of(weight),
                 norm=norm,
+                of=weight,
                 **{name: number(variable.value) for name, variable in self._scalars.items()},
             )
             for variable, value in zip((weight, *slots), result, strict=True):

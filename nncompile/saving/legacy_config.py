@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ..errors import FileFormatError, UnsupportedError
+from ..losses.names import OLD_NAMES
 from . import legacy_formulas
 
 Config = dict[str, Any]
@@ -108,13 +109,6 @@ DROPPED: dict[str, dict[str, tuple[Any, ...]]] = {
 }
 """Arguments that are gone, and the values with which they meant what is left. Those
 under the empty name are of every layer."""
-
-LOSSES = {
-    "kullback_leibler_divergence": "kl_divergence",
-    "cosine_proximity": "cosine_similarity",
-    "logcosh": "log_cosh",
-}
-"""Losses and metrics that have had another name."""
 
 _ANY_SHAPE = "batch_input_shape"
 
@@ -438,7 +432,7 @@ def _loss(value: Any, where: str, release: Release) -> Any:
     if found is None:
         if release.major < 2 and value == "cosine_proximity":
             return _function(legacy_formulas.cosine_proximity_keras1)
-        return LOSSES.get(value, value)
+        return OLD_NAMES.get(value, value)
     name, config = found
     config.pop("fn", None)  # of which the class is a wrapper
     if config.get("reduction") == "auto":
@@ -473,7 +467,7 @@ def _metric(value: Any, where: str, release: Release) -> Any:
             return {"module": "keras.metrics", "class_name": METRICS_1[value], "config": {"name": value}}
         if release.major < 2 and value in _GONE:
             raise UnsupportedError(f"{where}: the metric {value!r} of Keras 1 is not supported.")
-        return LOSSES.get(value, value)
+        return OLD_NAMES.get(value, value)
     name, config = found
     if name in ("MeanMetricWrapper", "SumOverBatchSizeMetricWrapper"):
         # The wrapper of a name that compile() resolves by the shapes, or of a function.

@@ -179,7 +179,7 @@ class Compiled:
         if arguments.get("jit_compile") is None:
             arguments.pop("jit_compile", None)
         self.compile(**arguments)
-        if self.built and self.optimizer is not None:
+        if self.built and self.optimizer is not None and not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
 
     @property
@@ -312,7 +312,8 @@ class Compiled:
         if key.purpose == "train":
             training = self._training(key.forms, found)
             if self.optimizer is not None:
-                self.optimizer.build(self.trainable_variables)
+                if not self.optimizer.built:
+                    self.optimizer.build(self.trainable_variables)
                 for variable in self.trainable_variables:  # an optimizer of other weights is reported before the build
                     self.optimizer.slot_variables(variable)
         made = compiler.compile_network(self, key.target, training)

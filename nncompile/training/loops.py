@@ -55,7 +55,8 @@ class Trainer(Intake, LegacyTrainer):
 
         self._need_compiled("profile")
         taken = self._take(x, y, None, None, f"{self._title}: profile")
-        self.optimizer.build(self.trainable_variables)
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
         training = self._training(taken.forms, taken.losses, profile=True)
         library = compiler.compile_network(self, targets.host(), training)
         library.copy_in(self.optimizer)
