@@ -273,6 +273,35 @@ class Copy:
 
 
 @dataclass(frozen=True)
+class Dot:
+    """Matrices of a sample in one buffer times those in another.
+
+    Attributes:
+        left: rows of ``inner`` numbers, ``rows`` for each matrix; where it is turned, ``inner`` rows of ``rows``.
+        right: ``inner`` rows for each matrix.
+        groups: matrices in a sample.
+        turned: whether the columns of ``left`` are taken as its rows.
+        panels: how the columns of the result are cut.
+        when: ``both``, ``training`` or ``inference``.
+    """
+
+    name: str
+    left: str
+    right: str
+    target: str
+    groups: int
+    rows: int
+    inner: int
+    turned: bool
+    panels: Panels
+    comment: str
+    when: str = "both"
+
+    def uses(self) -> list[str]:
+        return [self.left, self.right, self.target]
+
+
+@dataclass(frozen=True)
 class Take:
     """The rows of a weight that some numbers name."""
 
@@ -564,7 +593,7 @@ class Apply:
         return []
 
 
-Step = Forward | Rows | Copy | Take | Scatter | Columns | Backward | Update | Apply
+Step = Forward | Rows | Copy | Dot | Take | Scatter | Columns | Backward | Update | Apply
 
 
 @dataclass(frozen=True)
