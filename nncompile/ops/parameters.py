@@ -203,7 +203,7 @@ def met(op: str, args: Sequence[Expression]) -> Expression | None:
             made[i] = _flattened(op, a, shape, tail)
     result = core._symbolic(op, *made)
     whole: Expression = core.reshape(core._as_number(result), (-1, *shape[1:]))
-    return core._truth(whole) if result.mask else whole  # type: ignore[no-any-return]
+    return core._truth(whole) if result.mask else whole
 
 
 def is_apart(x: Expression) -> bool:
