@@ -102,6 +102,13 @@ def kept_whole(variables: Iterable[Variable]) -> Iterator[None]:
         _whole.reset(token)
 
 
+def _called(x: Expression) -> str:
+    """A parameter as errors name it."""
+    if x.op == "weight" and not isinstance(x.value, Constant):
+        return f"the weight {x.value.path}"
+    return "an array" if x.op == "weight" else "what was computed from weights"
+
+
 def _nodes(x: Expression) -> list[Expression]:
     """What a parameter is made of; a mean over the batch is a leaf."""
     found: dict[Expression, None] = {}
@@ -177,8 +184,9 @@ def met(op: str, args: Sequence[Expression]) -> Expression | None:
         if len(_sizes(a)) >= rank:
             shown = " and ".join(str(r.shape) for r in rows)
             raise ModelError(
-                f"ops.{op}: an array or weight of shape {a.shape} meets values of shape {shown}, whose first axis is "
-                "the batch: it can have the axes behind that one, or fewer of the last ones."
+                f"ops.{op}: {_called(a)} of shape {a.shape} meets values of shape {shown}, whose first axis is the "
+                "batch: it can have the axes behind that one, or fewer of the last ones. Matrices are multiplied by "
+                "ops.matmul."
             )
     shape = core._broadcast([_sizes(a) if a in given else a.shape for a in args])
     made = list(args)
