@@ -229,3 +229,15 @@ def test_what_does_not_fit_is_refused_with_its_line(formula: Any) -> None:
     with pytest.raises((ModelError, UnsupportedError), match=MISTAKES[formula]) as caught:
         model.predict(np.ones((4, 4), "float32"), verbose=0)
     assert "test_wide_formulas.py" in str(caught.value) and "# the cause" in str(caught.value)
+
+
+def test_means_over_the_batch_are_those_of_the_batches_that_are_predicted() -> None:
+    centred = layers.Lambda(lambda x: x - ops.batch_mean(x))
+    model = nn.Sequential([nn.Input((4,)), layers.Dense(4), centred, layers.Dense(2)])
+    x, y = np.random.default_rng(0).normal(size=(600, 4)).astype("float32"), np.zeros((600, 2), "float32")
+    expected = np.concatenate([model.call(x[i : i + 7]) for i in range(0, 600, 7)])
+    np.testing.assert_allclose(model.predict(x, batch_size=7, verbose=0), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(model.predict_on_batch(x), model.call(x), rtol=1e-4, atol=1e-5)
+    model.compile("sgd", "mse")
+    loss = model.evaluate(x, y, batch_size=7, verbose=0)
+    np.testing.assert_allclose(loss, np.mean(np.square(expected)), rtol=1e-4)

@@ -778,9 +778,16 @@ class Program:
         return next(b for b in self.buffers if b.name == name)
 
     @property
+    def mixes_samples(self) -> bool:
+        """Whether what is predicted for some samples depends on the batches that they come in: on means over these."""
+        return any(
+            isinstance(s, Columns) and s.when != "training" and any(r.sums for r in s.rounds) for s in self.forward
+        )
+
+    @property
     def by_batch(self) -> bool:
         """Whether the loss of some samples depends on the batches that they come in."""
-        return any(loss.mean in ("sum", "weights", "squared") for loss in self.losses)
+        return self.mixes_samples or any(loss.mean in ("sum", "weights", "squared") for loss in self.losses)
 
     @property
     def sample_numbers(self) -> int:

@@ -23,8 +23,6 @@ from ..variables import as_symbol
 from . import core
 from .core import ELEMENT, UNIFORM, Expression, is_weight, node
 
-from . import parameters  # isort: skip  # it is made of this module's nodes
-
 _REDUCTIONS = ("sum", "max", "min")
 
 
@@ -77,8 +75,11 @@ def view(x: Expression, shape: tuple[int, ...]) -> Expression:
     """The same numbers with axes of size 1 more or fewer; a single number meets any shape as it is."""
     if x.level <= UNIFORM or x.shape == shape:
         return x
-    if as_symbol.get() is not None and parameters.is_plain(x):
-        return parameters.reshaped(x, shape)
+    if as_symbol.get() is not None:
+        from . import parameters
+
+        if parameters.is_plain(x):
+            return parameters.reshaped(x, shape)
     if [n for n in x.shape if n != 1] != [n for n in shape if n != 1] or len(shape) > 2:
         raise UnsupportedError(
             f"ops.reshape: {x.shape} as {shape} is not supported over a weight: only axes of size 1 can come and go."
