@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from .. import ops
 from ..errors import UnsupportedError
 from ..ops import ELEMENT, ROW, UNIFORM, Expression
-from ..ops.arrays import Arrangement
+from ..ops.arrays import Arrangement, transposed
 from .columns import without_factors
 from .expression import differentiate, identifier, resolved, topological
-from .flow import Flow, Leaves, above, back_in_rows, rows_of, stem, total_of
+from .flow import Flow, Leaves, above, back_in_rows, dot_sizes, rows_of, stem, total_of
 from .graph import Node, on_numbers, per_feature
-from .program import Backward, Columns, Copy, Formula, Operand, Round, Rows, Scatter, Step, Update, Vector
+from .program import Backward, Columns, Copy, Dot, Formula, Operand, Round, Rows, Scatter, Step, Update, Vector
 
 if TYPE_CHECKING:
     from .planner import Planner
@@ -80,7 +80,7 @@ class Backwards:
 
     def _is_low(self, node: Node) -> bool:
         """Whether a source is a product of numbers that are rounded to bfloat16."""
-        return node.op == "matmul" and resolved(node.expression.args[0]).op == "bfloat16"
+        return node.op in ("matmul", "dot") and resolved(node.expression.args[0]).op == "bfloat16"
 
     def _space(self, key: str, like: Node, comment: str) -> str:
         """New memory for a gradient."""
@@ -325,8 +325,8 @@ class Backwards:
         found = {**self._saved(node), **leaves}
         stores: list[tuple[str, Expression]] = []
         after = self.through(node, node.expression, others, found, stores)
-        of = self.flow.inputs(node)[0]
-        comment = f"gradient of {node.layer}" if pending is not None else f"gradient of {of.name}"
+        of = self.flow.inputs(node)
+        comment = f"gradient of {node.layer}" if pending is not None or not of else f"gradient of {of[0].name}"
         self._emit(node, pending, stores, found, comment)
         self.made += after
 
@@ -384,6 +384,8 @@ class Backwards:
                 indices = self.flow.at[node.inputs[0]].name
                 says = f"{node.layer}: gradient of the rows that were taken"
                 self.made.append(Scatter(f"{node.name}_scatter", matrix, indices, place, says))
+        elif node.op == "dot":
+            self._dot_back(node, place)
         elif node.op == "row":
             (source,) = self.flow.inputs(node)
             self.parts[source.name].append(self._memory(place, source.expression))
@@ -392,6 +394,38 @@ class Backwards:
                 if self.wants[name]:
                     self._copy_back(node, number, self.graph.node(name), place)
         self.made += update
+
+    def _dot_back(self, node: Node, place: str) -> None:
+        """The gradients of two matrices whose product has one: ``g . bᵀ`` and ``aᵀ . g``."""
+        a, b = (self.graph.node(name) for name in node.inputs)
+        groups, rows, inner = dot_sizes(node, a)
+        for number, (source, other) in enumerate(((a, b), (b, a))):
+            if not self.wants[source.name]:
+                continue
+            to = self._space(source.name, source, f"gradient of {source.name}")
+            says = f"{node.layer}: gradient of {source.name}"
+            called = self.planner.names.new(f"{node.name}_backward_{number + 1}")
+            panels = self.planner.panels(source.features)
+            if number == 0:
+                turned = self._transposed(other, groups, called)
+                step = Dot(called, place, turned, to, groups, rows, node.features, False, panels, says)
+            else:
+                step = Dot(called, self.flow.at[other.name].name, place, to, groups, inner, rows, True, panels, says)
+            self.made.append(step)
+            self.parts[source.name].append(self._memory(to, source.expression))
+
+    def _transposed(self, node: Node, groups: int, called: str) -> str:
+        """Memory of a value with its matrices turned: what it was itself turned from, or a copy."""
+        rows, columns = node.positions // groups, node.features
+        if node.op == "arrange" and node.expression.value == transposed(groups, columns, rows):
+            source = self.graph.node(node.inputs[0])
+            if (source.positions, source.features) == (groups * columns, rows):
+                return self.flow.at[source.name].name
+        like = replace(node, shape=(groups, columns, rows))
+        name = self.planner.buffer(self.planner.names.new(f"{node.name}_transposed"), like, f"{node.name}, transposed")
+        how, says = transposed(groups, rows, columns), f"{node.layer}: its rows as columns"
+        self.made.append(Copy(f"{called}_copy", (self.flow.at[node.name].name,), name, how, says))
+        return name
 
     def _copy_back(self, node: Node, number: int, source: Node, place: str) -> None:
         adds, says = False, "gradients in their old rows"

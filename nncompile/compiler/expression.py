@@ -20,7 +20,7 @@ from .. import ops
 from ..errors import InternalError, ModelError, NncompileError, line_of_user
 from ..ops import ELEMENT, NUMBER, PRIMITIVES, ROW, UNIFORM, Expression, weights
 
-BOUNDARY = ("matmul", "reshape", "arrange", "take", "row", "batch_mean")
+BOUNDARY = ("matmul", "dot", "reshape", "arrange", "take", "row", "batch_mean")
 """Operations that reach beyond one row: where they are, formulas end and begin."""
 _OF_WEIGHTS = ("over", "view", "product", "transposed")
 """Operations on whole weights, of which the module ops.weights knows the gradients."""
@@ -372,6 +372,8 @@ class Writer:
             return self._infix(x)
         if x.op not in PRIMITIVES:
             raise InternalError(f"cannot print {x.op} here: {x!r}")
+        if PRIMITIVES[x.op].c == "{}":
+            return self._text(x.args[0])
         arguments = ", ".join(self.value(a) for a in x.args)
         return f"{self.call(PRIMITIVES[x.op].c)}({arguments})", 4
 

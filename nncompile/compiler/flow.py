@@ -11,7 +11,7 @@ from ..ops import ELEMENT, ROW, UNIFORM, Expression
 from ..ops.arrays import Arrangement, Piece
 from .expression import differentiate, identifier, operands, resolved, topological
 from .graph import Graph, Node, on_numbers
-from .program import Columns, Copy, Forward, Operand, Round, Rows, Step, Take
+from .program import Columns, Copy, Dot, Forward, Operand, Round, Rows, Step, Take
 
 if TYPE_CHECKING:
     from .planner import Planner
@@ -26,6 +26,7 @@ def stem(node: Node) -> str:
 
 _SAYS = {
     "matmul": "x . kernel",
+    "dot": "its matrices, multiplied",
     "reshape": "in new rows",
     "arrange": "in new places",
     "take": "rows of the weight",
@@ -50,6 +51,17 @@ def total_of(values: Sequence[Expression]) -> Expression:
 
 
 Leaves = dict[Expression, Operand]
+
+
+def dot_sizes(product: Node, left: Node) -> tuple[int, int, int]:
+    """Of products of matrices of a sample: how many there are, rows of the first, and what is summed over."""
+    rows = product.shape[-2]
+    return product.positions // rows, rows, left.features
+
+
+def sizes_of(product: Node, left: Node) -> str:
+    groups, rows, inner = dot_sizes(product, left)
+    return f"{f'{groups} times ' if groups > 1 else ''}{rows} x {inner} . {inner} x {product.features}"
 
 
 def back_in_rows(size: int) -> Arrangement:
@@ -165,6 +177,12 @@ class Flow:
                     self._product(node, node, {}, [])
             elif node.op in ("reshape", "arrange"):
                 self._copy(node)
+            elif node.op == "dot":
+                left, right = (self.graph.node(name) for name in node.inputs)
+                says = f"{node.layer}: {sizes_of(node, left)}"
+                places = (self.at[left.name].name, self.at[right.name].name)
+                panels, sizes = self.planner.panels(node.features), dot_sizes(node, left)
+                self.steps.append(Dot(node.name, *places, self._put(node), *sizes, False, panels, says))
             elif node.op == "take":
                 (source,), matrix = self.inputs(node), self.planner.matrix(node.weights[0])
                 indices = self.at[source.name].name

@@ -16,7 +16,7 @@ from typing import Any
 
 from .. import ops, registry
 from ..errors import ModelError, UnsupportedError
-from ..ops import ELEMENT, PRIMITIVES, ROW, UNIFORM, Expression, arrays
+from ..ops import ELEMENT, PRIMITIVES, ROW, UNIFORM, Expression, arrays, parameters
 from ..variables import Variable, recording
 from .expression import BOUNDARY, Names, identifier, operands, resolved, topological, trace
 
@@ -59,6 +59,7 @@ class Node:
     ====================  =====================================================
     ``input``             numbers of a sample
     ``matmul``            a product with a weight
+    ``dot``               matrices of a sample times matrices of it
     ``reshape``           numbers in rows of another size
     ``arrange``           numbers in other places
     ``take``              rows of a weight
@@ -179,8 +180,34 @@ def build(model: Any, training: bool) -> Graph:
         kind = type(layer).__name__
         titles[layer.name] = f"{layer_names[layer.name] if _automatic(layer) else layer.name} ({kind})"
     sources = [ops.symbol("x", ELEMENT, (None, *shape)) for _, shape, _ in specs]
-    with recording() as records:
-        result = trace(model._traced, model._pack_inputs(list(sources)), training)
+    names = [name for name, _, _ in specs] if len(specs) > 1 else ["input"]
+    whole: list[Variable] = []
+    while True:
+        with recording() as records, parameters.kept_whole(whole):
+            result = trace(model._traced, model._pack_inputs(list(sources)), training)
+        roots = _roots(model, result)
+        cutter = _Cutter(model, dict(zip(sources, names, strict=True)), layer_names, titles, training)
+        try:
+            return cutter.cut(roots, records.assignments if training else [], records.penalties)
+        except _Clash as clash:
+            if all(any(v is w for w in whole) for v in clash.variables):
+                raise UnsupportedError(
+                    f"{clash.what} is used as a matrix and number by number at once, or is too large for that. "
+                    "Give one of the two a weight of its own."
+                ) from None
+            whole += clash.variables
+
+
+class _Clash(Exception):
+    """Weights are multiplied as matrices, and meet values number by number."""
+
+    def __init__(self, variables: list[Variable], what: str) -> None:
+        super().__init__(what)
+        self.variables, self.what = variables, what
+
+
+def _roots(model: Any, result: Any) -> list[Expression]:
+    """The outputs of a model, as values per row and column."""
     roots = []
     for value in model._unpack_outputs(result):
         if isinstance(value, Expression) and value.level == ROW:
@@ -194,10 +221,7 @@ def build(model: Any, training: bool) -> Graph:
                 f"received {getattr(value, 'shape', value)!r}."
             )
         roots.append(value)
-    names = [name for name, _, _ in specs] if len(specs) > 1 else ["input"]
-    return _Cutter(model, dict(zip(sources, names, strict=True)), layer_names, titles, training).cut(
-        roots, records.assignments if training else [], records.penalties
-    )
+    return roots
 
 
 def _where(model: Any, name: str) -> str:
@@ -289,7 +313,7 @@ class _Cutter:
             title = "input" if wish == "input" else f"input {wish}"
             self.nodes.append(_node(name, "input", (), source, title, ()))
         wanted = {self.seen_as(x.args[0]) for x in order if x.op in BOUNDARY and x.op != "batch_mean"}
-        wanted |= {self.seen_as(a) for x in order if x.op == "arrange" for a in x.args}
+        wanted |= {self.seen_as(a) for x in order if x.op in ("arrange", "dot") for a in x.args}
         wanted |= {*ends, *self._shared(order)}
         vectors = self._vectors(order, assigned)
         for x in order:
@@ -300,7 +324,7 @@ class _Cutter:
             elif x.op in BOUNDARY:
                 inner = tuple(dict.fromkeys(self._formula(self.seen_as(a)) for a in x.args))
                 used = [self.by_variable[id(x.value)].name] if x.op in ("matmul", "take") else []
-                if x.op == "arrange":
+                if x.op in ("arrange", "dot"):
                     inner = tuple(self._formula(self.seen_as(a)) for a in x.args)
                 self._add(x, x.op, inner, used, "product" if x.op == "matmul" else "rows" if x.op == "take" else x.op)
             elif x in vectors:
@@ -395,11 +419,22 @@ class _Cutter:
 
     def _weights(self, order: Sequence[Expression]) -> tuple[Weight, ...]:
         used = {id(x.value): x for x in order if x.op in ("weight", "matmul", "take")}
-        # weights that meet columns are on one axis there, however many they have
-        flat = {id(x.value): x for x in order if x.op == "weight" and x.value.ndim > 1}
+        # weights that meet columns are on one axis there, however many they have, and those that multiply on two
+        shapes: dict[int, tuple[int, ...]] = {
+            id(x.value): (math.prod(x.value.shape),) for x in order if x.op == "weight" and x.value.ndim > 1
+        }
+        matrices = {id(x.value): x for x in order if x.op in ("matmul", "take")}
+        clashes = [x.value for key, x in matrices.items() if key in shapes]
+        if clashes:
+            raise _Clash(clashes, f"{self._title(matrices[id(clashes[0])])}: {clashes[0].path}")
         for x in order:
-            if x.op in ("matmul", "take") and id(x.value) in flat:
-                raise UnsupportedError(f"{x.owner}: {x.value.path} is used as a matrix and number by number.")
+            if x.op == "matmul":
+                shape = (x.args[0].shape[-1] or 0, x.shape[-1] or 0)
+                if shapes.setdefault(id(x.value), shape) != shape:
+                    raise UnsupportedError(
+                        f"{self._title(x)}: {x.value.path} is used as matrices of shapes {shapes[id(x.value)]} and "
+                        f"{shape}; expected one of them. Give the other product a weight of its own."
+                    )
         result, names = [], Names()
         for layer, trainable in _trainable(self.model):
             for variable in (*layer._variables(), *layer._constants.values()):
@@ -407,8 +442,12 @@ class _Cutter:
                     continue
                 around = self.layer_names.get(layer.name, identifier(layer.name))
                 name = names.new(f"{around}_{identifier(variable.name)}")
-                shape = (math.prod(variable.shape),) if id(variable) in flat else variable.shape
+                shape = shapes.get(id(variable), variable.shape)
                 result.append(Weight(name, variable, shape, bool(trainable and variable.trainable)))
+        for x in [x for x in used.values() if isinstance(x.value, parameters.Constant)]:
+            del used[id(x.value)]
+            around, shape = self.layer_names.get(x.owner, identifier(x.owner)), shapes.get(id(x.value), x.value.shape)
+            result.append(Weight(names.new(f"{around}_{x.value.name}"), x.value, shape, False))
         if used:
             lost = next(iter(used.values()))
             raise ModelError(

@@ -24,7 +24,7 @@ from ..errors import UnsupportedError
 from ..ops import ELEMENT, PRIMITIVES, ROW, Expression
 from . import vocabulary
 from .expression import Names, Pass, RowCode, operands, resolved, topological
-from .flow import Flow
+from .flow import Flow, dot_sizes
 from .graph import Graph, Node, Weight
 from .plain import PlainRows
 from .planner import plan
@@ -149,7 +149,8 @@ class Layer:
         constants: statements for numbers that depend on no sample.
         passes: the formula, as loops over the columns; none if there is no formula.
         final: statements behind them.
-        lines: statements of a layer that only moves numbers.
+        lines: statements of a layer that moves or multiplies numbers of a whole sample.
+        products: multiply-adds of these.
     """
 
     function: str
@@ -167,10 +168,11 @@ class Layer:
     passes: tuple[Pass, ...] = ()
     final: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
+    products: int = 0
 
     @property
     def multiply_adds(self) -> int:
-        return self.positions * self.inputs * self.outputs if self.kernel else 0
+        return self.positions * self.inputs * self.outputs if self.kernel else self.products
 
     def __str__(self) -> str:
         what = f"{self.inputs} -> {self.outputs}"
@@ -330,7 +332,7 @@ class _Builder:
                     waiting[node.name] = node
                 else:
                     parts.append(_Part(node, node))
-            elif node.op in ("arrange", "take"):
+            elif node.op in ("arrange", "dot", "take"):
                 parts.append(_Part(node))
             elif node.op == "formula":
                 root = resolved(node.expression)
@@ -480,6 +482,8 @@ class _Plan:
         for number, (part, function) in enumerate(zip(self.builder.parts, self.builder.called, strict=True)):
             if part.end.op == "arrange":
                 self._moved(part, function, number)
+            elif part.end.op == "dot":
+                self._multiplied(part, function, number)
             elif part.end.op == "take":
                 self._taken(part, function, number)
             else:
@@ -544,13 +548,12 @@ class _Plan:
         kernel = self.builder.stored[part.product.weights[0]] if part.product else None
         vectors = [w for n in self.builder.flow.inputs(end) if n.op == "vector" for w in n.weights]
         used = [*(part.product.weights if part.product else ()), *end.weights, *vectors]
-        assert first is not None
         self._add(
             Layer(
                 function=function,
                 title=self.title(end),
                 positions=end.positions,
-                inputs=first.features,
+                inputs=first.features if first is not None else 0,
                 outputs=end.features,
                 width=width,
                 kernel=kernel if isinstance(kernel, Kernel) else None,
@@ -586,6 +589,41 @@ class _Plan:
             Layer(
                 function, self.title(node), 1, inputs, size, size, None, tuple(arguments), "", node.shape, 0,
                 lines=tuple(lines),
+            )
+        )  # fmt: skip
+
+    def _multiplied(self, part: _Part, function: str, number: int) -> None:
+        """Matrices of a sample, multiplied: each sum takes its terms in order, as those of a kernel do."""
+        node = part.end
+        left, right = (self.graph.node(name) for name in node.inputs)
+        groups, rows, inner = dot_sizes(node, left)
+        columns = node.features
+        arguments = (
+            Argument("x1", self.read(left, number), 0, True),
+            Argument("x2", self.read(right, number), 0, True),
+            Argument("y", self.put(node, number, part.name), 0, False),
+        )
+        matrix = "x2" if groups == 1 else f"x2 + r / {rows} * {inner * columns}"
+        lines = (
+            f"for ({_INTEGER} r = 0; r < {groups * rows}; r++) {{",
+            f"    const {self.builder.real} *row = x1 + r * {inner}, *matrix = {matrix};",
+            f"    {self.builder.real} *to = y + r * {columns};",
+            f"    for ({_INTEGER} c = 0; c < {columns}; c++) {{",
+            "        to[c] = 0;",
+            "    }",
+            f"    for ({_INTEGER} k = 0; k < {inner}; k++) {{",
+            f"        for ({_INTEGER} c = 0; c < {columns}; c++) {{",
+            f"            to[c] += row[k] * matrix[k * {columns} + c];",
+            "        }",
+            "    }",
+            "}",
+        )
+        size = math.prod(node.shape)
+        inputs = math.prod(left.shape) + math.prod(right.shape)
+        self._add(
+            Layer(
+                function, self.title(node), 1, inputs, size, size, None, arguments, "", node.shape, 0, lines=lines,
+                products=size * inner,
             )
         )  # fmt: skip
 

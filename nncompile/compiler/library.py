@@ -107,7 +107,7 @@ class _Place:
         with self._lock:
             if self._cut:
                 whole = np.zeros(self._whole, self._view.dtype)
-                whole[:, : self._columns] = value
+                whole[:, : self._columns] = np.reshape(value, (-1, self._columns))  # it may have more axes elsewhere
                 for panels, first, last in self._cut:
                     panels[...] = whole[:, first:last].reshape(panels.shape)
             elif self._columns:

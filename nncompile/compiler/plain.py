@@ -145,7 +145,7 @@ class PlainRows(RowWriter):
     ) -> Pass:
         leaves = {**self.loads, **{x: f"{where}[c]" for x, where in storage.items() if x not in keep}}
         roots = [resolved(x) for x in (*(r.args[0] for r in reductions), *(x for _, x in stores), *keep)]
-        order = topological(roots, stop=leaves)
+        order = topological(roots, stop={*leaves, *row_names})  # what is behind a stored value is no part of this
         ahead = PlainWriter(self.real, row_names, self.names, self.scalars, assigned=self.assigned)
         for x in order:
             if x.level == ELEMENT and x not in leaves:

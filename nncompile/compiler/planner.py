@@ -31,6 +31,7 @@ from .program import (
     Buffer,
     Columns,
     Copy,
+    Dot,
     Formula,
     Forward,
     Input,
@@ -470,7 +471,7 @@ def as_done(step: Step, when: str) -> Step:
         formula = step.training or step.inference
         trained = formula if when == "training" else None
         return replace(step, training=trained, inference=formula if trained is None else None)
-    assert isinstance(step, (Copy, Take, Columns))
+    assert isinstance(step, (Copy, Dot, Take, Columns))
     return replace(step, when=when)
 
 

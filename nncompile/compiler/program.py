@@ -273,6 +273,35 @@ class Copy:
 
 
 @dataclass(frozen=True)
+class Dot:
+    """Matrices of a sample in one buffer times those in another.
+
+    Attributes:
+        left: rows of ``inner`` numbers, ``rows`` for each matrix; where it is turned, ``inner`` rows of ``rows``.
+        right: ``inner`` rows for each matrix.
+        groups: matrices in a sample.
+        turned: whether the columns of ``left`` are taken as its rows.
+        panels: how the columns of the result are cut.
+        when: ``both``, ``training`` or ``inference``.
+    """
+
+    name: str
+    left: str
+    right: str
+    target: str
+    groups: int
+    rows: int
+    inner: int
+    turned: bool
+    panels: Panels
+    comment: str
+    when: str = "both"
+
+    def uses(self) -> list[str]:
+        return [self.left, self.right, self.target]
+
+
+@dataclass(frozen=True)
 class Take:
     """The rows of a weight that some numbers name."""
 
@@ -564,7 +593,7 @@ class Apply:
         return []
 
 
-Step = Forward | Rows | Copy | Take | Scatter | Columns | Backward | Update | Apply
+Step = Forward | Rows | Copy | Dot | Take | Scatter | Columns | Backward | Update | Apply
 
 
 @dataclass(frozen=True)
@@ -749,9 +778,16 @@ class Program:
         return next(b for b in self.buffers if b.name == name)
 
     @property
+    def mixes_samples(self) -> bool:
+        """Whether what is predicted for some samples depends on the batches that they come in: on means over these."""
+        return any(
+            isinstance(s, Columns) and s.when != "training" and any(r.sums for r in s.rounds) for s in self.forward
+        )
+
+    @property
     def by_batch(self) -> bool:
         """Whether the loss of some samples depends on the batches that they come in."""
-        return any(loss.mean in ("sum", "weights", "squared") for loss in self.losses)
+        return self.mixes_samples or any(loss.mean in ("sum", "weights", "squared") for loss in self.losses)
 
     @property
     def sample_numbers(self) -> int:

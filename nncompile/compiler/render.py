@@ -26,6 +26,7 @@ from .program import (
     Buffer,
     Columns,
     Copy,
+    Dot,
     Formula,
     Forward,
     Loss,
@@ -159,6 +160,20 @@ class CopyText:
     cost: float
     when: str
     kind: str = "copy"
+
+
+@dataclass(frozen=True)
+class DotText:
+    """Matrices of a sample, multiplied; ``padded`` columns of the result are whole panels."""
+
+    step: Dot
+    left: Buffer
+    right: Buffer
+    target: Buffer
+    padded: int
+    cost: float
+    when: str
+    kind: str = "dot"
 
 
 @dataclass(frozen=True)
@@ -748,6 +763,7 @@ def training(program: Program) -> Sources:
     parts = [p for f in applies for p in f.parts]
     untiled = any(not s.matrix.parts and not (s.matrix.low and isinstance(s, Forward)) for s in products)
     untiled = untiled or any(p.kind == "product" for p in parts)
+    untiled = untiled or any(f.kind == "dot" for f in (*forward, *backward))
     untiled_updates = any(isinstance(s, Update) and s.matrix and not s.matrix.parts for s in program.backward)
     context = {
         "program": program,
@@ -808,6 +824,7 @@ def _widths(program: Program, lanes: int) -> list[int]:
     """The widths of panels that products have, in vectors, the widest first."""
     cut = [m.panels for m in program.matrices]
     cut += [s.panels for s in program.backward if isinstance(s, Backward)]
+    cut += [s.panels for s in (*program.forward, *program.backward) if isinstance(s, Dot)]
     applies = [s for s in program.backward if isinstance(s, Apply)]
     applies += program.optimizer.penalties if program.optimizer else ()
     cut += [p.panels for a in applies for p in a.steps if isinstance(p, Product)]
@@ -890,6 +907,10 @@ def _step(printer: _Printer, step: Any) -> Any:
         pieces = tuple(_loops(program, step, piece, target) for piece in step.arrangement.pieces)
         clear = step.adds or not step.arrangement.whole or target.columns != target.stride
         return CopyText(step, target, pieces, clear, 2.0 * target.positions * target.columns, step.when)
+    if isinstance(step, Dot):
+        left, right, target = (program.buffer(name) for name in (step.left, step.right, step.target))
+        cost = 2.0 * step.groups * step.rows * step.inner * step.panels.padded
+        return DotText(step, left, right, target, step.panels.padded, cost, step.when)
     if isinstance(step, Take):
         target = program.buffer(step.target)
         return TakeText(step, program.buffer(step.indices), target, 2.0 * target.positions * target.columns, step.when)

@@ -65,7 +65,7 @@ class _Tables:
             assert numbers is not None
             per_line = numbers.shape[-1] if numbers.ndim == 2 else 16
             return self.add(w.name, numbers, w.comment, per_line)
-        value, own = w.weight.variable.value, w.weight.variable.name
+        value, own = w.weight.variable.value.reshape(w.inputs, w.outputs), w.weight.variable.name
         if w.low:
             value = ops.bfloat16(value)
         panels = value[:, : w.whole].reshape(w.inputs, -1, w.panel).swapaxes(0, 1)

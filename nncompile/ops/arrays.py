@@ -99,6 +99,8 @@ def arranged(
     shape = shape or axes
     ends = np.cumsum([math.prod(n or 0 for n in x.shape[1:]) for x in xs])
     xs = tuple(as_column(x) if _is_number(x) else x for x in xs)
+    # axes that were only cut otherwise have the numbers in the same order
+    xs = tuple(x.args[0] if x.op == "reshape" and x.args[0].level == ELEMENT else x for x in xs)
     result = _placed(made, axes, shape, xs, ends)
     return _number(result) if made.ndim == 1 else result
 
@@ -130,6 +132,12 @@ def _arrangement(numbers: bytes, shape: tuple[int, ...], ends: tuple[int, ...]) 
     used = np.bincount(flat.ravel(), minlength=ends[-1])
     gather = tuple(bool((used[a:b] == 1).all()) for a, b in zip(starts, ends, strict=True))
     return Arrangement(tuple(pieces), bool((places >= 0).all()), gather)
+
+
+def transposed(count: int, rows: int, columns: int) -> Arrangement:
+    """The columns of so many matrices as their rows."""
+    places = np.arange(count * rows * columns, dtype=np.int64).reshape(1, count, rows, columns).swapaxes(2, 3)
+    return _arrangement(places.tobytes(), (count, columns, rows), (places.size,))
 
 
 def _cut(
@@ -275,9 +283,14 @@ def _axis(axis: Any, rank: int, where: str) -> int:
 
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
     """The axes of x in another order; in a formula axis 0 stays the first, unless it is one over a weight."""
+    x = _traced(x)
     if weights.is_weight(x):
-        turned = axes is None or [a % len(x.shape) for a in axes] == [*range(len(x.shape))][::-1]
-        return weights.transpose(x) if turned else x
+        order = [*range(len(x.shape))][::-1] if axes is None else [a % len(x.shape) for a in axes]
+        if order == [*range(len(x.shape))][::-1]:
+            return weights.transpose(x)
+        if order != [*range(len(x.shape))]:
+            raise UnsupportedError(f"ops.transpose: axes={axes!r} is not supported of a weight of shape {x.shape}.")
+        return x
     return _move(lambda a: np.transpose(a, None if axes is None else tuple(axes)), x)
 
 

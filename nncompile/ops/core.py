@@ -37,7 +37,7 @@ class Expression:
 
     Attributes:
         op: name of a primitive, or one of ``symbol``, ``constant``, ``weight``,
-            ``matmul``, ``reshape``, ``arrange``, ``take``, ``batch_mean``, ``row``, ``noise``,
+            ``matmul``, ``dot``, ``reshape``, ``arrange``, ``take``, ``batch_mean``, ``row``, ``noise``,
             ``column``, ``expand``, ``custom``, ``whole``.
         args: operands.
         value: what else the node is made of: the number of a constant, the name of a
@@ -99,6 +99,9 @@ class Expression:
 
     def __matmul__(self, other: Any) -> Any:
         return matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return matmul(other, self)
 
     def __neg__(self) -> Any:
         return negative(self)
@@ -200,6 +203,8 @@ class Expression:
         raise AttributeError(f"An expression of a formula has no {name!r}{hint}.{'' if not hint else line_of_user()}")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **_: Any) -> Any:
+        if method == "__call__" and ufunc.__name__ == "matmul" and len(inputs) == 2:
+            return matmul(*inputs)
         if method == "__call__" and ufunc.__name__ in _OPERATORS:  # NumPy's number is on the left of an operator
             return _symbolic(ufunc.__name__, *inputs)
         raise _misuse(_NO_NUMPY.format(f"np.{ufunc.__name__}"))
@@ -340,6 +345,7 @@ PRIMITIVES: dict[str, Primitive] = {
     "cast":          Primitive(lambda x: x * 1, None, "nn_from_mask"),
     "bfloat16":      Primitive(_np_bfloat16, lambda g, y, x: (g,), "nn_bfloat16", 5),
     "stop_gradient": Primitive(lambda x: x, None, "{}", 0),
+    "same":          Primitive(lambda x: x, lambda g, y, x: (g,), "{}", 0),
     "equal":         Primitive(np.equal, None, "nn_eq", 1, "mask"),
     "not_equal":     Primitive(np.not_equal, None, "nn_ne", 1, "mask"),
     "less":          Primitive(np.less, None, "nn_lt", 1, "mask"),
@@ -469,23 +475,23 @@ def _lift(x: Any) -> Expression:
             return _lift(stand(x))
         if x.shape == ():
             return node("weight", (), x, level=UNIFORM)
-        if len(x.shape) != 1:
-            raise ModelError(
-                f"{x.path}: a weight of shape {x.shape} can meet a formula only through ops.matmul; "
-                "weights of one number per feature can be used anywhere."
-            )
         return node("weight", (), x, level=ELEMENT, shape=x.shape)
     if isinstance(x, (bool, int, float, np.integer, np.floating, np.bool_)) or np.ndim(x) == 0:
         return constant(float(x))
+    if as_symbol.get() is not None:
+        from . import parameters
+
+        return parameters.array(x)
     raise ModelError(
-        f"A formula met an array of shape {np.shape(x)}: make it a weight (add_weight) or give single numbers."
+        f"A formula met an array of shape {np.shape(x)}: give single numbers, or one number per column; in the "
+        "formula of a layer arrays of any shape that fits."
     )
 
 
 def is_weight(x: Any) -> bool:
     """Whether an expression is an array all of whose sizes are known: one over a weight, not over a batch."""
-    known = isinstance(x, Expression) and bool(x.shape) and None not in x.shape and as_symbol.get() is None
-    return known and x.op != "column" and x.level in (ELEMENT, UNIFORM)
+    known = isinstance(x, Expression) and bool(x.shape) and None not in x.shape
+    return known and x.op not in ("column", "noise", "batch_mean") and x.level in (ELEMENT, UNIFORM)
 
 
 def _as_number(x: Expression) -> Expression:
@@ -529,6 +535,12 @@ def _symbolic(op: str, *operands: Any) -> Expression:
     if op not in ("logical_and", "logical_or", "logical_not", "cast"):
         first = 1 if op == "where" else 0
         args = (*args[:first], *map(_as_number, args[first:]))
+    if as_symbol.get() is not None:
+        from . import parameters
+
+        made = parameters.met(op, args)
+        if made is not None:
+            return made
     level = builtins.max(a.level for a in args)
     if level == ELEMENT:
         args = _fitted(op, args)
@@ -537,6 +549,8 @@ def _symbolic(op: str, *operands: Any) -> Expression:
     if rows and (level == ELEMENT or kept) and not all(map(_kept, rows)):
         args = tuple(_expand(a) if a.level == ROW and _is_given(a) else a for a in args)
         rows = [a for a in args if a.level == ROW]
+    if as_symbol.get() is not None and kept and any(map(parameters.is_apart, rows)):
+        return _symbolic(op, *map(parameters.together, args))
     if rows and ((level == ELEMENT or kept) and not all(map(_kept, rows))):
         raise ModelError(
             f"ops.{op}: a value per row meets values per row and column; "
@@ -621,7 +635,8 @@ _COLUMNS = 64
 
 def _with_constants(operands: Sequence[Any]) -> tuple[Any, ...]:
     """Operands of which a short array of one number per column is a choice by the number of the column."""
-    if not any(isinstance(x, Expression) and x.shape[:1] == (None,) for x in operands):
+    of_rows = any(isinstance(x, Expression) and x.shape[:1] == (None,) for x in operands)
+    if as_symbol.get() is not None or not of_rows:  # a layer has room for arrays
         return tuple(operands)
     made = []
     for x in operands:
@@ -821,6 +836,10 @@ def _reduce(op: str, x: Any, axis: int | None, keepdims: bool) -> Any:
         return _other_axes(globals()[op], x, axis, keepdims)
     if x.level == ROW:  # one column, or none
         if not _kept(x) and not _is_given(x):
+            if len(x.shape) > 1:  # it has other axes than the one that it was reduced along
+                from . import arrays
+
+                return _reduce(op, arrays.elements(x), -1, keepdims)
             raise ModelError(f"ops.{op}: there is no column left to reduce over.")
         result = constant(0.0) if op == "argmax" else _strip(x)
     elif x.level < ROW:
@@ -1150,8 +1169,10 @@ def reshape(x: Any, newshape: Sequence[int | None]) -> Any:
 
     In a formula a weight of several axes can be made one of a single axis: ``reshape(weight, (-1,))``.
     """
-    if isinstance(x, Variable) and as_symbol.get() and tuple(newshape) == (-1,):
-        return node("weight", (), x, level=ELEMENT, shape=(math.prod(x.shape),))
+    if isinstance(x, Variable) and as_symbol.get():
+        if tuple(newshape) == (-1,):
+            return node("weight", (), x, level=ELEMENT, shape=(math.prod(x.shape),))
+        x = _lift(x)
     if not isinstance(x, Expression):
         return np.reshape(x, tuple(-1 if n is None else n for n in newshape))
     if is_weight(x):
@@ -1173,11 +1194,13 @@ def reshape(x: Any, newshape: Sequence[int | None]) -> Any:
     sizes = tuple(int(n) for n in rest if n is not None) or (1,)
     if math.prod(sizes) != math.prod(n or 1 for n in old):
         raise ModelError(f"ops.reshape: {old} does not have as many elements as {sizes}.")
+    if x.op == "reshape" and x.args[0].level == ELEMENT and sizes != old:  # the numbers stay in their order
+        return reshape(x.args[0], (-1, *sizes))
     return x if sizes == old else node("reshape", (x,), level=ELEMENT, shape=(None, *sizes))
 
 
 def matmul(x1: Any, x2: Any) -> Any:
-    """x1 · x2; in a formula x2 is a weight of two axes.
+    """x1 · x2; in a formula values by a weight, or matrices of each sample by each other.
 
     Within a layer of the policy ``mixed_bfloat16`` both are rounded to bfloat16 first.
     """
@@ -1185,19 +1208,13 @@ def matmul(x1: Any, x2: Any) -> Any:
     if not _symbols(x1, x2):
         operands = (_number_or_array(x) for x in (x1, x2))
         return np.matmul(*map(bfloat16, operands) if low else operands)
-    if is_weight(x1) or is_weight(x2):
+    if as_symbol.get() is None and (is_weight(x1) or is_weight(x2)):
         from . import weights
 
         return weights.matmul(x1, x2)
-    if isinstance(x1, Expression) and x1.level == ROW and len(x1.shape) > 1:
-        from . import arrays
+    from . import products
 
-        x1 = arrays.elements(x1)
-    if not (isinstance(x1, Expression) and x1.level == ELEMENT and isinstance(x2, Variable) and x2.ndim == 2):
-        raise ModelError("ops.matmul: a formula multiplies values per row by a weight of two axes: matmul(x, weight).")
-    if x1.shape[-1] != x2.shape[0]:
-        raise ModelError(f"ops.matmul: {x1.shape} times {x2.path} of shape {x2.shape} does not fit.")
-    return node("matmul", (bfloat16(x1) if low else x1,), x2, level=ELEMENT, shape=(*x1.shape[:-1], x2.shape[1]))
+    return products.matmul(x1, x2, low)
 
 
 def custom_gradient(f: Callable[..., tuple[Any, Callable[..., Any]]]) -> Callable[..., Any]:

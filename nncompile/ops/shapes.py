@@ -549,9 +549,14 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
 
 
 def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Any:
-    """Sums of products by Einstein's notation, of arrays."""
+    """Sums of products by Einstein's notation; in a formula of one or two operands, the batch first.
+
+    ``einsum("bij,bkj->bik", q, k)`` has a matrix product of each sample.
+    """
     if _symbols(*operands):
-        raise UnsupportedError(f"ops.einsum: {_PRODUCTS}")
+        from . import products
+
+        return products.einsum(subscripts, *operands)
     return np.einsum(subscripts, *map(convert_to_tensor, operands), **kwargs)
 
 

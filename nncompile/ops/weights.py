@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError, UnsupportedError
+from ..variables import as_symbol
 from . import core
 from .core import ELEMENT, UNIFORM, Expression, is_weight, node
 
@@ -40,6 +41,10 @@ def reduce(op: str, x: Expression, axis: int | Sequence[int] | None, keepdims: b
     shape = kept if keepdims else tuple(n for i, n in enumerate(of) if i not in axes)
     if x.level <= UNIFORM or not axes:
         return view(x, shape)
+    if len(of) > 2 and any(n != 1 for n in kept):
+        raise UnsupportedError(
+            f"ops.{op}: is not supported along axes of a weight of shape {of}: it has more than two."
+        )
     if all(n == 1 for n in kept):
         return node("over", (x,), f"{op} all", level=UNIFORM, shape=shape)
     (which,) = axes  # of two
@@ -70,6 +75,11 @@ def view(x: Expression, shape: tuple[int, ...]) -> Expression:
     """The same numbers with axes of size 1 more or fewer; a single number meets any shape as it is."""
     if x.level <= UNIFORM or x.shape == shape:
         return x
+    if as_symbol.get() is not None:
+        from . import parameters
+
+        if parameters.is_plain(x):
+            return parameters.reshaped(x, shape)
     if [n for n in x.shape if n != 1] != [n for n in shape if n != 1] or len(shape) > 2:
         raise UnsupportedError(
             f"ops.reshape: {x.shape} as {shape} is not supported over a weight: only axes of size 1 can come and go."

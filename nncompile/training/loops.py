@@ -421,7 +421,7 @@ class Trainer(Intake, LegacyTrainer):
         shown = _verbosity(where, verbose)
         if data.is_stream(x):
             return self._predict_stream(x, steps, shown, callbacks, where)
-        if not shown and callbacks is None and steps is None:
+        if not shown and callbacks is None and steps is None and not self._predictor().program.mixes_samples:
             return self._outputs(x, where)
         xs = self._take_x(x, where)
         library = self._predictor()
@@ -430,6 +430,7 @@ class Trainer(Intake, LegacyTrainer):
         called = CallbackList(callbacks, add_progbar=shown != 0, model=self, verbose=shown, epochs=1, steps=feed.total)
         outs = self._empty_outputs(library, min(len(xs[0]), (steps or feed.total) * batch))
         hooked = called.needs_predict_batches
+        together = batch if hooked or library.program.mixes_samples else _ROWS
         self.stop_predicting = False
         called.on_predict_begin()
         for piece in feed.pieces(self.steps_per_execution if hooked else 0):
@@ -437,7 +438,7 @@ class Trainer(Intake, LegacyTrainer):
             if hooked:
                 called.on_predict_batch_begin(piece.step)
             made = [out[piece.first : piece.first + piece.rows] for out in outs]
-            library.predict(piece.samples, piece.first, piece.rows, min(batch if hooked else _ROWS, piece.rows), made)
+            library.predict(piece.samples, piece.first, piece.rows, min(together, piece.rows), made)
             if not hooked:
                 called.progress(piece.steps)
                 continue
@@ -466,7 +467,8 @@ class Trainer(Intake, LegacyTrainer):
                     called.on_predict_batch_begin(step)
                 xs = self._take_x(batch[0], where)
                 outs = self._empty_outputs(library, len(xs[0]))
-                library.predict(library.samples(xs), 0, len(xs[0]), min(_ROWS, len(xs[0])), outs)
+                together = len(xs[0]) if library.program.mixes_samples else _ROWS
+                library.predict(library.samples(xs), 0, len(xs[0]), min(together, len(xs[0])), outs)
                 made.append(outs)
                 if not hooked:
                     called.progress(step + 1)
@@ -489,13 +491,14 @@ class Trainer(Intake, LegacyTrainer):
         xs = self._take_x(x, where)
         library, rows = self._predictor(), len(xs[0])
         outs = self._empty_outputs(library, rows)
-        if rows <= _ROWS and xs[0] is given and self._ends.alone:
+        if rows <= _ROWS and xs[0] is given and self._ends.alone and not library.program.mixes_samples:
             direct = library.direct(xs[0].shape, xs[0].dtype, outs[0].shape[1:])
             if direct is not None:
                 self._prepared = direct.outputs
         samples = library.samples(xs)
-        for first, count in Pace(library).pieces(0, rows, _ROWS, 0):
-            library.predict(samples, first, count, min(_ROWS, count), [out[first : first + count] for out in outs])
+        together = rows if library.program.mixes_samples else _ROWS
+        for first, count in Pace(library).pieces(0, rows, together, 0):
+            library.predict(samples, first, count, min(together, count), [out[first : first + count] for out in outs])
         return outs[0] if self._ends.alone else self._pack_outputs(outs)
 
     # ---------------------------------------------------------------- single batches
