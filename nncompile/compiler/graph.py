@@ -19,6 +19,7 @@ from ..errors import ModelError, UnsupportedError
 from ..ops import ELEMENT, PRIMITIVES, ROW, UNIFORM, Expression, arrays
 from ..variables import Variable, recording
 from .expression import BOUNDARY, Names, identifier, operands, resolved, topological, trace
+from .rowwise import of_layers
 
 RESERVED = frozenset(
     """
@@ -194,9 +195,15 @@ def build(model: Any, training: bool) -> Graph:
                 f"received {getattr(value, 'shape', value)!r}."
             )
         roots.append(value)
+    for x in topological([*roots, *(x for _, x in records.assignments)]):
+        if x.op in ("over_rows", "whole"):
+            raise ModelError(
+                f"{_where(model, x.owner)}: sums and means over the whole batch are for losses and add_loss; in a "
+                "layer rows stay apart: ops.mean(x, axis=-1), or ops.batch_mean(x) for the mean of each column."
+            )
     names = [name for name, _, _ in specs] if len(specs) > 1 else ["input"]
     return _Cutter(model, dict(zip(sources, names, strict=True)), layer_names, titles, training).cut(
-        roots, records.assignments if training else [], records.penalties
+        roots, records.assignments if training else [], [(of_layers(x), mean) for x, mean in records.penalties]
     )
 
 

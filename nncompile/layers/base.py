@@ -36,7 +36,7 @@ from .. import backend, constraints, dtype_policies, initializers, ops, registry
 from .. import config as settings
 from ..dtype_policies import DTypePolicy
 from ..errors import FileFormatError, ModelError, NncompileError, UnsupportedError
-from ..ops import symbolic
+from ..ops import batch, symbolic
 from ..ops.symbolic import KerasTensor, Node
 from ..random import SeedGenerator
 from ..variables import Variable, records
@@ -1270,8 +1270,9 @@ class Layer(symbolic.Operation):
         """Adds penalties to the loss; called in ``call``.
 
         Args:
-            loss: one or a list. In a formula a sum or mean over the whole batch, such as ``ops.mean(x)``, or
-                values whose sum over rows and columns is added. Given arrays, numbers for :attr:`losses`.
+            loss: one or a list. In a formula a number for the whole batch, made of sums and means over it such
+                as ``ops.mean(x)``, or values whose sum over rows and columns is added. Given arrays, numbers
+                for :attr:`losses`.
 
         Source: ``keras.layers.Layer.add_loss``.
         """
@@ -1281,6 +1282,8 @@ class Layer(symbolic.Operation):
                 self._losses.append(one)
             elif noted is None:
                 raise ModelError(f"{self._where}: add_loss of a formula means nothing where no model is compiled.")
+            elif batch.crosses_rows(one, means=False):
+                noted.penalties.append((one.args[1] if one.op == "whole" else one, "mean"))
             elif one.op == "whole":
                 self._note(one.args[0], one.value)
             else:
