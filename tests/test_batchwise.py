@@ -219,7 +219,7 @@ def test_what_layers_add_to_the_loss() -> None:
         second = parts[1](first)
         added = 0.2 * np.sqrt(np.sum(first**2)) / len(x) + 0.3 * np.std(second)
         added += np.sum(second[:, 0] * second[:, 1]) / np.sum(second**2)
-        return float(losses.Dice()(y, outputs) + added)
+        return float(losses.dice(y, outputs) + added)
 
     descent(model, losses.Dice())
     np.testing.assert_allclose(model.evaluate(x, y, verbose=0), whole(y, model.call(x)), rtol=1e-12)

@@ -98,16 +98,31 @@ class Backwards:
     # ---------------------------------------------------------------- through a formula
 
     def from_loss(
-        self, node: Node, per_row: Expression, seed: Expression, leaves: Leaves, stores: list[tuple[str, Expression]]
+        self,
+        node: Node,
+        value: Expression,
+        per_row: Expression,
+        seed: Expression,
+        leaves: Leaves,
+        stores: list[tuple[str, Expression]],
     ) -> None:
-        """Begins at a loss: what it stores beside its results."""
+        """Begins at a loss: what it stores beside its results.
+
+        Args:
+            node: the output.
+            value: what the loss is about: the output, or its logits.
+            per_row: the loss.
+            seed: its gradient, over ``leaves``.
+            leaves: where what these are about is found.
+            stores: receives (buffer, expression) of what must be computed now.
+        """
         if not self.wants[node.name]:
             return
-        if node.name in self.flow.open and crosses_rows(per_row, [node.expression]):
-            (seed_of_output,) = differentiate(per_row, seed, [node.expression])
-            if seed_of_output is None:
+        if node.name in self.flow.open and crosses_rows(per_row, [value]):
+            (seed_of_value,) = differentiate(per_row, seed, [value])
+            if seed_of_value is None:
                 return
-            per_row, seed = node.expression, seed_of_output
+            per_row, seed = value, seed_of_value
         if node.name in self.flow.open:
             self.through(node, per_row, seed, leaves, stores)
             return

@@ -394,9 +394,9 @@ class Planner:
             leaves[count()] = Operand("number", rows_of(node.positions))
             output, results, seed = flow.value(node), list[tuple[str, Expression]](), scale
             reduction = str(getattr(given.loss, "reduction", ""))
-            value_of_row, of_batch = None, ""
+            value, value_of_row, of_batch = output, None, ""
             if given.loss is not None:
-                fused, value = given.loss, output
+                fused = given.loss
                 if node.name in flow.open:  # the logits of a value that is stored are nowhere
                     fused, value = fuse_cross_entropy(given.loss, output)
                 traced = trace(fused.call, y_true, value)
@@ -414,7 +414,7 @@ class Planner:
                     results.append((key, measured))
             stores: list[tuple[str, Expression]] = []
             if training and backward is not None and value_of_row is not None:
-                backward.from_loss(node, value_of_row, seed, leaves, stores)
+                backward.from_loss(node, value, value_of_row, seed, leaves, stores)
             comment = f"{name} of {node.layer}" if given.loss is not None else f"metrics of {node.layer}"
             ahead, formula = self._ahead(
                 total, f"loss {name!r}", node.features, leaves, stores, results, comment, places

@@ -112,7 +112,8 @@ def _sum_over(where: str, axis: Any, x: Any) -> Any:
             raise ModelError(f"{where}: axis={each}: y_pred of shape {tuple(x.shape)} has no such axis.")
         axes.add(each % rank)
     if axes in ({*range(rank)}, {*range(rank - 1)}):
-        return ops.sum(x, axis=tuple(sorted(axes)))
+        with_samples: Any = tuple(sorted(axes))
+        return ops.sum(x, axis=with_samples)
     if axes != {rank - 1}:
         raise UnsupportedError(
             f"{where}: axis={axis} of values of shape {tuple(x.shape)} cannot be compiled yet, but for the last. "
