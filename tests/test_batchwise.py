@@ -135,6 +135,24 @@ def test_training_of_numbers_per_column_is_that_of_keras() -> None:
     assert_trains_like_keras(of_columns, "sigmoid", None)
 
 
+@pytest.mark.parametrize("weights", [None, WEIGHTS[:20]])
+def test_outputs_of_several_positions(weights: Any) -> None:
+    from oracle import keras
+
+    rng = np.random.default_rng(4)
+    x, y = rng.normal(size=(20, 5, 4)).astype(np.float32), rng.uniform(size=(20, 5, 3)).astype(np.float32)
+    start = [rng.normal(size=shape).astype(np.float32) for shape in ((4, 3), (3,))]
+    found = []
+    for k in (keras, nn):
+        model = k.Sequential([k.Input((5, 4)), k.layers.Dense(3, "sigmoid")])
+        model.set_weights(start)
+        model.compile(k.optimizers.SGD(0.1), k.losses.Dice())
+        history = model.fit(x, y, sample_weight=weights, batch_size=8, epochs=2, shuffle=False, verbose=0).history
+        found.append([np.asarray(history["loss"]), *(np.asarray(w.value) for w in model.weights)])
+    for theirs, ours in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
 def test_gradients_in_double() -> None:
     with float_type("float64"):  # also of the losses that losses call
         of = {**formulas(nn), **{f"{name}_of_columns": f for name, f in of_columns(nn).items()}}
