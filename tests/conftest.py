@@ -7,6 +7,7 @@ what is in it, and the processes share so few networks that it is nothing lost.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,16 @@ def _settings() -> Iterator[None]:
     config.set_floatx(floatx)
     config.set_epsilon(epsilon)
     targets.set_host(None)
+
+
+@pytest.fixture
+def keras() -> Iterator[Any]:
+    """Real Keras, whose own warnings are not ours to mend."""
+    from oracle import keras
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"(keras|jax|absl)\b")
+        yield keras
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ import pytest
 
 import nncompile as nn
 from nncompile import config, layers, ops, targets
-from nncompile.benchmark import drawing, machine, peers, report, timing, workloads
+from nncompile.benchmark import drawing, machine, peers, records, report, rooflines, tables, timing, workloads
 from nncompile.cli import main
 from nncompile.errors import BuildError, ModelError, UnsupportedError
 
@@ -467,7 +467,7 @@ def measured():
 
 def test_costs(measured):
     _, program, network = measured
-    found = report.costs(program)
+    found = rooflines.costs(program)
     assert {
         "gather",
         "loss",
@@ -477,7 +477,7 @@ def test_costs(measured):
         "first_update",
         "second_update",
     } == set(found)
-    assert found["gather"] == report.Cost(0, (20 + 5) * 8, 0)
+    assert found["gather"] == rooflines.Cost(0, (20 + 5) * 8, 0)
     forward = found["first_forward"]
     assert (forward.flops, forward.row, forward.call) == (2 * 20 * 12, 4 * (20 + 12), 4 * 20 * 12)
     backward = found["second_backward"]
@@ -493,10 +493,10 @@ def test_costs(measured):
 def test_roofline(measured):
     _, program, network = measured
     (peak,) = peaks_of([1])
-    cost = report.costs(program)["first_forward"]
+    cost = rooflines.costs(program)["first_forward"]
     flops, moved = 16 * cost.flops, 16 * cost.row + cost.call
     laps = {"gather": (1e-6, 3), "first_forward": (3e-6, 3), "something": (6e-6, 3), "never": (0.0, 0)}
-    gather, forward, other, never = report.roofline(program, laps, network, peak)
+    gather, forward, other, never = rooflines.roofline(program, laps, network, peak)
     assert (forward.calls, forward.share) == (3, pytest.approx(0.3))
     assert (forward.flops, forward.bytes) == (flops, moved)
     assert forward.gflops == pytest.approx(1e-9 * flops / 1e-6)
@@ -513,10 +513,10 @@ def test_slow_memory_and_slow_units_bound(measured):
     _, program, network = measured
     (peak,) = peaks_of([1])
     laps = {"first_update": (1e-3, 3)}
-    (slow,) = report.roofline(program, laps, network, dataclasses.replace(peak, gflops=0.001))
-    (fast,) = report.roofline(program, laps, network, dataclasses.replace(peak, gflops=1e6))
+    (slow,) = rooflines.roofline(program, laps, network, dataclasses.replace(peak, gflops=0.001))
+    (fast,) = rooflines.roofline(program, laps, network, dataclasses.replace(peak, gflops=1e6))
     assert (slow.bound, fast.bound) == ("compute", "memory")
-    cost = report.costs(program)["first_update"]
+    cost = rooflines.costs(program)["first_update"]
     assert fast.roofline == pytest.approx((16 * cost.row + cost.call) / 80e9 / (1e-3 / 3))  # it reads and writes
 
 
@@ -552,11 +552,11 @@ def test_the_model_measures_its_own_steps(quick):
 
 
 def test_text_of_numbers():
-    assert [report.figure(v) for v in (0.0, 1.0, 0.012345, 99.96, 123456.0, None, math.nan)] == [
+    assert [tables.figure(v) for v in (0.0, 1.0, 0.012345, 99.96, 123456.0, None, math.nan)] == [
         "0", "1.00", "0.0123", "100", "123,456", "-", "-",
     ]  # fmt: skip
-    assert [report.readable(v) for v in (12, 1234, 2.5e6, 123e6)] == ["12 B", "1.23 kB", "2.5 MB", "123 MB"]
-    assert report.counted(1, "thread") == "1 thread" and report.counted(2000, "row") == "2,000 rows"
+    assert [tables.readable(v) for v in (12, 1234, 2.5e6, 123e6)] == ["12 B", "1.23 kB", "2.5 MB", "123 MB"]
+    assert tables.counted(1, "thread") == "1 thread" and tables.counted(2000, "row") == "2,000 rows"
     assert report._finite({"a": [math.inf, 1.0, "b"], "c": (math.nan,)}) == {"a": [None, 1.0, "b"], "c": [None]}
 
 
@@ -670,7 +670,7 @@ def test_no_peers_are_asked_for(quick, others, capsys):
 def a_report(measured):
     _, program, network = measured
     peaks = peaks_of((1, 2), network.bytes)
-    laps = {name: (1e-5 * (n + 1), 3) for n, name in enumerate(report.costs(program))}
+    laps = {name: (1e-5 * (n + 1), 3) for n, name in enumerate(rooflines.costs(program))}
     times = tuple(float(t) for t in range(10, 2010))
     return report.Report(
         date="2001-02-03 04:05 UTC",
@@ -678,16 +678,16 @@ def a_report(measured):
         peaks=peaks,
         network=network,
         notes=("a note",),
-        compiled=report.Compiled(1.0, 0.1, 1000),
-        trained=report.Trained(0.1, 0.05, 0.2, 5, 50.0, 0.5, (2.0, 1.0)),
-        predicted=report.Predicted(
+        compiled=records.Compiled(1.0, 0.1, 1000),
+        trained=records.Trained(0.1, 0.05, 0.2, 5, 50.0, 0.5, (2.0, 1.0)),
+        predicted=records.Predicted(
             {"p50": 1010.0, "p90": 1810.0, "p99": 1990.0, "p99.9": 2008.0}, 2000, 1e5, 10.0, 0.1
         ),
-        laps=report.roofline(program, laps, network, peaks[0]),
+        laps=rooflines.roofline(program, laps, network, peaks[0]),
         beside=(
-            report.Beside("nncompile", "1", 0.1, 1.0, 900.0, 1900.0, 1e5),
-            report.Beside("other", "2", 0.2, 1.0, 90.0, None, 1e4),
-            report.Beside("third", "3", None, None, None, None, 1e4, ("it cannot train",)),
+            records.Beside("nncompile", "1", 0.1, 1.0, 900.0, 1900.0, 1e5),
+            records.Beside("other", "2", 0.2, 1.0, 90.0, None, 1e4),
+            records.Beside("third", "3", None, None, None, None, 1e4, ("it cannot train",)),
         ),
         latencies=times,
     )

@@ -14,7 +14,7 @@ from benchmarks import curves, installed, run, tables
 
 import nncompile
 from nncompile import Input, Sequential, config, layers, losses, optimizers
-from nncompile.benchmark import peers, timing, workloads
+from nncompile.benchmark import child, peers, timing, workloads
 from nncompile.benchmark.timing import Case, Measured
 from nncompile.benchmark.workloads import T1, T2, T3, T4, Workload
 from nncompile.errors import ModelError, UnsupportedError
@@ -212,7 +212,7 @@ def test_peers_say_what_they_cannot():
 
 
 def test_memory_is_known():
-    assert 10e6 < peers.peak_bytes() < 100e9
+    assert 10e6 < child.peak_bytes() < 100e9
 
 
 def test_nothing_is_imported_by_import_nncompile():
@@ -243,7 +243,7 @@ def test_child_prints_one_line_of_json(tmp_path):
     command = [
         sys.executable,
         "-m",
-        "nncompile.benchmark.peers",
+        "nncompile.benchmark.child",
         "--peer",
         "NumPy",
         "--workload",

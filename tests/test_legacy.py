@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_saving import K1, KERAS_1, KERAS_1_WEIGHTS, KERAS_2, KERAS_2_WEIGHTS, ROWS, legacy_file
+from saved_files import K1, KERAS_1, KERAS_1_WEIGHTS, KERAS_2, KERAS_2_WEIGHTS, ROWS, legacy_file
 
 import nncompile as nn
 from nncompile import saving

@@ -19,7 +19,7 @@ import pytest
 
 import nncompile as nn
 from nncompile import cli, compiler, ops, targets
-from nncompile.benchmark import report
+from nncompile.benchmark import rooflines
 from nncompile.compiler import build, render
 from nncompile.errors import ModelError
 
@@ -471,7 +471,7 @@ def test_bench_counts_the_copies_that_are_read() -> None:
     ):
         for layer in model.layers:
             layer.dtype_policy = policy
-        found = report.costs(compiler.plan(model, target, training))
+        found = rooflines.costs(compiler.plan(model, target, training))
         assert found["dense_1_forward"].call == forward * kernel and found["dense_1_forward"].rate == rate
         assert found["dense_1_backward"].call == backward * kernel
         assert found["dense_1_update"].call == 4 * 2 * 3 * (kernel + 33) + copies * kernel

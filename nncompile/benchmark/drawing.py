@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ModelError
-from .report import PERCENTILES, Lap, Report, counted, figure, readable
+from .records import PERCENTILES, Lap
+from .report import Report
+from .tables import counted, figure, readable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -2,30 +2,22 @@
 
 Each peer is used as its own users get the most of it, and what that is stands in its
 class. All begin with the same weights and draw the order of the rows from the same
-permutations; with ``shuffle`` off the losses of all must agree. A peer runs in a process of its own, see
-:mod:`.timing`; run as a program, this module measures one and prints one line of JSON.
+permutations; with ``shuffle`` off the losses of all must agree. A peer runs in a process of its own, which is
+:mod:`.child`.
 """
 
 from __future__ import annotations
 
-import argparse
-import gc
 import importlib.metadata
 import importlib.util
-import json
-import math
 import os
-import statistics
-import sys
-import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .workloads import WORKLOADS, Workload
+from .formats import onnx_model, tflite_model
 
 if TYPE_CHECKING:
-    from .workloads import Array, Weights
+    from .workloads import Array, Weights, Workload
 
 BETA_1, BETA_2, EPSILON, MOMENTUM = 0.9, 0.999, 1e-7, 0.9
 """Of Adam and of SGD with momentum, in every peer."""
@@ -706,29 +698,6 @@ class OnnxRuntime(Peer):
         return outputs
 
 
-def onnx_model(workload: Workload, weights: Weights) -> bytes:
-    """Writes a network as an ONNX model."""
-    from onnx import TensorProto, helper, numpy_helper
-
-    operators = {"relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid", "softmax": "Softmax", "linear": "Identity"}
-    nodes, constants, value = [], [], "x"
-    for number, ((kernel, bias), (_, activation)) in enumerate(zip(weights, workload.layers, strict=True)):
-        constants += [numpy_helper.from_array(kernel, f"w{number}"), numpy_helper.from_array(bias, f"b{number}")]
-        nodes.append(helper.make_node("Gemm", [value, f"w{number}", f"b{number}"], [f"z{number}"]))
-        nodes.append(helper.make_node(operators[activation], [f"z{number}"], [f"a{number}"]))
-        value = f"a{number}"
-    kind = TensorProto.FLOAT
-    graph = helper.make_graph(
-        nodes,
-        "network",
-        [helper.make_tensor_value_info("x", kind, ["rows", workload.inputs])],
-        [helper.make_tensor_value_info(value, kind, ["rows", workload.outputs])],
-        constants,
-    )
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    return bytes(made.SerializeToString())
-
-
 class OpenVino(Peer):
     """An infer request that shares its arrays with the caller."""
 
@@ -785,73 +754,6 @@ class LiteRt(Peer):
         return outputs
 
 
-def tflite_model(workload: Workload, weights: Weights) -> bytes:
-    """Writes a network, for as many rows as the workload has, as a TensorFlow Lite model."""
-    import flatbuffers
-    from ai_edge_litert import schema_py_generated as schema
-
-    tensors: list[Any] = []
-    buffers: list[Any] = [schema.BufferT()]  # the first one is empty, for what is computed
-    buffers[0].data = None
-
-    def tensor(name: str, shape: Sequence[int], array: Array | None = None) -> int:
-        made = schema.TensorT()
-        made.name, made.shape, made.type = name.encode(), list(shape), schema.TensorType.FLOAT32
-        made.buffer = 0
-        if array is not None:
-            import numpy as np
-
-            buffer = schema.BufferT()
-            buffer.data = np.frombuffer(np.ascontiguousarray(array).tobytes(), dtype=np.uint8)
-            made.buffer = len(buffers)
-            buffers.append(buffer)
-        tensors.append(made)
-        return len(tensors) - 1
-
-    kinds = schema.BuiltinOperator
-    codes: list[Any] = []
-
-    def operator(kind: int, version: int, inputs: list[int], output: int, options: Any, options_type: int) -> Any:
-        known = [code.builtinCode for code in codes]
-        if kind not in known:
-            code = schema.OperatorCodeT()
-            code.builtinCode = code.deprecatedBuiltinCode = kind
-            code.version = version
-            codes.append(code)
-            known.append(kind)
-        made = schema.OperatorT()
-        made.opcodeIndex, made.inputs, made.outputs = known.index(kind), inputs, [output]
-        made.builtinOptions, made.builtinOptionsType = options, options_type
-        return made
-
-    fused = schema.ActivationFunctionType
-    operators, rows = [], workload.rows
-    value = first = tensor("x", (rows, workload.inputs))
-    for number, ((kernel, bias), (units, activation)) in enumerate(zip(weights, workload.layers, strict=True)):
-        dense = schema.FullyConnectedOptionsT()
-        dense.fusedActivationFunction = fused.RELU if activation == "relu" else fused.NONE
-        inputs = [value, tensor(f"w{number}", kernel.T.shape, kernel.T), tensor(f"b{number}", bias.shape, bias)]
-        value = tensor(f"z{number}", (rows, units))
-        operators.append(
-            operator(kinds.FULLY_CONNECTED, 1, inputs, value, dense, schema.BuiltinOptions.FullyConnectedOptions)
-        )
-        after = {"tanh": kinds.TANH, "sigmoid": kinds.LOGISTIC, "softmax": kinds.SOFTMAX}.get(activation)
-        if after is not None:
-            options, options_type = None, schema.BuiltinOptions.NONE
-            if activation == "softmax":
-                options, options_type = schema.SoftmaxOptionsT(), schema.BuiltinOptions.SoftmaxOptions
-                options.beta = 1.0
-            below, value = value, tensor(f"a{number}", (rows, units))
-            operators.append(operator(after, 1, [below], value, options, options_type))
-    graph = schema.SubGraphT()
-    graph.tensors, graph.operators, graph.inputs, graph.outputs = tensors, operators, [first], [value]
-    model = schema.ModelT()
-    model.version, model.subgraphs, model.operatorCodes, model.buffers = 3, [graph], codes, buffers
-    builder = flatbuffers.Builder(workload.weight_bytes() + 4096)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
-
-
 PEERS: dict[str, type[Peer]] = {
     peer.name: peer
     for peer in (
@@ -859,153 +761,3 @@ PEERS: dict[str, type[Peer]] = {
     )
 }  # fmt: skip
 """By name, in the order of tables."""
-
-
-# ------------------------------------------------------------------ one measurement in this process
-
-
-def measure(
-    peer: Peer, workload: Workload, threads: int, precision: str, what: str, seconds: float, **given: Any
-) -> dict[str, Any]:
-    """Measures one peer in this process.
-
-    Args:
-        peer: a new one.
-        workload: what to run.
-        threads: how many to use.
-        precision: one of the peer's.
-        what: ``train``, times of ``workload.epochs`` epochs; ``predict``, times of one call;
-            ``start``, one epoch without a warm-up; ``losses``, of two epochs without shuffling;
-            ``compile``, how much longer the first epoch takes than the second one.
-        seconds: for how long to repeat it, after the warm-up.
-        **given: data and weights, as :meth:`Peer.prepare` takes them.
-
-    Returns:
-        What :func:`main` prints.
-    """
-    found: dict[str, Any] = {}
-    if what == "losses":
-        peer.shuffle = False
-    peer.prepare(workload, threads, precision, **given)
-    if what in ("train", "start"):
-        found["losses"] = [peer.epoch()]
-        found["first_epoch_at"] = time.monotonic()
-    if what == "compile":
-        begun = time.perf_counter()
-        peer.epoch()
-        first, begun = time.perf_counter() - begun, time.perf_counter()
-        peer.epoch()
-        found["seconds"] = [max(first - (time.perf_counter() - begun), 0.0)]
-        found["source_bytes"] = peer.source_bytes()
-    elif what == "losses":
-        found["losses"] = [peer.epoch() for _ in range(2)]
-    elif what == "train":
-        found["losses"] += [peer.epoch()]
-        found["seconds"] = _repeat(lambda: peer.run(workload.epochs), seconds)
-    elif what == "predict":
-        rows = peer.x
-        output = peer.predict(rows)
-        if output.shape != (workload.rows, workload.outputs):
-            raise ValueError(
-                f"{peer.name}: predict: expected shape {(workload.rows, workload.outputs)}, received {output.shape}."
-            )
-        found["outputs"] = [float(v) for v in output[0][:4]]
-        found["seconds"] = _repeat(lambda: peer.predict(rows), seconds)
-    found["peak_bytes"] = peak_bytes()
-    return found
-
-
-def _repeat(work: Callable[[], Any], seconds: float) -> list[float]:
-    """Times of calls, after a warm-up; of very short ones means over some calls."""
-    clock = time.perf_counter
-    begun = clock()
-    work()
-    once = clock() - begun
-    calls = 1
-    if once < 0.05:  # find out how often a clock can be read without changing what is measured
-        until = clock() + min(0.2, seconds / 2)
-        count = 0
-        begun = clock()
-        while clock() < until:
-            work()
-            count += 1
-        once = (clock() - begun) / count
-        calls = max(1, math.ceil(20e-6 / once))
-    times: list[float] = []
-    gc.collect()
-    until = clock() + seconds
-    while len(times) < 3 or (clock() < until and len(times) < 200_000):
-        begun = clock()
-        for _ in range(calls):
-            work()
-        times.append((clock() - begun) / calls)
-    return times
-
-
-def peak_bytes() -> int:
-    """The most memory that this process had at once, in bytes."""
-    status = Path("/proc/self/status")
-    if status.is_file():  # ru_maxrss there begins with that of the process that started this one
-        for line in status.read_text(encoding="ascii", errors="replace").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _percentiles(times: Sequence[float]) -> dict[str, float]:
-    ordered = sorted(times)
-    return {
-        name: ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-        for name, share in (("p05", 0.05), ("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
-    }
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measures one peer and prints one line of JSON."""
-    parser = argparse.ArgumentParser(prog="python -m nncompile.benchmark.peers", description=main.__doc__)
-    parser.add_argument("--peer", required=True, choices=list(PEERS))
-    parser.add_argument("--workload", required=True, help=f"one of {', '.join(WORKLOADS)}, or the JSON of one")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--precision", default="float32")
-    parser.add_argument("--what", default="train", choices=("train", "predict", "start", "losses", "compile"))
-    parser.add_argument("--seconds", type=float, default=1.0, help="how long to repeat it")
-    parser.add_argument("--data", help="an .npz file with x, y and the weights w0, b0, w1, … of the user")
-    given = parser.parse_args(arguments)
-    known = WORKLOADS.get(given.workload)
-    workload = known if known is not None else Workload.from_json(given.workload)
-    kind = PEERS[given.peer]
-    refusal = kind.refusal(workload)
-    if not kind.able(given.precision):
-        refusal = f"it has no {given.precision}"
-    line: dict[str, Any] = {
-        "peer": given.peer, "workload": workload.name, "threads": given.threads, "precision": given.precision,
-        "what": given.what,
-    }  # fmt: skip
-    if refusal is not None:
-        line["refused"] = refusal
-    else:
-        line["version"] = kind.version()
-        data = _given_data(Path(given.data), workload) if given.data else {}
-        line.update(measure(kind(), workload, given.threads, given.precision, given.what, given.seconds, **data))
-        if "seconds" in line:
-            line["percentiles"] = _percentiles(line["seconds"])
-            line["median"] = statistics.median(line["seconds"])
-            line["runs"] = len(line["seconds"])
-            del line["seconds"]
-    print(json.dumps(line), flush=True)
-    return 0
-
-
-def _given_data(path: Path, workload: Workload) -> dict[str, Any]:
-    import numpy as np
-
-    with np.load(path, allow_pickle=False) as file:
-        weights = [(file[f"w{n}"], file[f"b{n}"]) for n in range(len(workload.layers))]
-        return {"data": (file["x"], file["y"]), "weights": weights}
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -14,9 +14,8 @@ import math
 import os
 import statistics
 import tempfile
-import textwrap
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -27,19 +26,18 @@ from numpy.typing import NDArray
 
 from .. import compiler, config, losses, targets
 from ..callbacks import Callback
-from ..compiler import render, tiles
-from ..compiler.program import Backward, Copy, Forward, Matrix, Program, Rows, Update
+from ..compiler import render
+from ..compiler.program import Forward, Program
 from ..errors import ModelError, UnsupportedError
-from . import machine, peers, timing, workloads
+from . import machine, peers, rooflines, tables, timing, workloads
 from .machine import Machine, Peak
+from .records import PERCENTILES, Beside, Compiled, Lap, Network, Predicted, Trained
+from .rooflines import Laps
 
 Array = NDArray[Any]
-Laps = Mapping[str, tuple[float, int]]
-"""Of each step of the C: seconds, and how often it was called."""
 Profile = Callable[[Array, Array, int], Laps]
 """Trains on x and y in batches of a size and returns the laps."""
 
-PERCENTILES = (50.0, 90.0, 99.0, 99.9)
 _LONGEST = 1000
 """Epochs at most where the user did not say how many."""
 _ENOUGH = 0.5
@@ -69,150 +67,6 @@ class Options:
     threads: int | None = None
     peers: bool = True
     seconds: float = 1.0
-
-
-@dataclass(frozen=True)
-class Network:
-    """What is measured.
-
-    Attributes:
-        name: of the model.
-        widths: of the input and of what each product makes.
-        weights: numbers that it has.
-        dtype: of its weights.
-        optimizer, loss: what it is trained with.
-        batch_size, rows, threads: how.
-        flops_per_row: of the products of one row, in prediction.
-        training_flops_per_row: of the products of one row, in training.
-        bytes: that a step of training goes through: weights, what the optimizer keeps, values of a batch.
-    """
-
-    name: str
-    widths: tuple[int, ...]
-    weights: int
-    dtype: str
-    optimizer: str
-    loss: str
-    batch_size: int
-    rows: int
-    threads: int
-    flops_per_row: int
-    training_flops_per_row: int
-    bytes: int
-
-
-@dataclass(frozen=True)
-class Compiled:
-    """What compiling took.
-
-    Attributes:
-        seconds: with nothing in the cache.
-        again: with everything in the cache.
-        source_bytes: of the C.
-    """
-
-    seconds: float
-    again: float
-    source_bytes: int
-
-
-@dataclass(frozen=True)
-class Trained:
-    """Times of training.
-
-    Attributes:
-        seconds: per epoch, the median.
-        fastest, slowest: the shortest and the longest epoch.
-        epochs: how many were timed, after one that was not.
-        gflops: of the products.
-        share: of the peak of as many threads.
-        losses: of the first and of the last epoch.
-    """
-
-    seconds: float
-    fastest: float
-    slowest: float
-    epochs: int
-    gflops: float
-    share: float
-    losses: tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Predicted:
-    """Times of prediction.
-
-    Attributes:
-        microseconds: of one row, by percentile: ``p50``, ``p90``, ``p99``, ``p99.9``.
-        calls: of which.
-        rows_per_second: of all rows in one call.
-        gflops: of their products.
-        share: of the peak of as many threads.
-    """
-
-    microseconds: dict[str, float]
-    calls: int
-    rows_per_second: float
-    gflops: float
-    share: float
-
-
-@dataclass(frozen=True)
-class Lap:
-    """A step of training, and its roofline: what the machine would need for it at least.
-
-    Attributes:
-        name: of the step in C.
-        calls: how often it was measured.
-        seconds: of all calls.
-        share: of the time of all steps.
-        flops: of a call's product, on average; 0 without one.
-        bytes: that a call has to read and write, each number once; 0 if that is not known.
-        gflops: reached.
-        gigabytes: a second, reached.
-        intensity: operations per byte.
-        bound: ``compute`` or ``memory``: what the roofline is made of; empty if that is not known.
-        roofline: share of it that was reached.
-    """
-
-    name: str
-    calls: int
-    seconds: float
-    share: float
-    flops: float = 0.0
-    bytes: float = 0.0
-    gflops: float = 0.0
-    gigabytes: float = 0.0
-    intensity: float = 0.0
-    bound: str = ""
-    roofline: float = 0.0
-
-
-@dataclass(frozen=True)
-class Beside:
-    """A library on the same work, in a process of its own.
-
-    Attributes:
-        name: of the library and how it is used.
-        version: that is installed.
-        seconds: per epoch; None if it cannot train or failed.
-        loss: of the second epoch; None if it does not begin with the same weights.
-        microseconds: of one row, the median.
-        tail: of one row, the 99th percentile.
-        rows_per_second: of all rows in one call.
-        disturbance: share of the processors' time that other processes took meanwhile, at most.
-        failures: what it could not do, and why.
-    """
-
-    name: str
-    version: str
-    seconds: float | None = None
-    loss: float | None = None
-    microseconds: float | None = None
-    tail: float | None = None
-    rows_per_second: float | None = None
-    disturbance: float = 0.0
-    failures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -258,12 +112,12 @@ class Report:
         return "\n\n".join(
             part
             for part in (
-                _text_of_machine(self.date, self.machine, self.peaks),
-                _text_of_network(self.network, self.compiled, self.notes),
-                _text_of_training(self.trained, self.network),
-                _text_of_prediction(self.predicted, self.network),
-                _text_of_laps(self.laps, self.network),
-                _text_of_beside(self.beside),
+                tables.of_machine(self.date, self.machine, self.peaks),
+                tables.of_network(self.network, self.compiled, self.notes),
+                tables.of_training(self.trained, self.network),
+                tables.of_prediction(self.predicted, self.network),
+                tables.of_laps(self.laps, self.network),
+                tables.of_beside(self.beside),
             )
             if part
         )
@@ -309,7 +163,7 @@ def benchmark(
     """
     options = options or Options()
     _check(options)
-    say = show or (lambda text: None)
+    say = show or (lambda part: None)
     said = list(notes)
     model._need_built("bench")
     if not any(w.trainable for layer in model.layers for w in layer.weights):
@@ -333,13 +187,13 @@ def benchmark(
     peaks = machine.measure(target, counts, program.real, network.bytes, brief)
     peak = next(p for p in peaks if p.threads == threads)
     said += _crowded(peaks)
-    say(_text_of_machine(date, described, peaks))
-    say(_text_of_network(network, compiled, said))
+    say(tables.of_machine(date, described, peaks))
+    say(tables.of_network(network, compiled, said))
 
     trained = _train(model, x, y, options, network, peak)
-    say(_text_of_training(trained, network))
+    say(tables.of_training(trained, network))
     predicted, latencies = _predict(model, x, network, peak, options.seconds)
-    say(_text_of_prediction(predicted, network))
+    say(tables.of_prediction(predicted, network))
 
     laps: tuple[Lap, ...] = ()
     profile = profile or getattr(model, "_profile", None)
@@ -347,8 +201,8 @@ def benchmark(
     if profile is None:
         later.append("There are no times of single layers: the C of this version does not measure itself.")
     else:
-        laps = roofline(program, profile(x, y, options.batch_size), network, peak, x.dtype.itemsize)
-        say(_text_of_laps(laps, network))
+        laps = rooflines.roofline(program, profile(x, y, options.batch_size), network, peak, x.dtype.itemsize)
+        say(tables.of_laps(laps, network))
 
     beside: tuple[Beside, ...] = ()
     if options.peers:
@@ -356,9 +210,9 @@ def benchmark(
             beside = _beside(model, x, dense, weights, options, threads, progress)
         except UnsupportedError as error:  # of the comparison only: the model itself was measured
             later.append(str(error))
-        say(_text_of_beside(beside))
+        say(tables.of_beside(beside))
     if later:
-        say(_text_of_notes(later))
+        say(tables.of_notes(later))
     return Report(
         date, described, peaks, network, (*said, *later), compiled, trained, predicted, laps, beside, latencies
     )
@@ -376,7 +230,9 @@ def _use_threads(wanted: int | None) -> int:
     """Tells nncompile how many threads to use, its own choice for None; returns how many."""
     limit = machine.processors()
     if wanted is not None and wanted > limit:
-        raise ModelError(f"bench: threads: this process may use {counted(limit, 'processor')}, received {wanted}.")
+        raise ModelError(
+            f"bench: threads: this process may use {tables.counted(limit, 'processor')}, received {wanted}."
+        )
     if wanted is not None:
         config.set_num_threads(wanted)
     return config.num_threads()
@@ -516,7 +372,7 @@ def _program(model: Any) -> Program:
 def _network(model: Any, program: Program, options: Options, threads: int) -> Network:
     products = [s for s in program.forward if isinstance(s, Forward)]
     ahead = sum(2 * s.matrix.inputs * s.matrix.outputs * s.positions for s in products)
-    size = _size(program)
+    size = rooflines.real_size(program)
     slots = max((len(kept) for _, kept in program.optimizer.kept), default=0) if program.optimizer else 0
     numbers = sum(math.prod(w.shape) * (1 + slots * bool(w.trainable)) for w in program.weights)
     batch = min(options.batch_size, options.rows)
@@ -531,13 +387,9 @@ def _network(model: Any, program: Program, options: Options, threads: int) -> Ne
         rows=options.rows,
         threads=threads,
         flops_per_row=ahead,
-        training_flops_per_row=sum(cost.flops for cost in costs(program).values()),
-        bytes=(numbers + program.sample_size * batch) * size + sum(map(sum, _copies(program).values())),
+        training_flops_per_row=sum(cost.flops for cost in rooflines.costs(program).values()),
+        bytes=(numbers + program.sample_size * batch) * size + sum(map(sum, rooflines.copied_bytes(program).values())),
     )
-
-
-def _size(program: Program) -> int:
-    return 8 if program.real == "double" else 4
 
 
 # ------------------------------------------------------------------ times
@@ -606,140 +458,6 @@ def _times(work: Callable[[], Any], seconds: float, least: int, most: int = 100_
     return times
 
 
-# ------------------------------------------------------------------ steps and their roofline
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a step cannot do without, each number being read and written once.
-
-    Attributes:
-        flops: of its product, for a row of data.
-        row: bytes for a row of data.
-        call: bytes for a batch: the weights.
-        changes: whether most of that is changed in place.
-        rate: how many times faster than a multiply-add of vectors one of the product is.
-    """
-
-    flops: int
-    row: int
-    call: int
-    changes: bool = False
-    rate: float = 1.0
-
-
-def _rate(program: Program, matrix: Matrix) -> float:
-    """How fast a product is against one of vectors."""
-    if not matrix.parts:
-        return 1.0
-    return tiles.RATES[program.target.tiles] / len(tiles.SPLITS[matrix.parts].terms)
-
-
-def _copies(program: Program) -> dict[str, tuple[int, int]]:
-    """Bytes of the bfloat16 copies of each kernel, as it is and transposed, that products read in its place."""
-    turned = {s.matrix.name for s in program.backward if isinstance(s, Backward)}
-    found = {}
-    for m in program.matrices:
-        numbers = m.inputs * m.outputs
-        copy = 2 * max(m.parts, 1) * numbers if m.copied else 0
-        found[m.name] = (copy, copy if m.parts and m.name in turned else 0)
-    return found
-
-
-def costs(program: Program, item: int = 4) -> dict[str, Cost]:
-    """The costs of the steps of training, by the names that the C has for them.
-
-    Args:
-        program: of a network that is trained.
-        item: bytes of a number of the user's data.
-    """
-    size = _size(program)
-    slots = max((len(kept) for _, kept in program.optimizer.kept), default=0) if program.optimizer else 0
-    widths = {b.name: b.positions * b.columns for b in program.buffers}
-    widths |= {wanted.name: wanted.positions * wanted.columns for wanted in program.targets}
-
-    def values(names: Sequence[str]) -> int:
-        return size * sum(widths.get(name, 0) for name in dict.fromkeys(names))
-
-    first = program.sample_numbers + sum(widths[wanted.name] for wanted in program.targets)
-    found = {"gather": Cost(0, first * (item + size), 0)}
-    copies = _copies(program)
-    steps = [*program.forward, *(loss.rows for loss in program.losses), *program.backward]
-    for step in steps:
-        if isinstance(step, Update):
-            matrix = step.matrix
-            kernel = matrix.inputs * matrix.outputs if matrix is not None else 0
-            weights = (kernel if matrix is not None and matrix.trainable else 0) + sum(
-                v.length for v, *_ in step.vectors
-            )
-            flops = 2 * kernel * step.positions
-            moved = size * 2 * (1 + slots) * weights + (sum(copies[matrix.name]) if matrix is not None else 0)
-            rate = _rate(program, matrix) if matrix is not None else 1.0
-            found[f"{step.name}_update"] = Cost(flops, values(step.uses()), moved, True, rate)
-        elif isinstance(step, (Forward, Backward)):
-            kernel = step.matrix.inputs * step.matrix.outputs
-            formula = (step.training or step.inference) if isinstance(step, Forward) else step.formula
-            assert formula is not None
-            names = [step.x if isinstance(step, Forward) else step.dy, *(n for n, _ in formula.stores)]
-            suffix = "forward" if isinstance(step, Forward) else "backward"
-            row = values([*names, *formula.reads()])
-            moved = copies[step.matrix.name][suffix == "backward"] or size * kernel
-            found[f"{step.name}_{suffix}"] = Cost(
-                2 * kernel * step.positions, row, moved, rate=_rate(program, step.matrix)
-            )
-        elif isinstance(step, (Rows, Copy)):
-            found[step.name] = Cost(0, values(step.uses()), 0)
-    return found
-
-
-def roofline(program: Program, laps: Laps, network: Network, peak: Peak, item: int = 4) -> tuple[Lap, ...]:
-    """Sets the laps of training beside what the machine would need at least.
-
-    Between two uses of a weight training goes through everything else, so that memory
-    counts with the speed that it has for as many bytes as all of that. What has no weights
-    finds its values where they have just been written, and samples are where all data fit.
-
-    Args:
-        program: what was trained.
-        laps: seconds and calls of its steps.
-        network: what is measured.
-        peak: of the machine, with the level ``network``.
-        item: bytes of a number of the user's data.
-    """
-    known = costs(program, item)
-    whole = sum(seconds for seconds, _ in laps.values()) or 1.0
-    batches = math.ceil(network.rows / network.batch_size)
-    found = []
-    for name, (seconds, calls) in laps.items():
-        cost = known.get(name) or known.get(name.removesuffix("_training"))
-        if cost is None or not calls or not seconds:
-            found.append(Lap(name, calls, seconds, seconds / whole))
-            continue
-        rows = network.rows / batches  # of a call: the last batch may be short
-        flops, moved = cost.flops * rows, cost.row * rows + cost.call
-        computing = flops / (1e9 * peak.gflops * cost.rate)
-        size = network.rows * cost.row if name == "gather" else moved
-        level = peak.level("network") if cost.call else peak.holding(size)
-        moving = moved / (1e9 * (level.update if cost.changes else level.read))
-        each = seconds / calls
-        found.append(
-            Lap(
-                name=name,
-                calls=calls,
-                seconds=seconds,
-                share=seconds / whole,
-                flops=flops,
-                bytes=moved,
-                gflops=1e-9 * flops / each,
-                gigabytes=1e-9 * moved / each,
-                intensity=flops / moved if moved else 0.0,
-                bound="compute" if computing > moving else "memory",
-                roofline=max(computing, moving) / each,
-            )
-        )
-    return tuple(found)
-
-
 # ------------------------------------------------------------------ others
 
 
@@ -801,187 +519,3 @@ def together(found: Sequence[timing.Measured]) -> tuple[Beside, ...]:
         disturbed = max(row.disturbance, *m.disturbance, 0.0)
         rows[name] = dataclasses.replace(row, version=row.version or m.version, disturbance=disturbed)
     return tuple(rows.values())
-
-
-# ------------------------------------------------------------------ text
-
-
-def _table(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
-    """Lines of columns, the first ``left`` of them aligned at their beginnings."""
-    wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(w) if n < left else cell.rjust(w) for n, (cell, w) in enumerate(zip(row, wide, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-
-
-def readable(size: float) -> str:
-    """Bytes for people."""
-    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= scale:
-            return f"{size / scale:.3g} {unit}" if size < 100 * scale else f"{size / scale:,.0f} {unit}"
-    return f"{size:.0f} B"
-
-
-def figure(value: float | None, digits: int = 3) -> str:
-    """A number with so many digits that mean something, and no exponent."""
-    if value is None or not math.isfinite(value):
-        return "-"
-    if value == 0:
-        return "0"
-    rounded = float(f"{value:.{digits - 1}e}")
-    places = max(0, digits - 1 - math.floor(math.log10(abs(rounded))))
-    return f"{value:,.{places}f}"
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 thread``, ``2 threads``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def _text_of_machine(date: str, m: Machine, peaks: Sequence[Peak]) -> str:
-    vectors = f"vectors of {m.vector_bytes} bytes" if m.vector_bytes else "plain C"
-    memory = f", {m.memory / 2**30:.0f} GiB" if m.memory else ""
-    versions = ", ".join(f"{name} {version}" for name, version in m.versions.items() if name != "compiler")
-    lines = [
-        f"machine   {m.cpu}, {counted(m.cores, 'core')}{memory}, {m.system}",
-        f"target    {m.target}, {vectors}",
-        f"versions  {versions}, {m.versions['compiler']}",
-        f"date      {date}",
-        "",
-    ]
-    rows = [["measured peak", "", *(counted(p.threads, "thread") for p in peaks)]]
-    rows.append(["multiply-adds", "GFLOP/s", *(figure(p.gflops) for p in peaks)])
-    for n, level in enumerate(peaks[0].levels):
-        cells = [f"{figure(p.levels[n].read)} / {figure(p.levels[n].update)}" for p in peaks]
-        name = f"this network, {readable(level.bytes)}" if level.name == "network" else level.name
-        rows.append([name, "GB/s", *cells])
-    assumed = "; sizes of caches are assumed" if any(c.assumed for c in m.caches) else ""
-    return "\n".join([*lines, *_table(rows, left=2), f"GB/s: of reading / of changing in place{assumed}"])
-
-
-def _text_of_network(n: Network, c: Compiled, notes: Sequence[str]) -> str:
-    widths = "-".join(map(str, n.widths))
-    lines = [
-        f"model     {n.name}: {widths}, {n.weights:,} weights, {n.dtype}",
-        f"training  {n.optimizer}, {n.loss}, batches of {n.batch_size:,}, {counted(n.rows, 'row')}, "
-        f"{counted(n.threads, 'thread')}",
-        f"compiling {figure(c.seconds)} s, {figure(c.again)} s from the cache; {readable(c.source_bytes)} of C",
-    ]
-    return "\n".join([*lines, *([_text_of_notes(notes)] if notes else [])])
-
-
-def _text_of_notes(notes: Sequence[str]) -> str:
-    """Each as a paragraph."""
-    return "\n".join(
-        textwrap.fill(note, 110, initial_indent="note      ", subsequent_indent=" " * 10, break_long_words=False)
-        for note in notes
-    )
-
-
-def _peak_share(share: float, n: Network) -> str:
-    return f"{share:.1%} of the peak of {counted(n.threads, 'thread')}"
-
-
-def _text_of_training(t: Trained, n: Network) -> str:
-    spread = f"median of {t.epochs:,}, {figure(t.fastest)} to {figure(t.slowest)}"
-    rows = [
-        ["training", "", ""],
-        ["seconds per epoch", figure(t.seconds, 4), spread],
-        ["GFLOP/s", figure(t.gflops, 4), _peak_share(t.share, n)],
-        ["rows/s", figure(n.rows / t.seconds, 4), ""],
-        ["loss", figure(t.losses[1], 4), f"{figure(t.losses[0], 4)} in the first epoch of {t.epochs + 1:,}"],
-    ]
-    return _described(rows)
-
-
-def _text_of_prediction(p: Predicted, n: Network) -> str:
-    of = f"microseconds of a call, {p.calls:,} calls"
-    rows = [["prediction", "", ""]]
-    rows += [
-        [f"one row, {name}", figure(value), of if not number else ""]
-        for number, (name, value) in enumerate(p.microseconds.items())
-    ]
-    rows += [
-        [f"{n.rows:,} rows: rows/s", figure(p.rows_per_second), ""],
-        ["GFLOP/s", figure(p.gflops), _peak_share(p.share, n)],
-    ]
-    return _described(rows)
-
-
-def _described(rows: Sequence[Sequence[str]]) -> str:
-    """Lines of what, how much, and a remark."""
-    wide = [max(len(row[n]) for row in rows) for n in range(2)]
-    return "\n".join(f"{a.ljust(wide[0])}  {b.rjust(wide[1])}  {c}".rstrip() for a, b, c in rows)
-
-
-def _text_of_laps(laps: Sequence[Lap], n: Network) -> str:
-    if not laps:
-        return ""
-    rows = [["steps of training", "calls", "us/call", "time", "GFLOP/s", "bytes", "GB/s", "FLOP/byte", "roofline", ""]]
-    for lap in laps:
-        rows.append(
-            [
-                lap.name,
-                f"{lap.calls:,}",
-                figure(1e6 * lap.seconds / lap.calls if lap.calls else None),
-                f"{lap.share:.1%}",
-                figure(lap.gflops or None),
-                readable(lap.bytes) if lap.bytes else "-",
-                figure(lap.gigabytes or None),
-                figure(lap.intensity or None),
-                f"{lap.roofline:.0%}" if lap.bound else "-",
-                lap.bound,
-            ]
-        )
-    whole = sum(lap.seconds for lap in laps)
-    batches = math.ceil(n.rows / n.batch_size)
-    calls = max(lap.calls for lap in laps)
-    flops = sum(lap.flops * lap.calls for lap in laps)
-    each = figure(1e6 * whole / calls if calls else None)
-    rows.append(["all", "", each, "100.0%", figure(1e-9 * flops / whole if whole else None), "", "", "", "", ""])
-    remark = (
-        f"bytes: that {'the only call' if batches == 1 else 'a call'} must read and write, each number once; roofline: "
-        "the least time for that and for the multiply-adds, as a share of the time taken"
-    )
-    return "\n".join([*_table(rows), remark])
-
-
-def _text_of_beside(beside: Sequence[Beside]) -> str:
-    if not beside:
-        return ""
-    ours = beside[0]
-
-    def times(theirs: float | None, own: float | None, inverse: bool = False) -> str:
-        if theirs is None or own is None or not theirs or not own:
-            return ""
-        return f"x{own / theirs if inverse else theirs / own:.2f}"
-
-    rows = [["beside others", "", "s/epoch", "", "loss", "row, us", "", "p99", "rows/s", ""]]
-    for b in beside:
-        rows.append(
-            [
-                b.name,
-                b.version,
-                figure(b.seconds),
-                times(b.seconds, ours.seconds),
-                figure(b.loss, 4),
-                figure(b.microseconds),
-                times(b.microseconds, ours.microseconds),
-                figure(b.tail),
-                figure(b.rows_per_second),
-                times(b.rows_per_second, ours.rows_per_second, inverse=True),
-            ]
-        )
-    lines = _table(rows, left=2)
-    lines.append(f"x: times as long as {ours.name} takes, each in a process of its own")
-    disturbed = [b for b in beside if b.disturbance > timing.DISTURBED]
-    failures = [f"{b.name}: {failure}" for b in beside for failure in dict.fromkeys(b.failures)]
-    if disturbed:
-        failures.append(
-            f"Other processes took up to {max(b.disturbance for b in disturbed):.0%} of the processors' time while "
-            f"{', '.join(b.name for b in disturbed)} ran. Measure again when the machine is idle."
-        )
-    return "\n".join([*lines, *([_text_of_notes(failures)] if failures else [])])

@@ -29,8 +29,8 @@ if root not in sys.path:  # the same nncompile as here, however it was found
 spec = spec_from_file_location("measuring", init)
 sys.modules["measuring"] = module = module_from_spec(spec)
 spec.loader.exec_module(module)
-from measuring import peers
-sys.exit(peers.main())
+from measuring import child
+sys.exit(child.main())
 """
 """Loads this package under another name: ``nncompile`` would cost the other peers its time and memory."""
 _POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NNCOMPILE_NUM_THREADS")

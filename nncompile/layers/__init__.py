@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .activations import ELU, LeakyReLU, PReLU, ReLU, Softmax
-from .base import InputSpec, Layer, deserialize, serialize
+from .base import Layer
 from .core import Activation, Dense, Identity, Input, InputLayer, Lambda
 from .embedding import Embedding
 from .merging import (
@@ -42,6 +42,8 @@ from .regularization import (
     SpatialDropout1D,
 )
 from .reshaping import Cropping1D, Flatten, Permute, RepeatVector, Reshape, UpSampling1D, ZeroPadding1D
+from .serialization import deserialize, serialize
+from .shapes import InputSpec
 from .wrappers import TimeDistributed, Wrapper
 
 AvgPool1D = AveragePooling1D

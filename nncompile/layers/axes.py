@@ -14,7 +14,7 @@ from typing import Any
 from .. import ops
 from ..errors import ModelError
 from ..variables import Variable
-from .base import Shape
+from .shapes import Shape
 
 Axes = Sequence[int]
 

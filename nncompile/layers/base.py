@@ -12,8 +12,18 @@ a user's own is written as for Keras::
         def call(self, inputs):
             return inputs * self.factor
 
-Paths of weights, such as ``sequential/dense/kernel``, come from the layers that are
-being built or called around them, which a context variable keeps.
+What it is made of, in the order in which the class below has need of it:
+
+- :mod:`.legacy`: keywords of Keras 1 and 2
+- :mod:`.state`: how a weight is made, and what weights and layers the attributes hold
+- :mod:`.building`: what is added to every ``build``, and the run that finds the shape of the output
+- :mod:`.shapes`: shapes, and what is expected of them
+- :mod:`.scope`: what is around a call: the layers that paths begin with, the mode of training
+- :mod:`.arguments`: the arguments of calls and constructors by name
+- :mod:`.limits`: how much a file may ask for
+- :mod:`.penalties`: what ``add_loss`` and activity regularizers add to the loss
+
+Keras' serialized form of it is in :mod:`.serialization`.
 """
 
 from __future__ import annotations
@@ -22,328 +32,28 @@ import contextlib
 import functools
 import inspect
 import math
-import os
-import sys
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextvars import ContextVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import backend, constraints, dtype_policies, initializers, ops, registry, regularizers, targets, tree
-from .. import config as settings
+from .. import backend, constraints, dtype_policies, ops, registry, regularizers, targets, tree
 from ..dtype_policies import DTypePolicy
-from ..errors import FileFormatError, ModelError, NncompileError, UnsupportedError
-from ..ops import batch, symbolic
+from ..errors import FileFormatError, ModelError, UnsupportedError
+from ..ops import symbolic
 from ..ops.symbolic import KerasTensor, Node
 from ..random import SeedGenerator
-from ..variables import Variable, records
-from . import penalties
+from ..variables import Variable
+from . import building, legacy, limits, penalties, scope, state
+from .arguments import CallSignature, constructor_arguments, is_tensor, shape_arguments
+from .shapes import InputSpec, Shape, standardize_shape, standardize_shapes
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 Array = NDArray[Any]
-Shape = tuple[int | None, ...]
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-LAYER_KEYWORDS = ("activity_regularizer", "trainable", "dtype", "autocast", "name")
-LEGACY_KEYWORDS = ("input_shape", "input_dim", "batch_input_shape", "batch_size", "weights")
-"""What every layer took in Keras 1 or 2, and still takes here with a warning."""
-
-MODELS: dict[str, type[Layer]] = {}
-"""Models that may stand in a file where a layer may, by name; ``models.py`` adds its own."""
-
-_scope: ContextVar[tuple[Layer, ...]] = ContextVar("layers around", default=())
-layers_around = _scope.get
-"""Returns the layers that are being built or called, the outermost first."""
-_training: ContextVar[bool | None] = ContextVar("training mode of the outermost call", default=None)
-
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-
-
-# ------------------------------------------------------------------ limits of what comes from files
-
-
-class _Budget:
-    """How much what a file describes may take.
-
-    Attributes:
-        left: bytes that its weights may still take.
-        width: the most numbers that a row may have.
-        found: why it is so much, for the message.
-    """
-
-    def __init__(self, left: int, width: int, found: str) -> None:
-        self.left = left
-        self.width = width
-        self.found = found
-
-    def take(self, size: int, what: str) -> None:
-        """Counts the bytes of a weight that is about to be made."""
-        self.left -= size
-        if self.left < 0:
-            raise FileFormatError(f"{what}: takes {size} bytes, and with those before it too many: {self.found}.")
-
-    def check(self, shapes: Any, what: str) -> None:
-        """Looks at the shapes of what a layer returns."""
-
-        def one(shape: Any) -> None:
-            numbers = math.prod(n or 1 for n in shape[1:])
-            if numbers > self.width:
-                raise FileFormatError(f"{what}: a row of {numbers} numbers; the most is {self.width}.")
-
-        tree.map_shape_structure(one, shapes)
-
-
-_budget: ContextVar[_Budget | None] = ContextVar("limits of what is made", default=None)
-
-
-@contextlib.contextmanager
-def limited(size: int, width: int, found: str) -> Iterator[None]:
-    """Limits what is made meanwhile, because a file that may come from anyone describes it.
-
-    Args:
-        size: bytes that all weights may take together.
-        width: the most numbers that a row of a tensor may have.
-        found: why, for the message.
-    """
-    token = _budget.set(_Budget(size, width, found))
-    try:
-        yield
-    finally:
-        _budget.reset(token)
-
-
-# ------------------------------------------------------------------ helpers for arguments
-
-
-def standardize_shape(shape: Any, where: str) -> Shape:
-    """Returns ``shape`` as a tuple of integers and None.
-
-    Raises:
-        ModelError: it is not a sequence of those.
-    """
-    if isinstance(shape, (int, np.integer)) and not isinstance(shape, bool):
-        raise ModelError(f"{where}: expected a shape, received the number {shape}. Write ({shape},).")
-    if shape is None or isinstance(shape, (str, bytes, bool)) or not isinstance(shape, Iterable):
-        raise ModelError(f"{where}: expected a shape, a tuple of integers, received {shape!r:.80}.")
-    sizes: list[int | None] = []
-    for size in shape:
-        if size is None:
-            sizes.append(None)
-        elif isinstance(size, (int, np.integer)) and not isinstance(size, (bool, np.bool_)) and size >= 0:
-            sizes.append(int(size))
-        else:
-            raise ModelError(f"{where}: expected sizes of 0 or more, or None, received {size!r:.80} in {shape!r:.80}.")
-    return tuple(sizes)
-
-
-def standardize_shapes(shapes: Any, where: str) -> Any:
-    """As :func:`standardize_shape`, for one shape or a structure of shapes."""
-    if isinstance(shapes, Mapping) or (isinstance(shapes, (list, tuple)) and any(map(tree.is_nested, shapes))):
-        return tree.map_shape_structure(lambda s: None if s is None else standardize_shape(s, where), shapes)
-    return standardize_shape(shapes, where)
-
-
-def _is_tensor(value: Any) -> bool:
-    """Whether a value is an array of one axis or more, an expression or a symbolic tensor."""
-    if isinstance(value, (KerasTensor, ops.Expression)):
-        return True
-    return hasattr(value, "__array__") and not isinstance(value, Layer) and np.ndim(value) > 0
-
-
-def _matching(method: Callable[..., Any], shapes: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the shapes of the arguments of a call by the names under which a method takes them.
-
-    As in Keras, the shape of ``query`` is taken as ``query_shape``; a method of one parameter takes the first.
-    """
-    parameters = [p for p in inspect.signature(method).parameters.values()][1:]
-    wanted = {f"{name}_shape": shape for name, shape in shapes.items()}
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return wanted
-    if len(parameters) == 1:
-        return {parameters[0].name: next(iter(shapes.values()))}
-    return {p.name: wanted[p.name] for p in parameters if p.name in wanted}
-
-
-def caller_level() -> int:
-    """Returns the ``stacklevel`` with which the caller warns about a line outside this package."""
-    frame, level = sys._getframe(1), 1
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        frame, level = frame.f_back, level + 1
-    return level
-
-
-def legacy_keywords(*own: str, **renamed: str) -> Callable[[Function], Function]:
-    """Gives an ``__init__`` the spellings of Keras 1 and 2, and names the nearest right one.
-
-    Args:
-        own: keywords that it takes from its ``**kwargs`` itself.
-        renamed: old names and the new ones.
-    """
-
-    def decorate(init: Function) -> Function:
-        kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-        named = [p.name for p in inspect.signature(init).parameters.values() if p.kind in kinds][1:]
-        known = (*named, *LAYER_KEYWORDS, *LEGACY_KEYWORDS)
-
-        @functools.wraps(init)
-        def wrapper(self: Any, *args: Any, **kwargs: Any) -> None:
-            owner = type(self).__name__
-            if renamed.keys() & kwargs.keys():
-                kwargs = registry.rename_keywords(owner, kwargs, renamed, caller_level() + 1)
-            unknown = {k: v for k, v in kwargs.items() if k not in known and k not in own}
-            registry.check_keywords(owner, unknown, known)
-            init(self, *args, **kwargs)
-
-        return wrapper  # type: ignore[return-value]
-
-    return decorate
-
-
-class InputSpec:
-    """What a layer expects of the shape of its input, as ``keras.layers.InputSpec``.
-
-    Args:
-        dtype: element type.
-        shape: whole shape, None for any size.
-        ndim: number of axes.
-        max_ndim: largest number of axes.
-        min_ndim: smallest number of axes.
-        axes: sizes of single axes, by index.
-        allow_last_axis_squeeze: whether a last axis of 1 may be missing or too many.
-        name: for the reader.
-        optional: kept for the interface.
-
-    Source: ``keras.layers.InputSpec``.
-    """
-
-    def __init__(
-        self,
-        dtype: str | None = None,
-        shape: Sequence[int | None] | None = None,
-        ndim: int | None = None,
-        max_ndim: int | None = None,
-        min_ndim: int | None = None,
-        axes: Mapping[int, int | None] | None = None,
-        allow_last_axis_squeeze: bool = False,
-        name: str | None = None,
-        optional: bool = False,
-    ) -> None:
-        self.dtype = dtype
-        self.shape = None if shape is None else standardize_shape(shape, "InputSpec")
-        self.ndim = ndim if self.shape is None else len(self.shape)
-        self.max_ndim = max_ndim
-        self.min_ndim = min_ndim
-        self.axes = {int(axis): size for axis, size in (axes or {}).items()}
-        self.allow_last_axis_squeeze = allow_last_axis_squeeze
-        self.name = name
-        self.optional = optional
-
-    def complaint(self, shape: Shape, dtype: str) -> str | None:
-        """Returns what was expected instead of this input, or None if it fits."""
-        if self.dtype is not None and dtype != self.dtype:
-            return f"an input of type {self.dtype}"
-        rank, expected = len(shape), self.shape
-        if expected is not None and self.allow_last_axis_squeeze and abs(rank - len(expected)) == 1:
-            longer = shape if rank > len(expected) else expected
-            if longer[-1] == 1:
-                shape, expected = (s[:-1] if s is longer else s for s in (shape, expected))
-                rank = len(expected)
-        elif self.ndim is not None and rank != self.ndim:
-            return f"an input of {self.ndim} axes"
-        if expected is not None and (
-            rank != len(expected) or any(a != b and None not in (a, b) for a, b in zip(shape, expected, strict=True))
-        ):
-            return f"an input of shape {self.shape}"
-        if self.min_ndim is not None and rank < self.min_ndim:
-            return f"an input of {self.min_ndim} axes or more"
-        if self.max_ndim is not None and rank > self.max_ndim:
-            return f"an input of {self.max_ndim} axes or fewer"
-        for axis, size in self.axes.items():
-            if not -rank <= axis < rank:
-                return f"an input with an axis {axis}"
-            if size is not None and shape[axis] not in (size, None):
-                return f"an input of {size} on axis {axis}"
-        return None
-
-
-# ------------------------------------------------------------------ building
-
-
-@contextlib.contextmanager
-def _inside(layer: Layer) -> Iterator[None]:
-    """Puts ``layer`` into the path of what is made meanwhile."""
-    around = _scope.get()
-    if around and around[-1] is layer:
-        yield
-        return
-    token = _scope.set((*around, layer))
-    try:
-        yield
-    finally:
-        _scope.reset(token)
-
-
-def _wrap_build(build: Function) -> Function:
-    """Adds to a ``build`` what Keras adds: path, record of the shape, and the seal."""
-    parameters = list(inspect.signature(build).parameters)[1:]
-
-    @functools.wraps(build)
-    def wrapper(self: Layer, *args: Any, **kwargs: Any) -> None:
-        self._check_super_called()
-        if self._building:  # build of a base class, called by the build of its subclass
-            build(self, *args, **kwargs)
-            return
-        args = tuple(tuple(a) if isinstance(a, list) and tree.is_shape(a) else a for a in args)
-        before = {k: list(v) if isinstance(v, list) else v for k, v in self.__dict__.items()}
-        with _inside(self):
-            self._building = True
-            self._path = "/".join(layer.name for layer in _scope.get())
-            try:
-                build(self, *args, **kwargs)
-            except BaseException:
-                self.__dict__.clear()
-                self.__dict__.update(before)
-                raise
-            self._building = False
-        shapes = {**dict(zip(parameters, args, strict=False)), **kwargs}
-        self._build_shapes = {
-            name: tuple(s) if isinstance(s, list) and tree.is_shape(s) else s for name, s in shapes.items()
-        }
-        self._finish_build()
-
-    wrapper._wraps_build = True  # type: ignore[attr-defined]
-    return wrapper  # type: ignore[return-value]
-
-
-def tensors_in(value: Any) -> list[Any]:
-    """Returns the variables, layers and seeds that an attribute holds."""
-    if isinstance(value, (Variable, Layer, SeedGenerator)):
-        return [value]
-    if isinstance(value, dict):
-        value = value.values()
-    elif not isinstance(value, (list, tuple)):
-        return []
-    return [tensor for item in value if type(item) not in _PLAIN for tensor in tensors_in(item)]
-
-
-_PLAIN = frozenset((type(None), bool, int, float, str))
-"""Types of most attributes; there is nothing in them."""
-NOT_STATE = frozenset(
-    (
-        "_trainable_variables", "_non_trainable_variables", "_arguments", "_build_shapes", "_initial_weights",
-        "_shapes", "_inbound_nodes", "_outbound_nodes", "_constants", "_losses",
-    )
-)  # fmt: skip
-"""Attributes of every layer that are not looked through for weights and inner layers."""
-
-
-def _unique(things: Iterable[Any]) -> list[Any]:
-    return list({id(thing): thing for thing in things}.values())
+T = TypeVar("T")
 
 
 class Layer(symbolic.Operation):
@@ -396,11 +106,7 @@ class Layer(symbolic.Operation):
     """Whether a layer of this package takes lists of tensors; those of users may do what they like."""
 
     _arguments: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
-    _takes_training: bool = False
-    _takes_mask: bool = False
-    _training_default: bool | None = None
-    _call_parameters: tuple[str, ...] = ()
-    """What the arguments of ``call`` are called, those that may be given by position."""
+    _call_signature: CallSignature = CallSignature()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         layer = super().__new__(cls)
@@ -418,16 +124,9 @@ class Layer(symbolic.Operation):
         super().__init_subclass__(**kwargs)
         build = cls.__dict__.get("build")
         if inspect.isfunction(build):
-            cls.build = _wrap_build(build)  # type: ignore[method-assign]
+            cls.build = building.wrap_build(build)  # type: ignore[method-assign]
         if "call" in cls.__dict__:
-            parameters = inspect.signature(cls.call).parameters
-            training = parameters.get("training")
-            cls._takes_training = training is not None
-            cls._takes_mask = "mask" in parameters
-            positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-            cls._call_parameters = tuple(p.name for p in parameters.values() if p.kind in positional)[1:]
-            default = training.default if training is not None else None
-            cls._training_default = default if isinstance(default, bool) else None
+            cls._call_signature = CallSignature.of(cls.call)
 
     def __init__(
         self,
@@ -442,8 +141,8 @@ class Layer(symbolic.Operation):
         owner = type(self).__name__
         registry.check_keywords(
             owner,
-            {k: v for k, v in kwargs.items() if k not in LEGACY_KEYWORDS},
-            (*inspect.signature(type(self).__init__).parameters, *LAYER_KEYWORDS),
+            {k: v for k, v in kwargs.items() if k not in legacy.LEGACY_KEYWORDS},
+            (*inspect.signature(type(self).__init__).parameters, *legacy.LAYER_KEYWORDS),
         )
         self._auto_named = name is None
         if name is None:
@@ -457,40 +156,11 @@ class Layer(symbolic.Operation):
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self._trainable = trainable
         self._policy = dtype_policies.get(dtype, f"{owner}: dtype")
-        self._take_legacy(kwargs)
-
-    def _take_legacy(self, given: dict[str, Any]) -> None:
-        """Reads what Keras 1 and 2 said about the input and the initial numbers."""
-        owner = type(self).__name__
-        if "weights" in given:
-            warnings.warn(
-                f"{owner}: 'weights' is the spelling of Keras 1 or 2; use set_weights() once the layer is built.",
-                DeprecationWarning,
-                stacklevel=caller_level(),
-            )
-            self._initial_weights = given["weights"]
-        named = [k for k in ("batch_input_shape", "input_shape", "input_dim") if given.get(k) is not None]
-        if not named:
-            if given.get("batch_size") is not None:
-                raise TypeError(f"{owner} got 'batch_size' without 'input_shape'. Give it to Input().")
-            return
-        if len(named) > 1:
-            raise TypeError(f"{owner} got both {named[0]!r} and {named[1]!r}.")
-        value = given[named[0]]
-        if named[0] == "batch_input_shape":
-            shape = standardize_shape(value, f"{owner}: batch_input_shape")
-        else:
-            sizes = (value,) if named[0] == "input_dim" else value
-            shape = standardize_shape((given.get("batch_size"),), f"{owner}: batch_size")
-            shape += standardize_shape(sizes, f"{owner}: {named[0]}")
-        batch = "" if shape[0] is None else f", batch_size={shape[0]}"
-        warnings.warn(
-            f"{owner}: {named[0]!r} is the spelling of Keras 1 or 2; "
-            f"put Input({shape[1:]}{batch}) before the layer, as first in the model.",
-            DeprecationWarning,
-            stacklevel=caller_level(),
-        )
-        self._batch_shape_argument = shape
+        if "weights" in kwargs:
+            self._initial_weights = legacy.initial_weights(owner, kwargs)
+        shape = legacy.batch_shape(owner, kwargs)
+        if shape is not None:
+            self._batch_shape_argument = shape
 
     def _check_super_called(self) -> None:
         if "_trainable" not in self.__dict__:
@@ -605,31 +275,15 @@ class Layer(symbolic.Operation):
             raise ModelError(f"{label}: is built; weights can only be added in __init__ or build.")
         if self._sealed:
             raise ModelError(f"{label}: is built already, for an input of shape {self.input_shape}.")
-        if name is None:
-            name = backend.auto_name("variable")
-        if not isinstance(name, str) or "/" in name:
-            raise ModelError(
-                f"{label}: expected the name of a weight to be a string without '/', received {name!r:.80}."
-            )
-        sizes = standardize_shape(() if shape is None else shape, f"{label}: {name}")
-        if None in sizes:
-            raise ModelError(
-                f"{label}: {name} would have shape {sizes}, but the width of the input is not known. "
-                "Give Input() sizes instead of None."
-            )
-        kind = self._weight_type(dtype)
-        budget = _budget.get()
-        if budget is not None:
-            budget.take(math.prod(n or 0 for n in sizes) * np.dtype(kind).itemsize, f"{label}: {name} of shape {sizes}")
-        if initializer is None:
-            initializer = "glorot_uniform" if kind.startswith("float") else "zeros"
-        function = initializers.get(initializer)
-        assert function is not None
-        value = initializers.initial_value(function, [n or 0 for n in sizes], kind, f"{label}: {name}")
-        around = [layer.name for layer in _scope.get()]
-        if not _scope.get() or _scope.get()[-1] is not self:
-            around.append(self.name)
-        variable = Variable(value, name=name, path="/".join([*around, name]), trainable=bool(trainable), dtype=kind)
+        variable = state.make_weight(
+            label,
+            scope.path_of(self),
+            name=name,
+            shape=shape,
+            dtype=self.dtype if dtype is None else dtype,
+            initializer=initializer,
+            trainable=bool(trainable),
+        )
         if regularizer is not None:
             variable.regularizer = regularizer
         if constraint is not None:
@@ -655,75 +309,12 @@ class Layer(symbolic.Operation):
             self._constants[name] = constant
         return constant
 
-    def _weight_type(self, dtype: Any) -> str:
-        if dtype is None:
-            return self.dtype
-        with contextlib.suppress(TypeError):
-            kind = np.dtype(dtype)
-            if kind.kind in "biu":
-                return str(kind)
-        return settings.checked_float(dtype, f"{self._where}: dtype")
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if type(value) in _PLAIN:
-            super().__setattr__(name, value)
-            return
-        if self._simple and name not in NOT_STATE and self._may_hold(value):
-            super().__setattr__("_simple", False)
-        if self._sealed and isinstance(value, (Variable, Layer)):
-            state = [*self._variables(), *self._sublayers()]
-            if not any(value is known for known in state):
-                raise ModelError(
-                    f"{self._where}: is built; {name!r} can only be set to a weight or a layer in __init__ or build."
-                )
-        super().__setattr__(name, value)
-
-    def _may_hold(self, value: Any) -> bool:
-        """Whether a value is or holds further weights or layers, or may do so later, as a list may."""
-        if isinstance(value, Variable):
-            return not any(value is known for known in (*self._trainable_variables, *self._non_trainable_variables))
-        return isinstance(value, (list, dict)) or any(not isinstance(x, SeedGenerator) for x in tensors_in(value))
-
-    def _attributes(self) -> Iterator[Any]:
-        """Yields the variables, layers and seeds that were set as attributes, in order."""
-        for name, value in list(self.__dict__.items()):
-            if type(value) not in _PLAIN and name not in NOT_STATE:
-                yield from tensors_in(value)
-
-    def _sublayers(self) -> list[Layer]:
-        if self._simple:
-            return []
-        return _unique(x for x in self._attributes() if isinstance(x, Layer) and x is not self)
-
-    def _variables(self) -> list[Variable]:
-        """Own weights without those of inner layers: trainable first, as Keras orders them."""
-        if self._simple:
-            return _unique([*self._trainable_variables, *self._non_trainable_variables])
-        set_here = [x for x in self._attributes() if isinstance(x, Variable)]
-        known = _unique([*self._trainable_variables, *self._non_trainable_variables])
-        others = [v for v in set_here if not any(v is k for k in known)]
-        first = [*self._trainable_variables, *(v for v in others if v.trainable)]
-        return _unique([*first, *self._non_trainable_variables, *others])
-
-    def _walk(self) -> list[Layer]:
-        """The layer and all inner layers, each once, outer before inner."""
-        found: dict[int, Layer] = {}
-
-        def visit(layer: Layer) -> None:
-            if id(layer) not in found:
-                found[id(layer)] = layer
-                for inner in layer._sublayers():
-                    visit(inner)
-
-        visit(self)
-        return list(found.values())
-
     @property
     def weights(self) -> list[Variable]:
         """All weights: own ones, then those of inner layers in order."""
         if self._simple and type(self)._sublayers is Layer._sublayers:
             return self._variables()
-        return _unique(variable for layer in self._walk() for variable in layer._variables())
+        return state.unique(variable for layer in self._walk() for variable in layer._variables())
 
     @property
     def trainable_weights(self) -> list[Variable]:
@@ -741,8 +332,8 @@ class Layer(symbolic.Operation):
         result: list[Variable] = []
         for layer in self._walk():
             result += layer._variables()
-            result += [x.state for x in layer._attributes() if isinstance(x, SeedGenerator)]
-        return _unique(result)
+            result += [seed.state for seed in layer._attributes(SeedGenerator)]
+        return state.unique(result)
 
     @property
     def trainable_variables(self) -> list[Variable]:
@@ -751,13 +342,6 @@ class Layer(symbolic.Operation):
     @property
     def non_trainable_variables(self) -> list[Variable]:
         return [v for v in self.variables if not v.trainable] if self.trainable else self.variables
-
-    @property
-    def losses(self) -> list[Any]:
-        """Penalties of the last call, of the layer and of all inner layers; then those on weights as they are."""
-        penalized = [v for v in self.trainable_weights if v.regularizer is not None]
-        of_weights = [regularizers.penalty(v.regularizer, v.value, v.path) for v in penalized]
-        return [*(loss for layer in self._walk() for loss in layer._losses), *of_weights]
 
     def get_weights(self) -> list[Array]:
         """Returns the numbers of :attr:`weights`."""
@@ -810,7 +394,58 @@ class Layer(symbolic.Operation):
         for index, variable in enumerate(own):
             variable.assign(store[str(index)])
 
-    # -------------------------------------------------------------- build and call
+    # -------------------------------------------------------------- what its attributes hold
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if type(value) in state.PLAIN:
+            super().__setattr__(name, value)
+            return
+        if self._simple and name not in state.NOT_STATE and self._may_hold(value):
+            super().__setattr__("_simple", False)
+        if self._sealed and isinstance(value, (Variable, Layer)):
+            known = [*self._variables(), *self._sublayers()]
+            if not any(value is thing for thing in known):
+                raise ModelError(
+                    f"{self._where}: is built; {name!r} can only be set to a weight or a layer in __init__ or build."
+                )
+        super().__setattr__(name, value)
+
+    def _may_hold(self, value: Any) -> bool:
+        """Whether a value is or holds further weights or layers, or may do so later, as a list may."""
+        if isinstance(value, Variable):
+            return not any(value is known for known in (*self._trainable_variables, *self._non_trainable_variables))
+        return isinstance(value, (list, dict)) or any(state.held_by(value, kind) for kind in (Variable, Layer))
+
+    def _attributes(self, kind: type[T]) -> Iterator[T]:
+        """Yields the variables, layers or seeds that were set as attributes, in order."""
+        return state.held(self.__dict__, kind)
+
+    def _sublayers(self) -> list[Layer]:
+        return [] if self._simple else state.unique(x for x in self._attributes(Layer) if x is not self)
+
+    def _variables(self) -> list[Variable]:
+        """Own weights without those of inner layers: trainable first, as Keras orders them."""
+        made = state.unique([*self._trainable_variables, *self._non_trainable_variables])
+        if self._simple:
+            return made
+        others = [v for v in self._attributes(Variable) if not any(v is known for known in made)]
+        first = [*self._trainable_variables, *(v for v in others if v.trainable)]
+        return state.unique([*first, *self._non_trainable_variables, *others])
+
+    def _walk(self) -> list[Layer]:
+        """The layer and all inner layers, each once, outer before inner."""
+        found: dict[int, Layer] = {}
+
+        def visit(layer: Layer) -> None:
+            if id(layer) not in found:
+                found[id(layer)] = layer
+                for inner in layer._sublayers():
+                    visit(inner)
+
+        visit(self)
+        return list(found.values())
+
+    # -------------------------------------------------------------- build
 
     def build(self, input_shape: Any) -> None:
         """Makes the weights; a subclass that has any overrides it.
@@ -820,10 +455,10 @@ class Layer(symbolic.Operation):
         """
         if any(not layer.built for layer in self._sublayers()):
             # Inner layers are built when they are called, so a trial run builds them.
-            run = functools.partial(self.call, training=False) if self._takes_training else self.call
+            run = functools.partial(self.call, training=False) if self._call_signature.training else self.call
             self._infer_output_shape(standardize_shapes(input_shape, self._where), run)
 
-    build = _wrap_build(build)
+    build = building.wrap_build(build)
     build._is_default = True  # type: ignore[attr-defined]
 
     def _finish_build(self) -> None:
@@ -845,6 +480,22 @@ class Layer(symbolic.Operation):
         if not self.built:
             self.build(input_shape)
 
+    def _build_for(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """Builds the layer for the arguments of a call."""
+        kwargs = {name: value for name, value in kwargs.items() if name != "training"}
+        tensors = symbolic.tensors_among((args, kwargs))
+        shapes = self._call_signature.shapes(args, kwargs)
+        if len(tensors) == 1 and args and isinstance(args[0], KerasTensor):
+            self._maybe_build(tensors[0].shape)
+        elif len(shapes) == 1:
+            self._maybe_build(next(iter(shapes.values())))
+        elif getattr(type(self).build, "_is_default", False):  # inner layers are built as they are called
+            self._path = scope.path_of(self)
+            self._build_shapes = {f"{name}_shape": shape for name, shape in shapes.items()}
+            self._finish_build()
+        else:
+            self.build(**shape_arguments(type(self).build, shapes))
+
     def get_build_config(self) -> dict[str, Any] | None:
         """Returns the shapes that ``build`` was called with, or None."""
         shapes = self._build_shapes
@@ -861,6 +512,8 @@ class Layer(symbolic.Operation):
         elif isinstance(config.get("shapes_dict"), Mapping):
             shapes = {k: standardize_shapes(v, self._where) for k, v in config["shapes_dict"].items()}
             self.build(**shapes)
+
+    # -------------------------------------------------------------- shapes
 
     @property
     def input_shape(self) -> Any:
@@ -896,88 +549,41 @@ class Layer(symbolic.Operation):
     def _infer_output_shape(self, input_shape: Any, function: Callable[..., Any] | None = None) -> Any:
         """Runs the layer on 2 and on 3 rows: sizes that differ are the number of rows."""
         given = tree.map_shape_structure(lambda shape: KerasTensor(shape, self.dtype, name=""), input_shape)
-        outputs = self._inferred((given,), {}, function)
+        outputs = building.tried(self, (given,), {}, function)
         return tree.map_structure(lambda tensor: tensor.shape, outputs)
 
-    def _inferred(
-        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], function: Callable[..., Any] | None = None
-    ) -> Any:
-        """Runs the layer on arrays of 2 and of 3 rows in the place of symbolic tensors; returns tensors likewise."""
-        made, losses = [], {id(layer): [*layer._losses] for layer in self._walk()}
-        for rows in (2, 3):
-            given, named = tree.map_structure(functools.partial(symbolic.sample, rows=rows), (args, dict(kwargs)))
-            try:
-                with np.errstate(all="ignore"):
-                    made.append(function(*given, **named) if function else self(*given, **named, training=False))
-            except NncompileError:  # says itself which layer it is about
-                raise
-            except Exception as error:  # whatever a call() of the user's may raise
-                kind = UnsupportedError if isinstance(error, NotImplementedError) else ModelError
-                shapes = ", ".join(str(np.shape(x)) for x in tree.flatten((given, named)) if np.ndim(x))
-                raise kind(
-                    f"{self._where}: call() failed for an input of shape {shapes}, with which the shape of its "
-                    f"output is found out: {type(error).__name__}: {error}. Make it take such an input, or define "
-                    "compute_output_shape()."
-                ) from error
-            finally:
-                for layer in self._walk():  # what a trial adds to the loss is none of it
-                    layer._losses[:] = losses.get(id(layer), [])
-        try:
-            return tree.map_structure(symbolic.result, *made)
-        except ModelError as error:
-            raise ModelError(
-                f"{self._where}: its output has another number of axes for another number of rows: {error}"
-            ) from error
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """Returns symbolic tensors of the shapes and types that a call with such arguments returns.
 
-    def _array(self, inputs: Any) -> Array:
-        """Returns the input as an array of the type that ``call`` works in."""
-        if isinstance(inputs, Layer):
-            raise ModelError(
-                f"{self._where}: expected arrays or tensors, received the layer {inputs._where}. "
-                "Call it on something, and give what it returns."
-            )
-        try:
-            array = np.asarray(inputs)
-        except ValueError as error:
-            raise ModelError(f"{self._where}: expected an array, received {type(inputs).__name__}: {error}.") from error
-        if array.dtype.kind not in "biuf":
-            raise ModelError(f"{self._where}: expected numbers, received an array of {array.dtype}.")
-        if self.autocast and (array.dtype.kind == "f" or not self._takes_integers):
-            array = array.astype(self.input_dtype, copy=False)
-        return array
-
-    def _check_input(self, shape: Shape, dtype: str) -> None:
-        """Raises ModelError if an input of this shape and type does not fit."""
-        specs = self.input_spec if isinstance(self.input_spec, (list, tuple)) else [self.input_spec]
-        for spec in specs:
-            expected = spec.complaint(shape, dtype) if spec is not None else None
-            if expected:
-                raise ModelError(f"{self._where}: expected {expected}, received shape {shape} of {dtype}.")
-
-    def _check_inputs(self, inputs: Any) -> None:
-        """Raises ModelError if the first argument, one or several tensors, does not fit."""
-        several = isinstance(self.input_spec, (list, tuple)) and len(self.input_spec) != 1
-        if not tree.is_nested(inputs) and not several:
-            self._check_input(tuple(inputs.shape), str(inputs.dtype))
-            return
-        tensors, specs = tree.flatten(inputs), self.input_spec
-        built_in = registry.registered("layers").get(type(self).__name__) is type(self)
-        count = len(specs) if isinstance(specs, (list, tuple)) else 1
-        if specs is None and (self._takes_several or not built_in):
-            return
-        if len(tensors) != count:
-            noun = "input" if count == 1 else "inputs"
-            shapes = ", ".join(str(tuple(getattr(x, "shape", ()))) for x in tensors)
-            raise ModelError(f"{self._where}: expected {count} {noun}, received {len(tensors)} of shapes {shapes}.")
-        if isinstance(specs, (list, tuple)):
-            for spec, x in zip(specs, tensors, strict=True):
-                expected = spec.complaint(tuple(x.shape), str(x.dtype)) if spec is not None and x is not None else None
-                if expected:
-                    raise ModelError(
-                        f"{self._where}: expected {expected}, received shape {tuple(x.shape)} of {x.dtype}."
-                    )
+        Args:
+            *args: those of ``call``, with symbolic tensors in the place of arrays.
+            **kwargs: likewise.
+        """
+        kwargs.pop("training", None)
+        shape_of = type(self).compute_output_shape
+        if getattr(shape_of, "_is_default", False):
+            return building.tried(self, args, kwargs)
+        tensors = symbolic.tensors_among((args, kwargs))
+        shapes = self._call_signature.shapes(args, kwargs)
+        if isinstance(args[0], KerasTensor) and len(tensors) == 1:
+            shapes = {"input_shape": args[0].shape}
+        if len(shapes) == 1:
+            shape = self.compute_output_shape(next(iter(shapes.values())))
         else:
-            self._check_input(tuple(tensors[0].shape), str(tensors[0].dtype))
+            shape = self.compute_output_shape(**shape_arguments(shape_of, shapes))
+        return tree.map_shape_structure(
+            lambda s: KerasTensor(standardize_shape(s, self._where), self._output_dtype(tensors)), shape
+        )
+
+    def _output_dtype(self, inputs: Sequence[KerasTensor]) -> str:
+        """Type of what it returns for such tensors."""
+        return self.dtype
+
+    # -------------------------------------------------------------- call
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """The formula; every layer overrides it."""
+        raise NotImplementedError(f"{type(self).__name__} must define call(self, inputs).")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Applies the layer to arrays, to expressions of a formula, or to the tensors of a model that is described.
@@ -1000,77 +606,69 @@ class Layer(symbolic.Operation):
         symbols = isinstance(inputs, ops.Expression)
         x = inputs if symbols else self._array(inputs)
         shape, dtype = tuple(x.shape), str(x.dtype)
-        before = self._enter(kwargs, symbols)
-        try:
-            with _inside(self):
+        with self._calling(kwargs, symbols):
+            self._check_input(shape, dtype)
+            if not self.built:
+                self._maybe_build((None, *shape[1:]))
                 self._check_input(shape, dtype)
-                if not self.built:
-                    self._maybe_build((None, *shape[1:]))
-                    self._check_input(shape, dtype)
-                return self._penalized(self.call(x, **kwargs))
-        finally:
-            self._leave(before)
+            return self._penalized(self.call(x, **kwargs))
 
     def _call_any(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """As :meth:`__call__`, for all that is not one array or expression."""
         if not args:
-            first = self._call_parameters[0] if self._call_parameters else "inputs"
+            first = (*self._call_signature.positional, "inputs")[0]
             if first not in kwargs:
                 raise TypeError(f"{self._where}: missing the argument {first!r}, what the layer is called on.")
             args = (kwargs.pop(first),)
-        if kwargs.get("mask", self) is None and not self._takes_mask:
+        if kwargs.get("mask", self) is None and not self._call_signature.mask:
             del kwargs["mask"]
         args = (self._standardized(args[0], True), *(self._standardized(x, False) for x in args[1:]))
         kwargs = {name: self._standardized(x, False) for name, x in kwargs.items()}
         if symbolic.tensors_among((args, kwargs)):
             return self._record(args, kwargs)
         symbols = any(isinstance(x, ops.Expression) for x in tree.flatten((args, kwargs)))
-        given = {name: value for name, value in kwargs.items() if name != "training"}
-        before = self._enter(kwargs, symbols)
-        try:
-            with _inside(self):
+        with self._calling(kwargs, symbols):
+            self._check_inputs(args[0])
+            if not self.built:
+                self._build_for(args, kwargs)
                 self._check_inputs(args[0])
-                if not self.built:
-                    self._build_for(args, given)
-                    self._check_inputs(args[0])
-                return self._penalized(self.call(*args, **kwargs))
-        finally:
-            self._leave(before)
+            return self._penalized(self.call(*args, **kwargs))
 
-    def _enter(self, kwargs: dict[str, Any], symbols: bool) -> tuple[Any, ...]:
-        """Sets what is around a call: the mode of training, which ``kwargs`` get as well, the owner of formulas.
-
-        Returns:
-            What was set before, for :meth:`_leave`.
-        """
+    def _calling(self, kwargs: dict[str, Any], symbols: bool) -> contextlib.AbstractContextManager[None]:
+        """Returns what ``call`` is to be run in; ``kwargs`` get the mode of training that there is in there."""
         training = kwargs.pop("training", None)
         if training is None:
-            training = _training.get()
+            training = scope.training_around()
         if training is None:
-            training = self._training_default
-        if training is not None and self._takes_training:
+            training = self._call_signature.default
+        if training is not None and self._call_signature.training:
             kwargs["training"] = training
-        if not symbols and not _scope.get():  # the outermost call
+        if not symbols and not scope.layers_around():  # the outermost call
             for layer in self._walk():
                 layer._losses.clear()
-        owner = ops.set_owner(self.name) if symbols else None
-        return _training.set(training), ops.products_in(self.compute_dtype), owner
+        return scope.calling(self, training, symbols)
 
     def _traced(self, inputs: Any, training: bool) -> Any:
         """What :meth:`call` returns in a mode of training, which all that it calls is in as well."""
-        token = _training.set(training)
-        try:
-            return self.call(inputs, **({"training": training} if self._takes_training else {}))
-        finally:
-            _training.reset(token)
+        with scope.training(training):
+            return self.call(inputs, **({"training": training} if self._call_signature.training else {}))
 
-    @staticmethod
-    def _leave(before: tuple[Any, ...]) -> None:
-        token, products, owner = before
-        _training.reset(token)
-        ops.products_in(products)
-        if owner is not None:
-            ops.set_owner(owner)
+    def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Calls the layer on symbolic tensors: it is built, and what it will return is known by shape and type."""
+        recorded = self._call_signature.recorded(kwargs)
+        with scope.inside(self):
+            self._check_inputs(args[0])
+            if not self.built:
+                self._build_for(args, kwargs)
+                self._check_inputs(args[0])
+            outputs = self.compute_output_spec(*args, **recorded)
+        limits.check(outputs, self._where)
+        Node(self, args, recorded, outputs)
+        shapes = list(self._call_signature.shapes(args, {}).values())
+        taken = args[0].shape if isinstance(args[0], KerasTensor) else shapes[0] if shapes else None
+        if self._shapes is None or not isinstance(self._shapes, tuple):
+            self._shapes = (taken, tree.map_structure(lambda x: x.shape, outputs))
+        return outputs
 
     def _standardized(self, value: Any, first: bool) -> Any:
         """An argument of a call with arrays for all that can be one; ``first`` must be numbers."""
@@ -1078,106 +676,95 @@ class Layer(symbolic.Operation):
             return value
         if isinstance(value, Mapping):
             return tree.map_structure(lambda x: self._standardized(x, first), value)
-        if isinstance(value, (list, tuple)) and any(map(_is_tensor, tree.flatten(value))):
+        if isinstance(value, (list, tuple)) and any(map(is_tensor, tree.flatten(value))):
             return tree.map_structure(lambda x: self._standardized(x, first), value)
-        return self._array(value) if first or _is_tensor(value) else value
+        return self._array(value) if first or is_tensor(value) else value
 
-    def _argument_shapes(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """The shapes of the arguments that are tensors or structures of them, by the names that ``call`` gives them."""
-        names = self._call_parameters
-        named = {names[i] if i < len(names) else f"arg{i}": value for i, value in enumerate(args)}
-        return {
-            name: tree.map_structure(lambda x: None if x is None else (None, *x.shape[1:]), value)
-            for name, value in {**named, **kwargs}.items()
-            if any(map(_is_tensor, tree.flatten(value)))
-        }
+    def _array(self, inputs: Any) -> Array:
+        """Returns the input as an array of the type that ``call`` works in."""
+        if isinstance(inputs, Layer):
+            raise ModelError(
+                f"{self._where}: expected arrays or tensors, received the layer {inputs._where}. "
+                "Call it on something, and give what it returns."
+            )
+        try:
+            array = np.asarray(inputs)
+        except ValueError as error:
+            raise ModelError(f"{self._where}: expected an array, received {type(inputs).__name__}: {error}.") from error
+        if array.dtype.kind not in "biuf":
+            raise ModelError(f"{self._where}: expected numbers, received an array of {array.dtype}.")
+        if self.autocast and (array.dtype.kind == "f" or not self._takes_integers):
+            array = array.astype(self.input_dtype, copy=False)
+        return array
 
-    def _build_for(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        """Builds the layer for the arguments of a call."""
-        tensors = symbolic.tensors_among((args, kwargs))
-        shapes = self._argument_shapes(args, kwargs)
-        if len(tensors) == 1 and args and isinstance(args[0], KerasTensor):
-            self._maybe_build(tensors[0].shape)
-        elif len(shapes) == 1:
-            self._maybe_build(next(iter(shapes.values())))
-        elif getattr(type(self).build, "_is_default", False):  # inner layers are built as they are called
-            with _inside(self):
-                self._path = "/".join(layer.name for layer in _scope.get())
-            self._build_shapes = {f"{name}_shape": shape for name, shape in shapes.items()}
-            self._finish_build()
+    def _check_inputs(self, inputs: Any) -> None:
+        """Raises ModelError if the first argument, one or several tensors, does not fit."""
+        several = isinstance(self.input_spec, (list, tuple)) and len(self.input_spec) != 1
+        if not tree.is_nested(inputs) and not several:
+            self._check_input(tuple(inputs.shape), str(inputs.dtype))
+            return
+        tensors, specs = tree.flatten(inputs), self.input_spec
+        built_in = registry.registered("layers").get(type(self).__name__) is type(self)
+        count = len(specs) if isinstance(specs, (list, tuple)) else 1
+        if specs is None and (self._takes_several or not built_in):
+            return
+        if len(tensors) != count:
+            noun = "input" if count == 1 else "inputs"
+            shapes = ", ".join(str(tuple(getattr(x, "shape", ()))) for x in tensors)
+            raise ModelError(f"{self._where}: expected {count} {noun}, received {len(tensors)} of shapes {shapes}.")
+        if isinstance(specs, (list, tuple)):
+            for spec, x in zip(specs, tensors, strict=True):
+                if x is not None:
+                    self._check_spec(spec, tuple(x.shape), str(x.dtype))
         else:
-            self.build(**_matching(type(self).build, shapes))
+            self._check_input(tuple(tensors[0].shape), str(tensors[0].dtype))
 
-    def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Calls the layer on symbolic tensors: it is built, and what it will return is known by shape and type."""
-        kwargs = {name: value for name, value in kwargs.items() if name != "training" or value is not None}
-        call_kwargs = {k: v for k, v in kwargs.items() if k != "training" or self._takes_training}
-        if self._takes_training and self._training_default is not None:  # as Keras records it
-            call_kwargs.setdefault("training", self._training_default)
-        if self._takes_mask:
-            call_kwargs.setdefault("mask", None)
-        with _inside(self):
-            self._check_inputs(args[0])
-            if not self.built:
-                self._build_for(args, {k: v for k, v in kwargs.items() if k != "training"})
-                self._check_inputs(args[0])
-            outputs = self.compute_output_spec(*args, **call_kwargs)
-        budget = _budget.get()
-        if budget is not None:
-            budget.check(tree.map_structure(lambda x: x.shape, outputs), self._where)
-        Node(self, args, call_kwargs, outputs)
-        shapes = list(self._argument_shapes(args, {}).values())
-        taken = args[0].shape if isinstance(args[0], KerasTensor) else shapes[0] if shapes else None
-        if self._shapes is None or not isinstance(self._shapes, tuple):
-            self._shapes = (taken, tree.map_structure(lambda x: x.shape, outputs))
-        return outputs
+    def _check_input(self, shape: Shape, dtype: str) -> None:
+        """Raises ModelError if an input of this shape and type does not fit."""
+        specs = self.input_spec if isinstance(self.input_spec, (list, tuple)) else [self.input_spec]
+        for spec in specs:
+            self._check_spec(spec, shape, dtype)
 
-    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        """Returns symbolic tensors of the shapes and types that a call with such arguments returns.
+    def _check_spec(self, spec: InputSpec | None, shape: Shape, dtype: str) -> None:
+        expected = spec.complaint(shape, dtype) if spec is not None else None
+        if expected:
+            raise ModelError(f"{self._where}: expected {expected}, received shape {shape} of {dtype}.")
+
+    # -------------------------------------------------------------- penalties
+
+    @property
+    def losses(self) -> list[Any]:
+        """Penalties of the last call, of the layer and of all inner layers; then those on weights as they are."""
+        penalized = [v for v in self.trainable_weights if v.regularizer is not None]
+        of_weights = [regularizers.penalty(v.regularizer, v.value, v.path) for v in penalized]
+        return [*(loss for layer in self._walk() for loss in layer._losses), *of_weights]
+
+    def add_loss(self, loss: Any) -> None:
+        """Adds penalties to the loss; called in ``call``.
 
         Args:
-            *args: those of ``call``, with symbolic tensors in the place of arrays.
-            **kwargs: likewise.
-        """
-        kwargs.pop("training", None)
-        shape_of = type(self).compute_output_shape
-        if getattr(shape_of, "_is_default", False):
-            return self._inferred(args, kwargs)
-        tensors = symbolic.tensors_among((args, kwargs))
-        shapes = self._argument_shapes(args, kwargs)
-        if isinstance(args[0], KerasTensor) and len(tensors) == 1:
-            shapes = {"input_shape": args[0].shape}
-        if len(shapes) == 1:
-            shape = self.compute_output_shape(next(iter(shapes.values())))
-        else:
-            shape = self.compute_output_shape(**_matching(shape_of, shapes))
-        return tree.map_shape_structure(
-            lambda s: KerasTensor(standardize_shape(s, self._where), self._output_dtype(tensors)), shape
-        )
+            loss: one or a list. In a formula a number for the whole batch, made of sums and means over it such
+                as ``ops.mean(x)``, or values whose sum over rows and columns is added. Given arrays, numbers
+                for :attr:`losses`.
 
-    def _output_dtype(self, inputs: Sequence[KerasTensor]) -> str:
-        """Type of what it returns for such tensors."""
-        return self.dtype
+        Source: ``keras.layers.Layer.add_loss``.
+        """
+        for one in loss if isinstance(loss, (list, tuple)) else [loss]:
+            if isinstance(one, ops.Expression):
+                penalties.add(one, self._where)
+            else:
+                self._losses.append(one)
 
     def _penalized(self, outputs: Any) -> Any:
         """Returns outputs, after their penalty, divided by the number of rows, was added if there is one."""
         for output in tree.flatten(outputs) if self.activity_regularizer is not None else ():
             if isinstance(output, ops.Expression):
-                found = penalties.terms(self.activity_regularizer, output, self._where)
-                noted = records.get()
-                if found and noted is None:
-                    raise ModelError(f"{self._where}: a penalty means nothing where no model is compiled.")
-                if noted is not None:
-                    noted.penalties.extend(found)
+                penalties.add_activity(self.activity_regularizer, output, self._where)
                 continue
             loss = self.activity_regularizer(output)
             rows = len(output) if np.ndim(output) else 1
             self.add_loss(loss / np.dtype(self.dtype).type(rows) if rows else 0.0 * loss)
         return outputs
-
-    def call(self, *args: Any, **kwargs: Any) -> Any:
-        """The formula; every layer overrides it."""
-        raise NotImplementedError(f"{type(self).__name__} must define call(self, inputs).")
 
     # -------------------------------------------------------------- configuration
 
@@ -1196,40 +783,13 @@ class Layer(symbolic.Operation):
             config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
         if not getattr(type(self).get_config, "_is_default", False):
             return config
-        given = self._given_arguments()
+        given = constructor_arguments(type(self), *self._arguments, self._where)
         parameters = inspect.signature(type(self).__init__).parameters
         if "name" not in parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
             del config["name"]
         return {**{k: v for k, v in config.items() if k == "name"}, **given, **config}
 
     get_config._is_default = True  # type: ignore[attr-defined]
-
-    def _given_arguments(self) -> dict[str, Any]:
-        """Returns the arguments of the constructor by name, defaults included."""
-        owner = type(self).__name__
-        advice = f"Define get_config() in {owner}."
-        args, kwargs = self._arguments
-        signature = inspect.signature(type(self).__init__)
-        bound = signature.bind(self, *args, **kwargs)
-        bound.apply_defaults()
-        given: dict[str, Any] = {}
-        for name, value in list(bound.arguments.items())[1:]:
-            kind = signature.parameters[name].kind
-            if kind is inspect.Parameter.VAR_KEYWORD:
-                given.update(value)
-            elif kind is inspect.Parameter.VAR_POSITIONAL or kind is inspect.Parameter.POSITIONAL_ONLY:
-                if value or kind is inspect.Parameter.POSITIONAL_ONLY:
-                    raise UnsupportedError(f"{self._where}: cannot be saved: {name!r} has no keyword. {advice}")
-            else:
-                given[name] = value
-        for name in ("name", *(k for k in LEGACY_KEYWORDS if k not in signature.parameters)):
-            given.pop(name, None)
-        for name, value in given.items():
-            if not _is_plain(value):
-                raise UnsupportedError(
-                    f"{self._where}: cannot be saved: its argument {name!r} is {type(value).__name__}. {advice}"
-                )
-        return given
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -1266,39 +826,6 @@ class Layer(symbolic.Operation):
 
     # -------------------------------------------------------------- what Keras has and this has not
 
-    def add_loss(self, loss: Any) -> None:
-        """Adds penalties to the loss; called in ``call``.
-
-        Args:
-            loss: one or a list. In a formula a number for the whole batch, made of sums and means over it such
-                as ``ops.mean(x)``, or values whose sum over rows and columns is added. Given arrays, numbers
-                for :attr:`losses`.
-
-        Source: ``keras.layers.Layer.add_loss``.
-        """
-        for one in loss if isinstance(loss, (list, tuple)) else [loss]:
-            noted = records.get()
-            if not isinstance(one, ops.Expression):
-                self._losses.append(one)
-            elif noted is None:
-                raise ModelError(f"{self._where}: add_loss of a formula means nothing where no model is compiled.")
-            elif batch.crosses_rows(one, means=False):
-                noted.penalties.append((one.args[1] if one.op == "whole" else one, "mean"))
-            elif one.op == "whole":
-                self._note(one.args[0], one.value)
-            else:
-                noted.penalties.append((one, "sum"))
-
-    def _note(self, rows: ops.Expression, kind: str) -> None:
-        """Notes a penalty: the sum or mean of values per row."""
-        noted = records.get()
-        assert noted is not None
-        if kind == "rows":
-            raise ModelError(f"{self._where}: add_loss of a mean and values per row: give it two, in a list.")
-        if kind == "mean":
-            kind, rows = "samples", rows / float(math.prod(n or 1 for n in rows.shape[1:]))
-        noted.penalties.append((rows, kind))
-
     def add_metric(self, *args: Any, **kwargs: Any) -> None:
         """Not supported; give metrics to ``compile``."""
         raise UnsupportedError(f"{self._where}: add_metric is not supported. Give metrics to compile().")
@@ -1306,90 +833,3 @@ class Layer(symbolic.Operation):
     def quantize(self, mode: Any = None, **kwargs: Any) -> None:
         """Not supported yet."""
         raise UnsupportedError(f"{self._where}: quantize({mode!r}) is not supported yet.")
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, (list, tuple)):
-        return all(map(_is_plain, value))
-    if isinstance(value, dict):
-        return all(map(_is_plain, value.values()))
-    return value is None or isinstance(value, (str, int, float, bool))
-
-
-# ------------------------------------------------------------------ files
-
-
-def plain(value: Any) -> Any:
-    """Returns a configuration as JSON can hold it, objects in it serialized."""
-    if value is None or isinstance(value, (str, bool, int, float)):
-        return value
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
-        return {"class_name": "__numpy__", "config": {"value": value.tolist(), "dtype": str(value.dtype)}}
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(map(plain, value)) if type(value) in (list, tuple) else list(map(plain, value))
-    if isinstance(value, Layer):
-        return serialize(value)
-    for kind in registry.KINDS:
-        if registry.registered(kind).get(type(value).__name__) is type(value):
-            return registry.serialize(value, kind)
-    if inspect.isfunction(value) and value.__name__ == "<lambda>" and not registry.is_collecting():
-        raise UnsupportedError(
-            "A configuration holds a lambda, which has no name by which it could be found again. Write a subclass of "
-            "Layer, with register_keras_serializable() above it."
-        )
-    if inspect.isfunction(value) or hasattr(value, "get_config"):
-        return registry.serialize(value, "activations")
-    raise UnsupportedError(f"A configuration holds {type(value).__name__}, which cannot be saved.")
-
-
-def serialize(layer: Layer) -> dict[str, Any]:
-    """Returns Keras' serialized form of a layer or a model.
-
-    The form is ``{"module", "class_name", "config", "registered_name"}``, with
-    ``build_config`` for a layer that was built, and ``compile_config`` for a model.
-    """
-    cls = type(layer)
-    name: str | None = None
-    if MODELS.get(cls.__name__) is cls:
-        public = cls.__name__ != "Functional"  # a class that Keras does not export, and writes by where it stands
-        module: str | None = "keras" if public else "keras.src.models.functional"
-        name = None if public else cls.__name__
-    elif registry.registered("layers").get(cls.__name__) is cls:
-        module = "keras.layers"
-    else:
-        module, name = None, registry.written_name(cls)
-    form: dict[str, Any] = {
-        "module": module,
-        "class_name": cls.__name__,
-        "config": plain(layer.get_config()),
-        "registered_name": name,
-    }
-    build_config = layer.get_build_config()
-    if build_config is not None:
-        form["build_config"] = plain(build_config)
-    compile_config = getattr(layer, "get_compile_config", None)
-    if compile_config is not None:
-        form["compile_config"] = plain((compile_config() if getattr(layer, "compiled", False) else None) or {})
-    return form
-
-
-def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """Makes the layer that :func:`serialize` described; it is not built or compiled.
-
-    Nothing is imported because a file names it: classes are those of nncompile, those
-    registered, and those in ``custom_objects``.
-
-    Raises:
-        FileFormatError: the form is not one of Keras'.
-        UnsupportedError: the class is not known.
-    """
-    layer = registry.deserialize(config, "layers", {**MODELS, **(custom_objects or {})})
-    if inspect.isclass(layer) and issubclass(layer, Layer):
-        layer = layer.from_config({})
-    if not isinstance(layer, Layer):
-        raise FileFormatError(f"layers: expected a layer, received {config!r:.80}.")
-    return layer

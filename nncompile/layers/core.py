@@ -15,7 +15,9 @@ from ..errors import ModelError, UnsupportedError
 from ..ops.symbolic import KerasTensor, Node
 from ..registry import register
 from ..variables import Variable
-from .base import InputSpec, Layer, Shape, legacy_keywords, standardize_shape, standardize_shapes
+from .base import Layer
+from .legacy import legacy_keywords
+from .shapes import InputSpec, Shape, standardize_shape, standardize_shapes
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -12,7 +12,9 @@ from .. import constraints, initializers, ops, registry, regularizers
 from ..errors import ModelError
 from ..registry import register
 from ..variables import Variable
-from .base import Layer, Shape, caller_level, legacy_keywords, standardize_shape
+from .base import Layer
+from .legacy import caller_level, legacy_keywords
+from .shapes import Shape, standardize_shape
 
 
 @register("layers")

@@ -15,7 +15,9 @@ from typing import Any
 from .. import config, ops, tree
 from ..errors import ModelError
 from ..registry import register
-from .base import Layer, Shape, legacy_keywords
+from .base import Layer
+from .legacy import legacy_keywords
+from .shapes import Shape
 
 __all__ = [
     "Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract",

@@ -13,7 +13,9 @@ from ..errors import ModelError
 from ..registry import register
 from ..variables import Variable
 from .axes import checked_axes, positive_axes, to_last, vector
-from .base import InputSpec, Layer, Shape, caller_level, legacy_keywords, standardize_shape
+from .base import Layer
+from .legacy import caller_level, legacy_keywords
+from .shapes import InputSpec, Shape, standardize_shape
 
 
 def _positive_number(value: Any, owner: str, name: str) -> float:

@@ -1,4 +1,4 @@
-"""Activity regularizers in a formula: what they add up over a batch, as a value per row.
+"""Penalties in a formula, of activity regularizers and ``add_loss``: a value per row, and how it becomes loss.
 
 A regularizer gives one number for a whole array, such as ``l1 * sum(|x|)``. The rows of a
 batch stay apart in a formula, so that of a sum or mean over the array the loss takes the
@@ -14,6 +14,7 @@ from typing import Any
 from ..errors import ModelError
 from ..ops import Expression
 from ..ops.batch import crosses_rows
+from ..variables import records
 
 
 def terms(regularizer: Callable[[Any], Any], x: Expression, where: str) -> list[tuple[Expression, str]]:
@@ -47,3 +48,45 @@ def terms(regularizer: Callable[[Any], Any], x: Expression, where: str) -> list[
     if value.value == "sum":
         return [(row, "samples")]
     return [(row / float(math.prod(n or 1 for n in row.shape[1:])), "squared")]
+
+
+def add_activity(regularizer: Callable[[Any], Any], x: Expression, where: str) -> None:
+    """Adds the penalty of a regularizer on what a layer returns to the loss of the model that is traced.
+
+    Raises:
+        ModelError: no model is traced, or as of :func:`terms`.
+    """
+    found = terms(regularizer, x, where)
+    noted = records.get()
+    if found and noted is None:
+        raise ModelError(f"{where}: a penalty means nothing where no model is compiled.")
+    if noted is not None:
+        noted.penalties.extend(found)
+
+
+def add(loss: Expression, where: str) -> None:
+    """Adds what ``add_loss`` was given to the loss of the model that is traced.
+
+    Args:
+        loss: a sum or mean over the whole batch, or values whose sum over rows and columns is added.
+        where: the layer, for the errors.
+
+    Raises:
+        ModelError: no model is traced, or it is neither.
+    """
+    noted = records.get()
+    if noted is None:
+        raise ModelError(f"{where}: add_loss of a formula means nothing where no model is compiled.")
+    if crosses_rows(loss, means=False):
+        itself = loss.args[1] if loss.op == "whole" else loss
+        noted.penalties.append((itself, "sum" if itself.shape else "mean"))  # each row has a number for the batch
+        return
+    if loss.op != "whole":
+        noted.penalties.append((loss, "sum"))
+        return
+    rows, kind = loss.args[0], loss.value
+    if kind == "rows":
+        raise ModelError(f"{where}: add_loss of a mean and values per row: give it two, in a list.")
+    if kind == "mean":
+        kind, rows = "samples", rows / float(math.prod(n or 1 for n in rows.shape[1:]))
+    noted.penalties.append((rows, kind))

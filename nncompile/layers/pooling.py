@@ -11,8 +11,10 @@ from .. import ops
 from ..errors import ModelError
 from ..registry import register
 from .axes import to_last, vector
-from .base import InputSpec, Layer, Shape, legacy_keywords, standardize_shape
+from .base import Layer
+from .legacy import legacy_keywords
 from .reshaping import checked_data_format, checked_sizes, rows_of
+from .shapes import InputSpec, Shape, standardize_shape
 
 
 class _GlobalPooling1D(Layer):

@@ -17,8 +17,10 @@ from ..ops import arrays
 from ..registry import register
 from ..variables import Variable
 from .axes import checked_axes, positive_axes, to_last, vector
-from .base import Layer, Shape, legacy_keywords, standardize_shape
+from .base import Layer
+from .legacy import legacy_keywords
 from .reshaping import rows_of
+from .shapes import Shape, standardize_shape
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -11,7 +11,9 @@ import numpy as np
 from .. import ops, random, regularizers
 from ..errors import ModelError
 from ..registry import register
-from .base import InputSpec, Layer, Shape, legacy_keywords, standardize_shape
+from .base import Layer
+from .legacy import legacy_keywords
+from .shapes import InputSpec, Shape, standardize_shape
 
 
 def _share(value: Any, owner: str, name: str) -> float:

@@ -12,7 +12,9 @@ from .. import config as settings
 from .. import ops
 from ..errors import ModelError
 from ..registry import register
-from .base import InputSpec, Layer, Shape, legacy_keywords, standardize_shape
+from .base import Layer
+from .legacy import legacy_keywords
+from .shapes import InputSpec, Shape, standardize_shape
 
 
 def checked_data_format(value: Any, owner: str) -> str:

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 from .. import ops, registry
 from ..errors import FileFormatError, ModelError
 from ..registry import register
-from .base import Layer, Shape, deserialize, legacy_keywords, serialize, standardize_shape
+from .base import Layer
+from .legacy import legacy_keywords
+from .serialization import deserialize, serialize
+from .shapes import Shape, standardize_shape
 
 if TYPE_CHECKING:
     from typing_extensions import Self

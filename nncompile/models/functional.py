@@ -20,7 +20,7 @@ import numpy as np
 
 from .. import tree
 from ..errors import FileFormatError, UnsupportedError
-from ..layers import base
+from ..layers.serialization import MODELS, deserialize, plain, serialize
 from ..ops import symbolic
 from ..ops.symbolic import FunctionOperation, KerasTensor, Node
 from .model import Model
@@ -61,7 +61,7 @@ class Functional(Model):
         return _Reader(config, kind.__name__).model(kind)
 
 
-base.MODELS["Functional"] = Functional
+MODELS["Functional"] = Functional
 
 
 # ------------------------------------------------------------------ writing
@@ -77,7 +77,7 @@ class _Writer:
     def config(self) -> dict[str, Any]:
         layers = []
         for operation in self.network.operations:
-            form = operation.serialize() if isinstance(operation, FunctionOperation) else base.serialize(operation)
+            form = operation.serialize() if isinstance(operation, FunctionOperation) else serialize(operation)
             calls = [node for node in operation._inbound_nodes if self.network.contains(node) and not node.is_input]
             layers.append({**form, "name": operation.name, "inbound_nodes": [self._call(node) for node in calls]})
         return {
@@ -109,7 +109,7 @@ class _Writer:
             if value is ...:
                 return {"class_name": "__ellipsis__", "config": {}}
             try:
-                return base.plain(value)
+                return plain(value)
             except UnsupportedError as error:
                 raise UnsupportedError(
                     f"{self.model._where}: cannot be saved: {node.operation.name} is called with {value!r:.80}. {error}"
@@ -179,7 +179,7 @@ class _Reader:
             raise FileFormatError(f"{self.owner}: expected a layer with a name and a list of calls: {form!r:.80}.")
         if name in self.made:
             raise FileFormatError(f"{self.owner}: two layers are called {name!r}.")
-        made = _operation(form) if is_operation(form) else base.deserialize(form)
+        made = _operation(form) if is_operation(form) else deserialize(form)
         self.made[name] = made
         return name, list(calls)
 

@@ -8,19 +8,19 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import registry, tree
 from ..errors import FileFormatError, ModelError
-from ..layers import base
-from ..layers.base import Layer, Shape, standardize_shapes
+from ..layers import legacy, state
+from ..layers.base import Layer
+from ..layers.serialization import MODELS, serialize
+from ..layers.shapes import Shape, standardize_shapes
 from ..ops.symbolic import FunctionOperation, KerasTensor
-from ..random import SeedGenerator
 from ..training import Trainer
-from ..variables import Variable
 from .network import Network, label
 from .summary import summary_text
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 Array = NDArray[Any]
+T = TypeVar("T")
 PathLike = str | Path
 
 _LEGACY = {"input": "inputs", "output": "outputs"}
@@ -63,14 +64,14 @@ class Model(Trainer, Layer):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if cls is Model and _has_graph(args, kwargs):
-            return super().__new__(base.MODELS["Functional"])
+            return super().__new__(MODELS["Functional"])
         return super().__new__(cls, *args, **kwargs)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         graph: dict[str, Any] = {}
         if _has_graph(args, kwargs):
             owner = type(self).__name__
-            kwargs = registry.rename_keywords(owner, kwargs, _LEGACY, base.caller_level() + 1)
+            kwargs = registry.rename_keywords(owner, kwargs, _LEGACY, legacy.caller_level() + 1)
             if len(args) > 3:
                 raise TypeError(f"{owner} takes inputs, outputs and name, received {len(args)} positional arguments.")
             graph = dict(zip(("inputs", "outputs", "name"), args, strict=False))
@@ -101,7 +102,7 @@ class Model(Trainer, Layer):
                         f"{self._where}: the input {key!r} is the tensor {tensor.name!r}. "
                         f"Name it alike: Input(…, name={key!r}).",
                         UserWarning,
-                        stacklevel=base.caller_level(),
+                        stacklevel=legacy.caller_level(),
                     )
         self._network = network
         self._path = self.name
@@ -233,20 +234,18 @@ class Model(Trainer, Layer):
     def _seal(self) -> None:
         """A model may get further layers after it was built."""
 
-    def _attributes(self) -> Iterator[Any]:
+    def _attributes(self, kind: type[T]) -> Iterator[T]:
         """As of a layer, but what a Trainer keeps in lists are other layers' weights."""
         if self._network is not None:
-            yield from (x for x in self._network.operations if isinstance(x, Layer))
+            yield from (x for x in self._network.operations if isinstance(x, kind))
         for name, value in list(self.__dict__.items()):
-            if name in base.NOT_STATE:
-                continue
-            if isinstance(value, (Variable, SeedGenerator)):
+            if isinstance(value, kind) and name not in state.NOT_STATE:
                 yield value
-            else:
-                yield from (x for x in base.tensors_in(value) if isinstance(x, Layer))
+            elif kind is Layer and name not in state.NOT_STATE:
+                yield from state.held_by(value, kind)
 
     def _sublayers(self) -> list[Layer]:
-        return list({id(x): x for x in self._attributes() if isinstance(x, Layer) and x is not self}.values())
+        return state.unique(x for x in self._attributes(Layer) if x is not self)
 
     @property
     def layers(self) -> list[Layer]:
@@ -328,7 +327,7 @@ class Model(Trainer, Layer):
             raise ModelError(f"{self._where}: expected a shape, for example build((None, 784)).")
         shape = standardize_shapes(input_shape, f"{self._where}: build")
         call = self.call
-        if self._takes_training:
+        if self._call_signature.training:
             self._infer_output_shape(shape, lambda x: call(x, training=False))
         else:
             self._infer_output_shape(shape, call)
@@ -394,7 +393,7 @@ class Model(Trainer, Layer):
 
         def call(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             # As in Keras what the call around says of training holds for all, whatever was recorded.
-            if training is not None and getattr(operation, "_takes_training", False):
+            if training is not None and isinstance(operation, Layer) and operation._call_signature.training:
                 kwargs["training"] = training
             return operation(*args, **kwargs)
 
@@ -478,14 +477,14 @@ class Model(Trainer, Layer):
         """
         import json  # it takes a while to import, and few need it
 
-        return json.dumps(base.serialize(self), **kwargs)
+        return json.dumps(serialize(self), **kwargs)
 
     # -------------------------------------------------------------- configuration
 
     def get_config(self) -> dict[str, Any]:
         """Returns what makes an equal model, as Keras writes it."""
         if self._is_functional and takes_graph(type(self)):
-            return base.MODELS["Functional"]._network_config(self)  # type: ignore[attr-defined, no-any-return]
+            return MODELS["Functional"]._network_config(self)  # type: ignore[attr-defined, no-any-return]
         return super().get_config()
 
     get_config._is_default = True  # type: ignore[attr-defined]
@@ -506,9 +505,9 @@ class Model(Trainer, Layer):
         """
         with known_objects(custom_objects):
             if "input_layers" in config and "output_layers" in config and takes_graph(cls):
-                made: Self = base.MODELS["Functional"]._from_network_config(cls, config)  # type: ignore[attr-defined]
+                made: Self = MODELS["Functional"]._from_network_config(cls, config)  # type: ignore[attr-defined]
                 return made
-            if cls is base.MODELS["Functional"]:
+            if cls is MODELS["Functional"]:
                 keys = list(config)[:5]
                 raise FileFormatError(
                     f"{cls.__name__}: expected input_layers and output_layers, received {keys!r:.80}."
@@ -528,7 +527,7 @@ def _has_graph(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
 def takes_graph(cls: type[Model]) -> bool:
     """Whether a class can be made of inputs, outputs and a name, and of nothing else, as Model can."""
     init = cls.__init__
-    if init in (Model.__init__, base.MODELS["Functional"].__init__):
+    if init in (Model.__init__, MODELS["Functional"].__init__):
         return True
     return list(inspect.signature(init).parameters)[1:4] == ["inputs", "outputs", "name"]
 

@@ -8,19 +8,23 @@ data has ``None`` there, so that it takes batches of any size.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import backend, ops, registry, tree
 from ..errors import FileFormatError, ModelError
-from ..layers import base
-from ..layers.base import Layer, layers_around, standardize_shape, standardize_shapes
+from ..layers.base import Layer
 from ..layers.core import InputLayer
+from ..layers.scope import layers_around
+from ..layers.serialization import MODELS, deserialize, serialize
+from ..layers.shapes import standardize_shape, standardize_shapes
 from ..ops.symbolic import KerasTensor
 from .model import Model, known_objects
 from .network import Network, input_layer_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+T = TypeVar("T")
 
 
 class Sequential(Model):
@@ -127,9 +131,9 @@ class Sequential(Model):
     def _sublayers(self) -> list[Layer]:
         return list({id(layer): layer for layer in self._layers}.values())
 
-    def _attributes(self) -> Iterator[Any]:
+    def _attributes(self, kind: type[T]) -> Iterator[T]:
         """A Sequential holds nothing but its layers: what a Trainer keeps is not state."""
-        return iter(self._layers)
+        return (x for x in self._layers if isinstance(x, kind))
 
     @property
     def _is_functional(self) -> bool:
@@ -273,7 +277,7 @@ class Sequential(Model):
 
     def get_config(self) -> dict[str, Any]:
         config = Layer.get_config(self)
-        config["layers"] = [base.serialize(layer) for layer in self._layers]
+        config["layers"] = [serialize(layer) for layer in self._layers]
         if self._network is not None:
             config["build_input_shape"] = self.input_shape
         return config
@@ -301,7 +305,7 @@ class Sequential(Model):
             for form in layers:
                 # A form that stands there twice is one layer, used twice.
                 known = [layer for other, layer in made if other == form and _has_name(form)]
-                layer = known[0] if known else base.deserialize(form)
+                layer = known[0] if known else deserialize(form)
                 made.append((form, layer))
                 model.add(layer, rebuild=False)
             model._maybe_rebuild()
@@ -315,7 +319,7 @@ class Sequential(Model):
         return model
 
 
-base.MODELS["Sequential"] = Sequential
+MODELS["Sequential"] = Sequential
 
 
 def _has_name(form: Any) -> bool:

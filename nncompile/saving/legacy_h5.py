@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import registry
 from ..errors import FileFormatError, ModelError, NncompileError, UnsupportedError
-from ..layers import base
+from ..layers import serialization
 from . import archive, attributes, hdf5, legacy_config, objects, storage, weights_h5
 from .legacy_config import Release
 from .weights_h5 import Mismatch, Plan
@@ -262,7 +262,7 @@ def save(model: Any, path: storage.Path, include_optimizer: bool = True) -> None
         file.attrs["model_config"] = json.dumps(config)
         optimizer = model.optimizer if include_optimizer and getattr(model, "compiled", False) else None
         if optimizer is not None:
-            training = base.plain(model.get_compile_config())
+            training = serialization.plain(model.get_compile_config())
             training["optimizer_config"] = _without_modules(training.pop("optimizer"))
             training["loss"] = _whole_names(training["loss"])
             file.attrs["training_config"] = json.dumps(training)

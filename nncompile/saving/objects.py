@@ -26,6 +26,8 @@ import numpy as np
 
 from .. import absent, registry
 from ..errors import BuildError, FileFormatError, InternalError, ModelError, UnsupportedError
+from ..layers import limits, serialization
+from ..layers.base import Layer
 from ..ops import symbolic
 from . import legacy_config, storage
 
@@ -60,12 +62,9 @@ OPERATIONS = ("keras.src.ops.", "keras.ops.")
 _KERAS = re.compile(r"(keras|tf_keras|tensorflow\.keras|tensorflow\.python\.keras|nncompile)(\.|$)")
 
 
-def _layers() -> Any:
-    """Returns the module of layers, when all that a file may name has been registered."""
+def _register_all() -> None:
+    """Makes all that a file may name known, which importing it does."""
     from .. import losses, metrics, models, optimizers  # noqa: F401
-    from ..layers import base
-
-    return base
 
 
 # Names -----------------------------------------------------------------------------
@@ -167,12 +166,12 @@ def serialize_keras_object(obj: Any) -> Any:
 
     Source: ``keras.saving.serialize_keras_object``.
     """
-    base = _layers()
+    _register_all()
     if inspect.isfunction(obj) or inspect.isbuiltin(obj):
         return registry.describe_function(obj)
     if inspect.isclass(obj):
         raise UnsupportedError(f"{obj!r} cannot be saved: it is a class. Give an object of it.")
-    return base.plain(obj)
+    return serialization.plain(obj)
 
 
 # Dictionaries to objects -----------------------------------------------------------
@@ -260,8 +259,9 @@ def _made(config: Any, custom: Custom) -> Any:
         return _value(str(name), inner)
     thing: Any = _custom(config, custom)
     kind = kind_of(config) if thing is None else None
-    if kind == "layers" or (inspect.isclass(thing) and issubclass(thing, _layers().Layer)):
-        made = _layers().deserialize(config, custom)
+    if kind == "layers" or (inspect.isclass(thing) and issubclass(thing, Layer)):
+        _register_all()
+        made = serialization.deserialize(config, custom)
     elif kind is not None:
         made = registry.deserialize(config, kind, custom)
     elif not inspect.isclass(thing):
@@ -352,8 +352,8 @@ def check_names(config: Any, where: str, custom: Custom) -> None:
     The module counts: ``mine.layers.Dense`` is not ``keras.layers.Dense``, and must not
     be taken for it.
     """
-    base = _layers()
-    known = {*base.MODELS, *(name for kind in registry.KINDS for name in registry._tables[kind])}
+    _register_all()
+    known = {*serialization.MODELS, *(name for kind in registry.KINDS for name in registry._tables[kind])}
     for item in _dictionaries(config):
         name, module, registered = item["class_name"], item.get("module", "keras"), item.get("registered_name")
         what = "class"
@@ -485,7 +485,7 @@ def model_from_object(
         FileFormatError: it is damaged or hostile, or not the configuration of a model.
         UnsupportedError: a class or an option in it is not supported.
     """
-    base = _layers()
+    _register_all()
     if not isinstance(config.get("class_name"), str) or not isinstance(config.get("config"), (dict, list)):
         raise FileFormatError(
             f"{where}: expected the configuration of a model, with class_name and config. "
@@ -505,15 +505,15 @@ def model_from_object(
     except UnsupportedError as error:
         raise UnsupportedError(f"{error} Or pass compile=False, if the model shall not be trained.") from None
     name = config["class_name"]
-    thing = _custom(config, custom) or base.MODELS.get(name)
-    if not inspect.isclass(thing) or not issubclass(thing, base.Layer):
+    thing = _custom(config, custom) or serialization.MODELS.get(name)
+    if not inspect.isclass(thing) or not issubclass(thing, Layer):
         raise FileFormatError(f"{where}: expected a model, found the configuration of {name!r:.80}.")
     size = guarded(lambda: declared_bytes(config), where)
     limit = storage.MAX_FILE if stored is None else max(FREE_SIZE, MAX_EXPANSION * stored)
     found = "at most 4 GiB are read" if stored is None else f"the file has {stored} bytes for them"
     if size > limit:
         raise FileFormatError(f"{where}: declared are {size} bytes of weights, and {found}.")
-    with base.limited(limit, MAX_WIDTH, found):
+    with limits.limited(limit, MAX_WIDTH, found):
         return made({**config, "compile_config": compiled}, where, custom)
 
 

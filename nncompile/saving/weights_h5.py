@@ -28,6 +28,7 @@ import numpy as np
 
 from .. import registry
 from ..errors import FileFormatError, ModelError, NncompileError
+from ..layers.base import Layer
 from . import hdf5
 
 if TYPE_CHECKING:
@@ -65,20 +66,18 @@ def places(model: Any) -> Iterator[tuple[str, Any]]:
             yield from inside(value, f"{path}/{name}" if path else name, depth + 1)
 
     def inside(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
-        if isinstance(value, base.Layer):
+        if isinstance(value, Layer):
             yield from visit(value, path, depth)
         elif isinstance(value, (list, tuple, dict)) and depth <= MAX_NESTING:
             used: dict[str, int] = {}
             for item in value.values() if isinstance(value, dict) else value:
-                if not isinstance(item, (base.Layer, list, tuple, dict)):
+                if not isinstance(item, (Layer, list, tuple, dict)):
                     continue
-                kind = type(item).__name__ if isinstance(item, base.Layer) else "container"
+                kind = type(item).__name__ if isinstance(item, Layer) else "container"
                 name = registry.snake_case(kind)
                 used[name] = used.get(name, -1) + 1
                 name = f"{name}_{used[name]}" if used[name] else name
                 yield from inside(item, f"{path}/{name}", depth + 1)
-
-    from ..layers import base
 
     return visit(model, "", 0)
 
@@ -158,9 +157,7 @@ def _numbered(variables: Sequence[Variable]) -> dict[str, hdf5.Array]:
 
 def _overrides(layer: Any, method: str) -> bool:
     """Says whether the user's class keeps its numbers in a way of its own."""
-    from ..layers import base
-
-    return getattr(type(layer), method) is not getattr(base.Layer, method)
+    return getattr(type(layer), method) is not getattr(Layer, method)
 
 
 def _write_variables(file: h5py.File, path: str, name: str, arrays: Mapping[str, Any]) -> None:
