@@ -11,6 +11,7 @@ from .. import ops
 from ..errors import UnsupportedError
 from ..ops import ELEMENT, ROW, UNIFORM, Expression
 from ..ops.arrays import Arrangement, transposed
+from ..ops.batch import crosses_rows
 from .columns import without_factors
 from .expression import differentiate, identifier, resolved, topological
 from .flow import Flow, Leaves, above, back_in_rows, dot_sizes, rows_of, stem, total_of
@@ -97,11 +98,31 @@ class Backwards:
     # ---------------------------------------------------------------- through a formula
 
     def from_loss(
-        self, node: Node, per_row: Expression, seed: Expression, leaves: Leaves, stores: list[tuple[str, Expression]]
+        self,
+        node: Node,
+        value: Expression,
+        per_row: Expression,
+        seed: Expression,
+        leaves: Leaves,
+        stores: list[tuple[str, Expression]],
     ) -> None:
-        """Begins at a loss: what it stores beside its results."""
+        """Begins at a loss: what it stores beside its results.
+
+        Args:
+            node: the output.
+            value: what the loss is about: the output, or its logits.
+            per_row: the loss.
+            seed: its gradient, over ``leaves``.
+            leaves: where what these are about is found.
+            stores: receives (buffer, expression) of what must be computed now.
+        """
         if not self.wants[node.name]:
             return
+        if node.name in self.flow.open and crosses_rows(per_row, [value]):
+            (seed_of_value,) = differentiate(per_row, seed, [value])
+            if seed_of_value is None:
+                return
+            per_row, seed = value, seed_of_value
         if node.name in self.flow.open:
             self.through(node, per_row, seed, leaves, stores)
             return
@@ -113,6 +134,31 @@ class Backwards:
             stores.append((where, ops.bfloat16(g) if low else g))
             self.rounded |= {where} if low else set()
             self.parts[node.name].append(self._memory(where, node.expression))
+
+    def from_penalty(
+        self, node: Node, value: Expression, seed: Expression, leaves: Leaves, stores: list[tuple[str, Expression]]
+    ) -> None:
+        """Begins at what a layer adds to the loss, likewise."""
+        if not crosses_rows(value, self._known(node)):
+            self.through(node, value, seed, leaves, stores)
+            return
+        known = self._known(node)
+        wanted = [n for n in self.flow.inputs(node) if self.wants[n.name]]
+        weights = self._trained(value, known)
+        if any(n.per_feature for n in wanted):
+            raise UnsupportedError(
+                f"{node.layer}: add_loss of a number made of sums over the batch cannot have ops.batch_mean in it. Use "
+                "ops.mean of single columns, ops.mean(x[:, i])."
+            )
+        gradients = differentiate(value, seed, [*(n.expression for n in wanted), *weights], known)
+        for x, g in zip(weights, gradients[len(wanted) :], strict=True):
+            g = ops.constant(0.0) if g is None else g
+            self._weight(node, None, x, g if x.level == UNIFORM else _spread(g, (None, *x.shape)), leaves, stores)
+        for n, g in zip(wanted, gradients, strict=False):
+            if g is not None:
+                where = self._space(n.name, n, f"gradient of {n.name}")
+                stores.append((where, g if n.expression.level == ROW else _spread(g, n.expression.shape)))
+                self.parts[n.name].append(self._memory(where, n.expression))
 
     def through(
         self, node: Node, value: Expression, seed: Expression, leaves: Leaves, stores: list[tuple[str, Expression]]

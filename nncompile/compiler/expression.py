@@ -19,6 +19,7 @@ import numpy as np
 from .. import ops
 from ..errors import InternalError, ModelError, NncompileError, line_of_user
 from ..ops import ELEMENT, NUMBER, PRIMITIVES, ROW, UNIFORM, Expression, weights
+from ..ops.batch import batch_sum
 
 BOUNDARY = ("matmul", "dot", "reshape", "arrange", "take", "row", "batch_mean")
 """Operations that reach beyond one row: where they are, formulas end and begin."""
@@ -178,6 +179,8 @@ def _gradients(x: Expression, g: Expression) -> tuple[Expression | None, ...]:
         return (None, *(parts if isinstance(parts, (tuple, list)) else (parts,)))
     if x.op in _OF_WEIGHTS:
         return weights.gradients(x, g)
+    if x.op == "batch_sum":
+        return (batch_sum(g),)
     if x.op in BOUNDARY:
         raise InternalError(f"differentiate: {x.op} is not part of a formula")
     rule = PRIMITIVES[x.op].gradient

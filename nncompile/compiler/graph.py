@@ -19,6 +19,7 @@ from ..errors import ModelError, UnsupportedError
 from ..ops import ELEMENT, PRIMITIVES, ROW, UNIFORM, Expression, arrays, parameters
 from ..variables import Variable, recording
 from .expression import BOUNDARY, Names, identifier, operands, resolved, topological, trace
+from .rowwise import of_layers
 
 RESERVED = frozenset(
     """
@@ -186,9 +187,11 @@ def build(model: Any, training: bool) -> Graph:
         with recording() as records, parameters.kept_whole(whole):
             result = trace(model._traced, model._pack_inputs(list(sources)), training)
         roots = _roots(model, result)
+        _refuse_sums(model, [*roots, *(x for _, x in records.assignments)])
+        penalties = [(of_layers(x), mean) for x, mean in records.penalties]
         cutter = _Cutter(model, dict(zip(sources, names, strict=True)), layer_names, titles, training)
         try:
-            return cutter.cut(roots, records.assignments if training else [], records.penalties)
+            return cutter.cut(roots, records.assignments if training else [], penalties)
         except _Clash as clash:
             if all(any(v is w for w in whole) for v in clash.variables):
                 raise UnsupportedError(
@@ -222,6 +225,16 @@ def _roots(model: Any, result: Any) -> list[Expression]:
             )
         roots.append(value)
     return roots
+
+
+def _refuse_sums(model: Any, formulas: Iterable[Expression]) -> None:
+    """Raises for a sum or mean over the batch that is no loss: a network takes its rows one by one."""
+    for x in topological(formulas):
+        if x.op in ("over_rows", "whole"):
+            raise ModelError(
+                f"{_where(model, x.owner)}: sums and means over the whole batch are for losses and add_loss; in a "
+                "layer rows stay apart: ops.mean(x, axis=-1), or ops.batch_mean(x) for the mean of each column."
+            )
 
 
 def _where(model: Any, name: str) -> str:

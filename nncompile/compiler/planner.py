@@ -19,12 +19,14 @@ from typing import Any
 from .. import ops
 from ..errors import ModelError, UnsupportedError
 from ..ops import ELEMENT, ROW, UNIFORM, Expression
+from ..ops.batch import count
 from ..targets import Target
 from . import sweeps, updates
 from .backwards import Backwards
+from .batchwise import Batchwise
 from .columns import joined, summed_already
 from .expression import Names, identifier, resolved, topological, trace
-from .flow import Flow, Leaves, stem
+from .flow import Flow, Leaves, rows_of, stem
 from .graph import RESERVED, Graph, Node, Penalty, Weight, per_feature
 from .program import (
     Backward,
@@ -48,6 +50,7 @@ from .program import (
     Step,
     Supervision,
     Take,
+    Tally,
     Targets,
     Training,
     Update,
@@ -373,7 +376,8 @@ class Planner:
         own = given.name if several and given.name else self._numbered("", number)
         total = f"{identifier(own)}_loss" if several else "loss"
         target, weight = self._numbered("target", number), self._numbered("weight", number)
-        forms, totals = [], list[str]()
+        forms, totals, tallies = [], list[str](), list[tuple[Tally, ...]]()
+        places: dict[tuple[str, int, int], str] = {}
         for flow, training in ((self.training, True), (self.inference, False)):
             node = flow.graph.node(flow.graph.outputs[number])
             shape = node.expression.shape
@@ -388,18 +392,18 @@ class Planner:
             if given.weighted:
                 factor = ops.symbol("weight", ROW, shape[:-1])
                 leaves[factor] = Operand("weight", weight)
+            leaves[count()] = Operand("number", rows_of(node.positions))
             output, results, seed = flow.value(node), list[tuple[str, Expression]](), scale
-            value_of_row, of_batch = None, ""
+            reduction = str(getattr(given.loss, "reduction", ""))
+            value, value_of_row, of_batch = output, None, ""
             if given.loss is not None:
-                fused, value = given.loss, output
+                fused = given.loss
                 if node.name in flow.open:  # the logits of a value that is stored are nowhere
                     fused, value = fuse_cross_entropy(given.loss, output)
-                value_of_row, of_batch = per_row(trace(fused.call, y_true, value), f"loss {name!r}", value)
-                if of_batch and factor is not None:
-                    raise UnsupportedError(
-                        f"loss {name!r}: it is one number for a batch, but samples have weights: return a value per "
-                        f"sample, such as ops.{of_batch}(…, axis=-1)."
-                    )
+                traced = trace(fused.call, y_true, value)
+                value_of_row, of_batch = per_row(
+                    traced, f"loss {name!r}", value, summed=reduction == "sum", weighted=factor is not None
+                )
                 results.append((total, value_of_row if factor is None else value_of_row * factor))
                 seed = scale if factor is None else scale * factor
             for key, metric, weighted in given.metrics:
@@ -411,9 +415,13 @@ class Planner:
                     results.append((key, measured))
             stores: list[tuple[str, Expression]] = []
             if training and backward is not None and value_of_row is not None:
-                backward.from_loss(node, value_of_row, seed, leaves, stores)
+                backward.from_loss(node, value, value_of_row, seed, leaves, stores)
             comment = f"{name} of {node.layer}" if given.loss is not None else f"metrics of {node.layer}"
-            forms.append(self.formula(stores, leaves, comment, results))
+            ahead, formula = self._ahead(
+                total, f"loss {name!r}", node.features, leaves, stores, results, comment, places
+            )
+            tallies.append(tuple(ahead))
+            forms.append(formula)
             totals = [key for key, _ in results]
         node = self.training.graph.node(self.training.graph.outputs[number])
         rows = Rows(
@@ -425,28 +433,67 @@ class Planner:
         supervised = Targets(
             target, number, given.labels, node.positions, columns, stride, weight if given.weighted else ""
         )
-        reduction = of_batch or str(getattr(given.loss, "reduction", ""))
+        reduction = of_batch or reduction
         mean = {"sum": "sum", REDUCED_BY_WEIGHTS: "weights" if given.weighted else "mean"}.get(reduction, "mean")
         return Loss(
-            rows.name, rows, supervised, total if given.loss is not None else "", tuple(totals), mean, given.factor
-        )
+            rows.name, rows, supervised, total if given.loss is not None else "", tuple(totals), mean, given.factor,
+            *tallies,
+        )  # fmt: skip
+
+    def _ahead(
+        self,
+        name: str,
+        what: str,
+        width: int,
+        leaves: Leaves,
+        stores: Sequence[tuple[str, Expression]],
+        results: Sequence[tuple[str, Expression]],
+        comment: str,
+        places: dict[tuple[str, int, int], str],
+    ) -> tuple[list[Tally], Formula]:
+        """The formula of a loss, and the sums over all rows that it finds in memory.
+
+        ``places`` has memory that one mode needed and the other may use.
+        """
+        counts: dict[tuple[str, int], int] = {}
+
+        def new(wish: str, columns: int, kind: str) -> str:
+            counts[wish, columns] = counts.get((wish, columns), 0) + 1
+            key = wish, columns, counts[wish, columns]
+            if key not in places:
+                places[key] = self.statistic(self.names.new(wish), columns, f"{kind}, of {what}")
+            return places[key]
+
+        cut = Batchwise(name, what, width, leaves, new, self.formula)
+        tallies, stores, results = cut.split(stores, results)
+        return tallies, self.formula(stores, cut.leaves, comment, results)
 
     def _penalty(self, trained: Penalty, predicted: Penalty, backward: Backwards | None) -> Loss:
-        forms = []
+        forms, tallies = [], list[tuple[Tally, ...]]()
+        places: dict[tuple[str, int, int], str] = {}
         for flow, penalty, training in ((self.training, trained, True), (self.inference, predicted, False)):
             node = penalty.node
             scale = ops.symbol("scale", UNIFORM)
-            leaves = {**flow.leaves(node), scale: Operand("number", "scale")}
+            positions = max(flow.graph.node(n).positions for n in node.inputs)
+            leaves = {
+                **flow.leaves(node),
+                scale: Operand("number", "scale"),
+                count(): Operand("number", rows_of(positions)),
+            }
             value = node.expression if node.expression.level != ELEMENT else ops.sum(node.expression, axis=-1)
             value = value.args[0] if value.op == "expand" else value
             stores: list[tuple[str, Expression]] = []
             if training and backward is not None:
-                backward.through(node, value, scale, leaves, stores)
-            forms.append(self.formula(stores, leaves, f"penalty of {node.layer}", [(penalty.name, value)]))
+                backward.from_penalty(node, value, scale, leaves, stores)
+            what, results = f"penalty of {node.layer}", [(penalty.name, value)]
+            width = max(flow.graph.node(n).features for n in node.inputs)
+            ahead, formula = self._ahead(penalty.name, what, width, leaves, stores, results, what, places)
+            tallies.append(tuple(ahead))
+            forms.append(formula)
         of = [self.training.graph.node(n) for n in trained.node.inputs]
         width, positions = max(n.features for n in of), max(n.positions for n in of)
         rows = Rows(trained.name, positions, width, forms[0], forms[1], forms[0].comment)
-        return Loss(trained.name, rows, None, trained.name, (trained.name,), trained.mean, 1.0)
+        return Loss(trained.name, rows, None, trained.name, (trained.name,), trained.mean, 1.0, *tallies)
 
     # ---------------------------------------------------------------- backward
 
@@ -527,6 +574,7 @@ def _one_pass(program: Program) -> bool:
         and not program.losses[0].targets.weights
         and not program.assignments
         and not any(program.losses[0].mean == kind for kind in ("sum", "weights"))
+        and not program.losses[0].trained
         and all(o.capture is None for o in program.outputs)
         and not any(s.matrix.low or s.training is None or s.inference is None for s in forward)
         and sorted(products) == sorted(updates)
@@ -579,7 +627,9 @@ def build(
             cut = sweeps.Cut(planner.panels, planner.stride, rows * 16, planner.lanes, rows)
             gradients = summed_already(joined(planner.backward()))
             backward, optimizer = updates.build(gradients, training.optimizer, planner.all_weights, planner.names, cut)
-    ends: list[Step] = [loss.rows for loss in losses]
+    ends: list[Step] = []
+    for loss in losses:
+        ends += [*loss.trained, *loss.predicted, loss.rows]
     ends += [rows for o in outputs for rows in (o.predict, o.capture) if rows]
     steps: list[Step] = [*forward, *assignments, *ends, *backward]
     inputs = [n for n in planner.training.graph.nodes if n.op == "input"]

@@ -182,7 +182,8 @@ class Operand:
 
     Attributes:
         kind: ``tile`` (the product, in registers), ``buffer``, ``column`` (of a buffer of one column: a
-            value per row), ``statistic`` (a number per feature in the workspace), ``vector`` (a weight),
+            value per row), ``statistic`` (a number per feature in the workspace), ``figure`` (a single one that is
+            the same for all rows), ``vector`` (a weight),
             ``noise``, ``labels`` (one number per row), ``weight`` (of a sample or row) or ``number``.
         name: of the buffer, weight or number; for noise which one it is.
     """
@@ -354,6 +355,26 @@ class Round:
     def stores(self) -> set[str]:
         """The numbers per feature that it computes, by name."""
         return {name for name, _ in (*self.sums, *self.derived)}
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Sums over all rows of a batch that a loss is made of, and what follows from them.
+
+    Attributes:
+        name: of the loss.
+        sums: over the rows: results are single numbers, stores numbers per column; both are named after statistics.
+        common: formulas over statistics, computed once, as for a row: results and stores likewise. None if there
+            are none.
+    """
+
+    name: str
+    sums: Formula
+    common: Formula | None
+    comment: str = "sums over the batch"
+
+    def uses(self) -> list[str]:
+        return self.sums.reads()
 
 
 @dataclass(frozen=True)
@@ -593,7 +614,7 @@ class Apply:
         return []
 
 
-Step = Forward | Rows | Copy | Dot | Take | Scatter | Columns | Backward | Update | Apply
+Step = Forward | Rows | Copy | Dot | Take | Scatter | Tally | Columns | Backward | Update | Apply
 
 
 @dataclass(frozen=True)
@@ -728,6 +749,7 @@ class Loss:
         mean: how a sum becomes the loss of a batch: ``mean`` of rows, ``samples`` (divided by their number),
             ``squared`` (divided by it twice), ``sum``, or ``weights`` (divided by the sum of the weights).
         factor: in the whole loss.
+        trained, predicted: runs over the rows that go ahead in training, and in evaluation.
     """
 
     name: str
@@ -737,6 +759,8 @@ class Loss:
     totals: tuple[str, ...]
     mean: str
     factor: float
+    trained: tuple[Tally, ...] = ()
+    predicted: tuple[Tally, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -787,7 +811,9 @@ class Program:
     @property
     def by_batch(self) -> bool:
         """Whether the loss of some samples depends on the batches that they come in."""
-        return self.mixes_samples or any(loss.mean in ("sum", "weights", "squared") for loss in self.losses)
+        return self.mixes_samples or any(
+            loss.predicted or loss.mean in ("sum", "weights", "squared") for loss in self.losses
+        )
 
     @property
     def sample_numbers(self) -> int:

@@ -38,6 +38,7 @@ from .program import (
     Rows,
     Scatter,
     Take,
+    Tally,
     Update,
 )
 from .sweeps import TILED_ROWS
@@ -230,6 +231,27 @@ class ColumnsText:
 
 
 @dataclass(frozen=True)
+class TallyText:
+    """Sums over all rows of a batch, ahead of a loss.
+
+    Attributes:
+        name: of the function that adds up some rows; ``…_common`` is that of what follows.
+        mode: ``training`` or ``inference``.
+        sums: of the rows.
+        common: what follows from them, as for a single row; None for nothing.
+        singles: statistics that are single numbers.
+        columns: (statistic, columns with the padding, where those of a unit are) of those per column.
+    """
+
+    name: str
+    mode: str
+    sums: Text
+    common: Text | None
+    singles: tuple[str, ...]
+    columns: tuple[tuple[str, int, int], ...]
+
+
+@dataclass(frozen=True)
 class LossText:
     """A part of the loss.
 
@@ -237,6 +259,8 @@ class LossText:
         number: which part.
         scale: C text of what the gradient is multiplied by.
         share: C text behind a sum over the rows of a batch that makes it the loss of its samples.
+        tallies: what goes ahead, in order.
+        singles, columns: how many numbers of a unit these need: single ones, and of columns.
     """
 
     step: Loss
@@ -244,6 +268,9 @@ class LossText:
     number: int
     scale: str
     share: str
+    tallies: tuple[TallyText, ...] = ()
+    singles: int = 0
+    columns: int = 0
 
 
 @dataclass(frozen=True)
@@ -386,6 +413,30 @@ class _Printer:
         """A formula over whole rows."""
         return self._narrow(formula, width) if self._is_narrow(formula, width) else self._wide(formula, width)
 
+    def tally(self, step: Tally, width: int, name: str, mode: str) -> TallyText:
+        """Sums over all rows, of columns and of single numbers, and what follows from them."""
+        padded = {s.name: s.padded for s in self.program.statistics}
+        columns, at = [], 0
+        for place, _ in step.sums.stores:
+            columns.append((place, padded[place], at))
+            at += padded[place]
+        names = [place for place, _ in step.sums.stores]
+        if self._is_narrow(step.sums, width):
+            count = f"(real){self._call('nn_sum_first')}({{}}, count)" if names else ""
+            sums = self._narrow(step.sums, width, {n: f"{n}_unit[c] += {count};" for n in names})
+        else:
+            add = f"{self._call('nn_load')}({{0}}_unit + c)" if names else ""
+            store = self._call("nn_store") if names else ""
+            kept = {n: f"{store}({n}_unit + c, {add.format(n)} + {{}});" for n in names}
+            sums = self._wide(step.sums, width, kept)
+        common = None
+        if step.common is not None:
+            kept = {n: f"{self._call('nn_store')}(b->{n} + c, {{}});" for n, _ in step.common.stores}
+            kept |= {n: f"b->{n}[0] = {self._call('nn_first')}({{}});" for n, _ in step.common.results}
+            common = self._wide(step.common, width, kept)
+        singles = tuple(n for n, _ in step.sums.results)
+        return TallyText(name, mode, sums, common, singles, tuple(columns))
+
     def _is_narrow(self, formula: Formula, width: int) -> bool:
         """Whether it takes fewer vectors to hold a column of several rows each than columns of one row."""
         if self.lanes == 1:
@@ -394,8 +445,9 @@ class _Printer:
         reduced = any(x.op in PRIMITIVES and PRIMITIVES[x.op].kind == "reduce" for x in values)
         return width < self.lanes or (reduced and width <= self.lanes + self.lanes // 4)
 
-    def _narrow(self, formula: Formula, width: int) -> Text:
-        """A formula over narrow rows, LANES rows at a time."""
+    def _narrow(self, formula: Formula, width: int, kept: Mapping[str, str] | None = None) -> Text:
+        """A formula over narrow rows, LANES rows at a time; ``kept`` are statements in the place of a store's."""
+        kept = kept or {}
         loads: dict[Expression, str] = {}
         row_values: dict[Expression, str] = {}
         begin: dict[str, list[str]] = {}
@@ -419,6 +471,8 @@ class _Printer:
                     row_values[x] = f"{array}[0]"
             elif operand.kind == "statistic":
                 loads[x] = f"{self._call('nn_set')}(b->{name}[c])"
+            elif operand.kind == "figure":
+                row_values[x] = f"{self._call('nn_set')}(b->{name}[0])"
             elif operand.kind == "vector":
                 loads[x] = f"{self._call('nn_set')}(state->{name}[c])"
             elif operand.kind == "noise":
@@ -432,6 +486,9 @@ class _Printer:
                 loads[x] = f"{array}[c]"
         stores, row_stores = [], []
         for where, x in formula.stores:
+            if where in kept:
+                stores.append((kept[where], x))
+                continue
             array = f"new_{where}"
             columns = 1 if x.level == ROW else width
             begin[array] = [f"vec {array}[{columns if where == 'y' else self._whole(columns)}];"]
@@ -454,7 +511,7 @@ class _Printer:
                 end.append("for (int i = 0; i < count; i++)")
                 end.append(f"    for (int c = {self._whole(columns)}; c < {padded}; c += LANES)")
                 end.append(f"        {fill}")
-        reserved |= set(begin)
+        reserved |= {*begin, *(f"{n}_unit" for n in kept)}
         writer = ColumnWriter(self.real, width, loads, row_values, self._numbers(formula.leaves), reserved)
         results = [(f"{name} += {self._call('nn_sum_first')}({{}}, count);", x) for name, x in formula.results]
         code = writer.write(stores, [*results, *row_stores])
@@ -480,8 +537,12 @@ class _Printer:
         """A call for every LANES columns, which stand where it has ``{}``."""
         return [call.format(*[f" + {c}" if c else ""] * 2) for c in range(0, width, self.lanes)]
 
-    def _wide(self, formula: Formula, width: int) -> Text:
-        """A formula over rows of at least about as many columns as a vector has lanes."""
+    def _wide(self, formula: Formula, width: int, kept: Mapping[str, str] | None = None) -> Text:
+        """A formula over rows of at least about as many columns as a vector has lanes.
+
+        ``kept`` are statements in the place of a store's or a result's.
+        """
+        kept = kept or {}
         loads: dict[Expression, str] = {}
         row_values: dict[Expression, str] = {}
         pointers: dict[str, str] = {}
@@ -493,6 +554,8 @@ class _Printer:
             elif operand.kind == "column":
                 at = f"b->{operand.name}[(ptrdiff_t)r * {constant_name(operand.name)}]"
                 row_values[x] = f"{self._call('nn_set')}({at})"
+            elif operand.kind == "figure":
+                row_values[x] = f"{self._call('nn_set')}(b->{operand.name}[0])"
             elif operand.kind == "buffer":
                 pointers.setdefault(operand.name, self._pointer(operand.name, width, const=True))
                 loads[x] = f"{self._call('nn_load')}({operand.name}_row + c)"
@@ -501,6 +564,9 @@ class _Printer:
                 keys += key
         stores, row_stores = [], []
         for where, x in formula.stores:
+            if where in kept:
+                stores.append((kept[where], x))
+                continue
             pointers[where] = self._pointer(where, width, const=False)
             if x.level == ROW:
                 row_stores.append((f"{where}_row[0] = {self._call('nn_first')}({{}});", x))
@@ -524,11 +590,13 @@ class _Printer:
             "end",
             *(f"{n}_row" for n in buffers),
             *(n for n, _ in formula.results),
+            *(("units", *(f"{n}_unit" for n in kept)) if kept else ()),
         }
         writer = RowWriter(self.real, width, self.lanes, loads, row_values, numbers, reserved)
-        results = [(f"{name} += (double){self._call('nn_first')}({{}});", x) for name, x in formula.results]
+        added = f" += (double){self._call('nn_first')}({{}});" if formula.results else ""
+        results = [(kept.get(name, name + added), x) for name, x in formula.results]
         # what is written last can hold what is kept between passes, if it is padded and not read
-        only = formula.stores[0][0] if len(formula.stores) == 1 and not row_stores else ""
+        only = formula.stores[0][0] if len(formula.stores) == 1 and not row_stores and not kept else ""
         spare = (
             f"{only}_row" if only and only not in formula.reads() and not (only == "y" and width % self.lanes) else ""
         )
@@ -536,6 +604,8 @@ class _Printer:
         final = list(code.final)
         padding = -(-width // self.lanes) * self.lanes
         for where, x in formula.stores:
+            if where in kept:
+                continue
             if x.level == ROW:
                 fill = f"{self._call('nn_store')}({where}_row + c, {self._call('nn_set')}(0));"
                 final[:0] = [f"for (int c = 0; c < {self.program.buffer(where).padded}; c += LANES)", f"    {fill}"]
@@ -965,7 +1035,14 @@ def _loss(printer: _Printer, loss: Loss, number: int) -> LossText:
     share = {
         "sum": " * w->samples", "weights": f" * w->samples / w->weights[{number}]", "squared": " / w->samples",
     }.get(loss.mean, f" / {positions}" if positions > 1 else "")  # fmt: skip
-    return LossText(loss, _step(printer, loss.rows), number, scale, share)
+    tallies = tuple(
+        printer.tally(tally, loss.rows.width, f"{loss.name}_{mode}_sums_{n}", mode)
+        for mode, runs in (("training", loss.trained), ("inference", loss.predicted))
+        for n, tally in enumerate(runs, 1)
+    )
+    singles = max((len(t.singles) for t in tallies), default=0)
+    columns = max((sum(padded for _, padded, _ in t.columns) for t in tallies), default=0)
+    return LossText(loss, _step(printer, loss.rows), number, scale, share, tallies, singles, columns)
 
 
 _OF_ROWS = {

@@ -743,8 +743,9 @@ class Layer(symbolic.Operation):
         """Adds penalties to the loss; called in ``call``.
 
         Args:
-            loss: one or a list. In a formula a sum or mean over the whole batch, such as ``ops.mean(x)``, or
-                values whose sum over rows and columns is added. Given arrays, numbers for :attr:`losses`.
+            loss: one or a list. In a formula a number for the whole batch, made of sums and means over it such
+                as ``ops.mean(x)``, or values whose sum over rows and columns is added. Given arrays, numbers
+                for :attr:`losses`.
 
         Source: ``keras.layers.Layer.add_loss``.
         """

@@ -1,8 +1,8 @@
 """Penalties in a formula, of activity regularizers and ``add_loss``: a value per row, and how it becomes loss.
 
 A regularizer gives one number for a whole array, such as ``l1 * sum(|x|)``. The rows of a
-batch stay apart in a formula, so the penalty must be a sum or mean over the array; the
-loss takes the value of each row and adds them up itself.
+batch stay apart in a formula, so that of a sum or mean over the array the loss takes the
+value of each row and adds them up itself; any other number made of such sums each row has.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 from ..errors import ModelError
 from ..ops import Expression
+from ..ops.batch import crosses_rows
 from ..variables import records
 
 
@@ -30,14 +31,18 @@ def terms(regularizer: Callable[[Any], Any], x: Expression, where: str) -> list[
         takes a mean. Nothing if the penalty is always 0.
 
     Raises:
-        ModelError: it is no sum or mean over the array, or does not depend on it.
+        ModelError: it is made of no sum or mean over the array, or does not depend on it.
     """
     value = regularizer(x)
     if isinstance(value, (int, float)) and value == 0:
         return []
+    if isinstance(value, Expression) and value.shape == () and crosses_rows(value, means=False):
+        value = value.args[1] if value.op == "whole" else value
+        return [(value / float(math.prod(n or 1 for n in x.shape[1:-1])), "squared")]  # each row has the whole of it
     if not isinstance(value, Expression) or value.op != "whole" or value.value == "rows":
         raise ModelError(
-            f"{where}: expected activity_regularizer to return a sum or mean over its argument, received {value!r:.80}."
+            f"{where}: expected activity_regularizer to return a number made of sums or means over its argument, "
+            f"received {value!r:.80}."
         )
     row = value.args[0]
     if value.value == "sum":
@@ -72,6 +77,10 @@ def add(loss: Expression, where: str) -> None:
     noted = records.get()
     if noted is None:
         raise ModelError(f"{where}: add_loss of a formula means nothing where no model is compiled.")
+    if crosses_rows(loss, means=False):
+        itself = loss.args[1] if loss.op == "whole" else loss
+        noted.penalties.append((itself, "sum" if itself.shape else "mean"))  # each row has a number for the batch
+        return
     if loss.op != "whole":
         noted.penalties.append((loss, "sum"))
         return

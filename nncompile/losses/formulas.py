@@ -2,8 +2,8 @@
 
 On arrays they compute as Keras does, over any axis; on symbols they build what is
 differentiated and compiled, which works on one sample at a time. Where Keras looks at the
-whole batch a formula cannot: :func:`hinge` says what it does instead, and :func:`dice` and
-:func:`tversky` need an axis.
+whole batch a formula can have sums over it, as :func:`dice` and :func:`tversky` do, but no
+choice: :func:`hinge` says what it does instead.
 """
 
 from __future__ import annotations
@@ -99,16 +99,22 @@ def _transpose(where: str, x: Any, order: list[int]) -> Any:
 
 
 def _sum_over(where: str, axis: Any, x: Any) -> Any:
-    """Sums over one axis, several, or all if None; in a formula not over the samples."""
+    """Sums over one axis, several, or all if None; in a formula over those of the samples, the last, or all."""
     if not isinstance(x, ops.Expression):
         return np.sum(x, axis=tuple(axis) if isinstance(axis, (list, tuple)) else axis)
+    rank = len(x.shape)
     if axis is None:
-        raise UnsupportedError(
-            f"{where}: axis=None sums over the whole batch, and a compiled loss or metric has a value for each sample. "
-            f"Give the axes of a sample: axis={-1 if len(x.shape) == 2 else tuple(range(1, len(x.shape)))}."
-        )
-    axes = {_axis_of(where, each, x) for each in (axis if isinstance(axis, (list, tuple)) else (axis,))}
-    if axes != {len(x.shape) - 1}:
+        return ops.sum(x)
+    axes = set()
+    for each in axis if isinstance(axis, (list, tuple)) else (axis,):
+        check_axis(where, each)
+        if not -rank <= each < rank:
+            raise ModelError(f"{where}: axis={each}: y_pred of shape {tuple(x.shape)} has no such axis.")
+        axes.add(each % rank)
+    if axes in ({*range(rank)}, {*range(rank - 1)}):
+        with_samples: Any = tuple(sorted(axes))
+        return ops.sum(x, axis=with_samples)
+    if axes != {rank - 1}:
         raise UnsupportedError(
             f"{where}: axis={axis} of values of shape {tuple(x.shape)} cannot be compiled yet, but for the last. "
             "End the model with Flatten() or Reshape()."
@@ -690,13 +696,13 @@ def dice(y_true: Any, y_pred: Any, axis: Any = None) -> Any:
         y_true: 0 or 1 for each member, of the shape of ``y_pred``.
         y_pred: predicted memberships in [0, 1], ``(batch, …)``.
         axis: what is summed over, one axis or several; None for all, with the samples
-            among them. A compiled loss has a value for each sample, and needs the others.
+            among them. A formula has all, all but the last, or the last.
 
     Returns:
         A value for what is left of the axes: per sample if ``axis`` is all the others.
 
     Raises:
-        UnsupportedError: in a formula the samples are among the axes.
+        UnsupportedError: other axes in a formula.
 
     Source: ``keras.losses.dice``; Dice, 1945.
     """
@@ -722,7 +728,7 @@ def tversky(y_true: Any, y_pred: Any, alpha: float = 0.5, beta: float = 0.5, axi
         A value for what is left of the axes: per sample if ``axis`` is all the others.
 
     Raises:
-        UnsupportedError: in a formula the samples are among the axes.
+        UnsupportedError: other axes in a formula.
 
     Source: ``keras.losses.tversky``; Salehi et al., 2017, https://arxiv.org/abs/1706.05721.
     """

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import registry
-from ..errors import UnsupportedError
+from .. import ops, registry
 from .base import Loss, LossFunctionWrapper, describe_function
 from .formulas import (
     Shape,
@@ -88,16 +87,13 @@ def counted_form(loss: Loss, y_true: Any, sample_weight: Any) -> tuple[Loss, Any
 
     Compiled code divides by the number of rows, or by the sum of their weights. Without
     weights of the user's, the samples that count get a weight of 1 and the others 0, and the
-    loss is divided by the sum of these.
+    loss is divided by the sum of these. With weights it is divided by how many count, a sum
+    over the batch in the formula.
 
     Args:
         loss: as of :func:`get`.
         y_true: the labels of all samples, an array.
         sample_weight: a weight per sample, or None.
-
-    Raises:
-        UnsupportedError: a mean over some of the samples that have weights as well, which
-            Keras divides by their number and not by the sum of their weights.
     """
     counted = loss.counted(y_true)
     if counted is None or loss.reduction in ("sum", "none", None):  # what does not count is 0 already
@@ -109,10 +105,22 @@ def counted_form(loss: Loss, y_true: Any, sample_weight: Any) -> tuple[Loss, Any
     if loss.reduction == "mean_with_sample_weight":
         weights = np.asarray(sample_weight)
         return loss, weights.reshape(weights.shape + (1,) * (counted.ndim - weights.ndim)) * counted
-    raise UnsupportedError(
-        f"{loss.name} ({type(loss).__name__}): samples left out by ignore_class and sample_weight cannot be trained "
-        f"with reduction={loss.reduction!r}. Use reduction='mean_with_sample_weight' or 'sum'."
-    )
+    return MeanOfCounted(loss), sample_weight
+
+
+class MeanOfCounted(Loss):
+    """A loss of which the mean over the samples is the one over those that count; for compiled code."""
+
+    def __init__(self, loss: Loss) -> None:
+        super().__init__(loss.name, loss.reduction, loss.dtype)
+        self.loss, self.sparse_labels, self.fuses_with = loss, loss.sparse_labels, loss.fuses_with
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        share = ops.maximum(ops.mean(self.loss.counted(y_true)), 1e-20)  # without any, all values are 0
+        return self.loss.call(y_true, y_pred) / share
+
+    def logits_form(self) -> Loss:
+        return MeanOfCounted(self.loss.logits_form())
 
 
 def binary_or_sparse(output_shape: Shape, target_shape: Shape) -> tuple[bool, bool]:

@@ -38,7 +38,7 @@ class Expression:
     Attributes:
         op: name of a primitive, or one of ``symbol``, ``constant``, ``weight``,
             ``matmul``, ``dot``, ``reshape``, ``arrange``, ``take``, ``batch_mean``, ``row``, ``noise``,
-            ``column``, ``expand``, ``custom``, ``whole``.
+            ``column``, ``expand``, ``custom``, and those of :mod:`.batch`.
         args: operands.
         value: what else the node is made of: the number of a constant, the name of a
             symbol, the variable of a weight.
@@ -531,7 +531,9 @@ def _symbolic(op: str, *operands: Any) -> Expression:
         operands = _with_constants(operands)
     args = tuple(map(_lift, operands))
     if any(a.op == "whole" for a in args):
-        return _of_whole(op, args)
+        from . import batch
+
+        return batch.of_whole(op, args)
     if op not in ("logical_and", "logical_or", "logical_not", "cast"):
         first = 1 if op == "where" else 0
         args = (*args[:first], *map(_as_number, args[first:]))
@@ -677,62 +679,6 @@ def _reduced_width(x: Expression) -> int | None:
     return None
 
 
-# ------------------------------------------------------------------ one number for a batch
-
-
-class AcrossRowsError(ModelError):
-    """A formula needs what the rows of a batch have in common, and not as a sum or mean alone."""
-
-
-def whole(op: str, x: Expression) -> Expression:
-    """The sum or mean over all numbers of a batch: what a loss and ``add_loss`` may be.
-
-    It is kept as a value per row of which it is the sum or mean, and may only be scaled
-    and added to others of its kind, so that it stays one.
-
-    Args:
-        op: ``"sum"`` or ``"mean"``.
-        x: the numbers, ``(None, …)``.
-    """
-    if x.op == "whole":
-        if x.value == "rows":
-            raise AcrossRowsError(f"ops.{op}: it has values per row in it; take their mean first.{line_of_user()}")
-        return x
-    row = _strip(x) if x.level == ROW else globals()[op](x, axis=-1)
-    return node("whole", (_strip(row),), op, level=UNIFORM)
-
-
-def _of_whole(op: str, args: tuple[Expression, ...]) -> Expression:
-    """A formula over sums and means over the batch: those that are sums and means again."""
-    if op in ("cast", "stop_gradient", "negative"):
-        (x,) = args
-        return node("whole", (_symbolic(op, *x.args),), x.value, level=UNIFORM)
-    kinds = {a.value for a in args if a.op == "whole"}
-    others = [a for a in args if a.op != "whole"]
-    numbers = all(a.level == NUMBER or (a.level == UNIFORM and a.op == "weight") for a in others)
-    if (op == "multiply" and len(others) == 1 and numbers) or (op == "divide" and others == [args[1]] and numbers):
-        (kind,) = kinds
-        return node(
-            "whole", (_symbolic(op, *(a.args[0] if a.op == "whole" else a for a in args)),), kind, level=UNIFORM
-        )
-    if op in ("add", "subtract"):
-        if others and "sum" not in kinds and (numbers or all(a.level == ROW for a in others)):
-            kinds = kinds if numbers else {"rows"}
-        elif others:
-            kinds = {"sum", "mean"}
-        if kinds <= {"mean", "rows"} or kinds == {"sum"}:
-            parts = [_strip(a.args[0] if a.op == "whole" else a) for a in args]
-            shapes = {p.shape for p in parts if p.level == ROW}
-            if len(shapes) == 1:
-                kind = "rows" if "rows" in kinds else next(iter(kinds))
-                return node("whole", (_symbolic(op, *parts),), kind, level=UNIFORM)
-    raise AcrossRowsError(
-        f"ops.{op}: it would take a sum or mean over the whole batch, but values are computed row by row; such a "
-        "number may be scaled by constants, and means be added to means and sums to sums. Keep the axis of the rows: "
-        f"ops.mean(x, axis=-1).{line_of_user()}"
-    )
-
-
 def _simplify(op: str, args: tuple[Expression, ...]) -> Expression | None:
     """Rules that keep every bit of the result, but for the sign of a zero."""
     value = [a.value if a.op == "constant" else None for a in args]
@@ -832,7 +778,7 @@ def _reduce(op: str, x: Any, axis: int | None, keepdims: bool) -> Any:
 
         return weights.reduce(op, _as_number(x), axis, keepdims)
     x = _as_number(x)
-    if axis != -1 and axis != len(x.shape) - 1:
+    if (axis != -1 and axis != len(x.shape) - 1) or (axis == 0 and x.shape == (None,)):
         return _other_axes(globals()[op], x, axis, keepdims)
     if x.level == ROW:  # one column, or none
         if not _kept(x) and not _is_given(x):
@@ -853,16 +799,10 @@ def _reduce(op: str, x: Any, axis: int | None, keepdims: bool) -> Any:
 
 def _other_axes(reduce: Callable[..., Any], x: Expression, axis: Any, keepdims: bool) -> Any:
     """A reduction of a formula over other axes than the last."""
-    if axis is None:
-        if reduce.__name__ in ("sum", "mean") and not keepdims and (x.op == "whole" or x.shape[:1] == (None,)):
-            return whole(reduce.__name__, x)
-        raise AcrossRowsError(
-            f"ops.{reduce.__name__}: a formula does not reduce over the rows of a batch: expected axis=-1, or others "
-            "but 0, received None."
-        )
-    from . import arrays
+    from . import arrays, batch
 
-    return arrays.reduced(reduce, x, axis, keepdims)
+    made = batch.reduced(reduce, x, axis, keepdims)
+    return arrays.reduced(reduce, x, axis, keepdims) if made is None else made
 
 
 # ------------------------------------------------------------------ the public operations
@@ -1015,7 +955,7 @@ def mean(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
         from . import weights
 
         return sum(x, axis, keepdims) / weights.count("mean", x, axis)
-    if axis != -1 and axis != len(x.shape) - 1:
+    if (axis != -1 and axis != len(x.shape) - 1) or (axis == 0 and x.shape == (None,)):
         return _other_axes(mean, x, axis, keepdims)
     if x.shape and x.shape[-1] is None:
         raise ModelError("ops.mean: the number of columns is not known here.")

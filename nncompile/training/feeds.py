@@ -38,11 +38,13 @@ class Form(NamedTuple):
         labels: whether there is one number per row.
         columns: numbers per row otherwise; 0 for an output without targets.
         weighted: whether samples have weights.
+        counted: whether the mean is over the samples that count, which its formula finds out.
     """
 
     labels: bool
     columns: int
     weighted: bool
+    counted: bool = False
 
 
 @dataclass

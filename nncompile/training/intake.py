@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import data, losses, random
 from ..errors import ModelError, UnsupportedError
+from ..losses.names import MeanOfCounted
 from ..variables import Array
 from . import supervision
 from .compiled import Compiled
@@ -107,7 +108,8 @@ class Intake(Compiled):
                         "Give them as metrics."
                     )
             columns = 0 if kind == "labels" else int(shape[-1] or 1)
-            forms.append(Form(kind == "labels", columns, weights[number] is not None))
+            counted = isinstance(found[number], MeanOfCounted)
+            forms.append(Form(kind == "labels", columns, weights[number] is not None, counted))
         self._supervisor = supervisor  # made for targets that fit
         return Taken(xs, ys, weights, tuple(forms), tuple(found))
 

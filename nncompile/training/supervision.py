@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import losses, metrics, ops, registry
 from ..errors import ModelError, NncompileError
-from ..ops.core import AcrossRowsError
+from ..ops.batch import AcrossRowsError, crosses_rows
 from ..variables import Array
 
 _BY_SHAPE_LOSSES = ("crossentropy", "ce")
@@ -478,7 +478,7 @@ def _by_batch(metric: Any, shape: Sequence[int | None]) -> bool:
             return True
         except NncompileError:  # the other form of targets, or what the planner will say with its name
             continue
-        if isinstance(value, ops.Expression) and value.op == "whole":
+        if isinstance(value, ops.Expression) and (value.op == "whole" or crosses_rows(value)):
             return True
     return False
 
