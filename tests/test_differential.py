@@ -33,16 +33,17 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:softmax. axis:UserWarning"),
     pytest.mark.filterwarnings("ignore:.*the loss of one class is always 0:SyntaxWarning"),
+    pytest.mark.filterwarnings("ignore:.*weights that are no whole numbers are cut to such:UserWarning"),
 ]
 
 BOUNDS = {
-    "graphs": 200, "activations": 4, "losses": 20, "metrics": 100, "schedules": 2, "optimizers": 50, "penalties": 10,
+    "graphs": 200, "activations": 4, "losses": 20, "metrics": 50, "schedules": 2, "optimizers": 50, "penalties": 10,
     "training": 600,
 }  # fmt: skip
 """Roundings of a case; of training, after all its updates."""
-STORED = [kind for kind in KINDS if kind not in ("metrics", "training")]
-"""Of metrics nothing is stored yet; of whole trainings some cases differ for reasons that are not known yet. Keras itself
-computes what test_metrics.py, test_functional.py, test_supervision.py and test_layers_compiled.py compare them with."""
+STORED = [kind for kind in KINDS if kind != "training"]
+"""Of whole trainings some cases differ for reasons that are not known yet. Keras itself
+computes what test_functional.py, test_supervision.py and test_layers_compiled.py compare them with."""
 AGAIN = 6
 """How many cases of a kind Keras computes anew."""
 
@@ -69,8 +70,8 @@ def check(kind: str, got: Numbers, expected: Numbers) -> float:
     worst = 0.0
     for name, wanted in expected.items():
         assert got[name].shape == wanted.shape, name
-        if "accuracy" in name or "Positives" in name:  # steps of one row: a tie may be broken otherwise
-            step = 1.01 if "Positives" in name else 1.01 / random_cases.VALIDATION_ROWS
+        if kind == "training" and ("accuracy" in name or "positives" in name):  # steps of one row: ties break otherwise
+            step = 1.01 if "positives" in name else 1.01 / random_cases.VALIDATION_ROWS
             assert np.abs(got[name] - wanted).max(initial=0) <= step, name
             continue
         scale = max(1.0, float(np.max(np.abs(wanted), initial=0, where=np.isfinite(wanted))))
@@ -116,4 +117,4 @@ def test_everything_is_among_the_cases() -> None:
         found |= {type(x).__name__ for x in random_cases.random_model(nn, seed, seed % 3 == 0).layers}
     missing = set(registry.registered("layers")) - found
     assert missing <= {"Lambda", "SpatialDropout1D", "Discretization"}, missing
-    assert len(cases()) >= 590
+    assert len(cases()) >= 700
