@@ -1,4 +1,4 @@
-"""Fits the polynomials of templates/vector_math.h.j2 and prints them: ``python tests/coefficients.py`` (mpmath).
+"""Fits the polynomials of templates/math and prints them: ``python tests/coefficients.py`` (mpmath).
 
 Each is the polynomial p of a given degree with the smallest maximum of ``|weight(x) (f(x) - p(x))|`` on an
 interval (Remez exchange, 50 digits); the weight turns an error of p into a relative error of the result.

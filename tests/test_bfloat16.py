@@ -242,7 +242,8 @@ def test_a_layer_of_the_users_multiplies_by_an_operator() -> None:
     np.testing.assert_allclose(np.asarray(model.call(x)), expected, atol=1e-5)
     np.testing.assert_allclose(model.predict(x, verbose=0), expected, atol=1e-5)
     assert np.array_equal(x @ layer.kernel, x @ kernel) and np.array_equal(np.matmul(x, layer.kernel), x @ kernel)
-    assert np.array_equal(layer.kernel @ kernel.T, kernel @ kernel.T)
+    other = np.ascontiguousarray(kernel.T)  # NumPy multiplies an array by its own transpose in another order
+    assert np.array_equal(layer.kernel @ other, kernel @ other)
     assert np.array_equal(np.float32(2) * layer.kernel, 2 * kernel)
     assert np.array_equal(layer.kernel - layer.kernel, 0 * kernel) and np.array_equal(
         np.add.reduce(layer.kernel), kernel.sum(0)

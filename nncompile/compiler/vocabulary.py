@@ -58,8 +58,6 @@ DEPENDENCIES: dict[str, tuple[str, ...]] = {
     "nn_expm1": ("nn_abs", "nn_half_exp", "nn_infinity", "nn_select", "nn_set"),
     "nn_tanh": ("nn_abs", "nn_half_exp", "nn_select", "nn_set", "nn_with_sign"),
     "nn_sigmoid": ("nn_abs", "nn_from_mask", "nn_half_exp", "nn_select", "nn_set"),
-    "nn_erf": ("nn_abs", "nn_half_exp", "nn_select", "nn_set", "nn_with_sign"),
-    "nn_erfc": ("nn_abs", "nn_bits", "nn_exp", "nn_exp_tail", "nn_from_bits", "nn_select", "nn_set"),
     "nn_log_of": ("nn_infinity", "nn_select", "nn_set"),
     "nn_log": ("nn_bits", "nn_from_bits", "nn_log_of", "nn_select", "nn_set"),
     "nn_log2": ("nn_bits", "nn_from_bits", "nn_log_of", "nn_select", "nn_set"),
@@ -70,6 +68,8 @@ DEPENDENCIES: dict[str, tuple[str, ...]] = {
     "nn_sin": ("nn_sine",),
     "nn_cos": ("nn_sine",),
     "nn_atan": ("nn_abs", "nn_select", "nn_set", "nn_with_sign"),
+    "nn_erf": ("nn_abs", "nn_half_exp", "nn_select", "nn_set", "nn_with_sign"),
+    "nn_erfc": ("nn_abs", "nn_bits", "nn_exp", "nn_exp_tail", "nn_from_bits", "nn_select", "nn_set"),
     "nn_erfinv": ("nn_abs", "nn_infinity", "nn_log", "nn_select", "nn_set", "nn_sqrt", "nn_with_sign"),
 }
 """Each function's direct calls, in printing order: a function comes after those that it calls."""
