@@ -80,6 +80,8 @@ STACKS: dict[str, tuple[tuple[int, ...], Callable[[], list[Any]]]] = {
     "a column for a gate": ((5,), lambda: [Dense(20, "tanh"), Made(lambda s, x: x * ops.sigmoid(ops.matmul(x, s.w)), w=("n", 1)), Dense(2)]),
     "repeated": ((5,), lambda: [Dense(3, "tanh"), Made(lambda s, x: ops.repeat(x, 4, axis=1)), Dense(2)]),
     "padded and rolled": ((4, 5), lambda: [Dense(3, "tanh"), Made(lambda s, x: ops.roll(ops.pad(x, ((0, 0), (1, 0), (0, 2))), 1, 1)), Flatten(), Dense(2)]),
+    "columns for each of the largest": ((4, 5), lambda: [Dense(6, "tanh"), Made(lambda s, x: ops.one_hot(ops.argmax(x, axis=1), 4) * x[:, :1, :1]), Flatten(), Dense(2)]),
+    "padded with a number": ((4, 5), lambda: [Dense(3, "tanh"), Made(lambda s, x: ops.pad(x, ((0, 0), (2, 0), (0, 1)), constant_values=0.5) * x[:, :1, :1]), Flatten(), Dense(2)]),
     "a wide row": ((37,), lambda: [Dense(37, "tanh"), Made(lambda s, x: x * ops.sum(x * s.k, axis=-1, keepdims=True) + x, k=("n",)), Dense(2)]),
 }
 # fmt: on

@@ -122,6 +122,7 @@ CASES: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
     "schedule-free": (lambda: optimizers.ScheduleFreeAdamW(0.01, warmup_steps=3), {}),
     "lamb": (lambda: optimizers.Lamb(0.01), {}),
     "adafactor": (lambda: optimizers.Adafactor(0.1), {}),
+    "adafactor-clipped": (lambda: optimizers.Adafactor(0.1, global_clipnorm=0.1), {}),  # sums of what the norm scales
     "muon": (lambda: optimizers.Muon(0.01), {}),
     "own": (lambda: Trusting(0.05), {}),
     "accumulation": (lambda: optimizers.Nadam(0.01, gradient_accumulation_steps=2, loss_scale_factor=4.0), {}),

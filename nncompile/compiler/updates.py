@@ -404,8 +404,10 @@ class Updates:
         for x in topological(values):
             if x.op != "over" or str(x.value) != "sum all":
                 continue
-            inner = topological([resolved(x.args[0])])
-            if any(y.op in _WHOLE for y in inner) or {y for y in inner if y.level > UNIFORM and not y.args} != inputs:
+            summand = resolved(x.args[0])
+            if self._is_whole([summand]):  # sums of other sums, or of what the norm of all gradients scales
+                continue
+            if {y for y in topological([summand]) if y.level > UNIFORM and not y.args} != inputs:
                 continue
             units = self.cut.units(matrix)
             self.summed.setdefault(plan.weight.name, {})[x] = (self.figures.last(units), units)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ..errors import ModelError, UnsupportedError
 from ..variables import Variable
 from . import weights
-from .core import ELEMENT, ROW, Expression, _as_number, _is_given, _number_or_array, _traced, node
+from .core import ELEMENT, ROW, Expression, _as_number, _is_given, _number_or_array, _traced, equal, node, where
 from .core import reshape as _reshape
 
 _PIECES = 256
@@ -348,13 +348,22 @@ def broadcast_to(x: Any, shape: Sequence[int | None]) -> Any:
 
 
 def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = None) -> Any:
-    """x with zeros, or another number given for arrays, put around it."""
+    """x with zeros, or another number, put around it."""
     x = _traced(x)
     if isinstance(x, Expression):
         if mode == "constant":
-            if constant_values not in (None, 0, 0.0):
-                raise UnsupportedError("ops.pad: a formula can only be padded with zeros.")
-            return arranged(lambda a: np.pad(a, pad_width, constant_values=-1), x)
+            number = 0.0 if constant_values is None else constant_values
+            if not isinstance(number, (int, float, np.number)):
+                raise UnsupportedError(f"ops.pad: a formula is padded with one number, received {number!r:.100}.")
+            if number == 0.0:
+                return arranged(lambda a: np.pad(a, pad_width, constant_values=-1), x)
+
+            def filled(a: NDArray[Any], filler: NDArray[Any]) -> NDArray[Any]:
+                padded = np.pad(a, pad_width, constant_values=-1)
+                return np.where(padded < 0, filler.flat[0], padded)
+
+            x = elements(x)
+            return arranged(filled, x, where(equal(x, x), number, number))
         return arranged(lambda a: np.pad(a, pad_width, mode=mode), x)  # type: ignore[call-overload]
     more = {} if constant_values is None else {"constant_values": constant_values}
     return np.pad(_number_or_array(x), pad_width, mode=mode, **more)  # type: ignore[call-overload]

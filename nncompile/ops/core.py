@@ -1024,7 +1024,11 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
     if not isinstance(x, Expression):
         hot = np.asarray(x)[..., None] == np.arange(num_classes)
         return np.moveaxis(hot, -1, axis).astype(dtype or config.floatx())
-    if x.level == ROW and _reduced_width(x) not in (num_classes, None):
+    if x.level == ELEMENT and x.shape and x.shape[0] is None:
+        from . import arrays
+
+        x = arrays.as_row(expand_dims(x, -1))  # each of the numbers side by side has columns of its own
+    elif x.level == ROW and _reduced_width(x) not in (num_classes, None):
         from . import arrays
 
         x = arrays.stored(x)  # a formula has one number of columns
