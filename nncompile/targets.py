@@ -24,6 +24,9 @@ class Target:
         tile_rows: heights of the register tiles, highest first; each the double of a
             smaller one or the sum of two, so that any number of rows is made of few.
         panel_vectors: vectors in a row of a register tile.
+        updated_together: vectors of weights that an optimizer changes one right after another, between terms of the
+            next gradient. Roots and quotients of several wait for each other's operands in the same time; as many as
+            was quickest where it was measured.
         flags: flags of the C compiler.
         machines: values of ``platform.machine()`` that run it, empty for all.
         features: what /proc/cpuinfo must list, all of it.
@@ -48,6 +51,7 @@ class Target:
     tiles: str = ""
     tiles_from: int = 0
     parts: int = 0
+    updated_together: int = 1
 
     @property
     def splits(self) -> bool:
@@ -73,8 +77,9 @@ TARGETS: tuple[Target, ...] = (
     Target("x86-64-v4-bf16", "gnu", 64, (12, 8, 4), 2, (*_V4_FLAGS, "-mavx512bf16"), _X86,
            (*_V4, "avx512_bf16"), vendor="AuthenticAMD", tiles="dots", tiles_from=1024),
     Target("x86-64-v4", "gnu", 64, (12, 8, 4), 2, _V4_FLAGS, _X86, _V4),
-    Target("x86-64-v3", "gnu", 32, (6, 4, 2), 2, ("-march=x86-64-v3", "-mprfchw", *_CONTRACT), _X86, _V3),
-    Target("x86-64", "gnu", 16, (6, 4, 2), 2, ("-march=x86-64", *_CONTRACT), _X86),
+    Target("x86-64-v3", "gnu", 32, (6, 4, 2), 2, ("-march=x86-64-v3", "-mprfchw", *_CONTRACT), _X86, _V3,
+           updated_together=4),
+    Target("x86-64", "gnu", 16, (6, 4, 2), 2, ("-march=x86-64", *_CONTRACT), _X86, updated_together=4),
     Target("aarch64", "gnu", 16, (12, 8, 4), 2, _CONTRACT, ("aarch64", "arm64")),
     Target("generic", "gnu", 16, (6, 4, 2), 2, _CONTRACT),
     # without contraction, so that every machine and compiler computes the same bits

@@ -875,6 +875,7 @@ def training(program: Program) -> Sources:
         "low_widths": sorted({v for _, v in _row_times(low, printer.lanes)}, reverse=True),
         "row_times": _row_times(low, printer.lanes),
         "grain": max(program.target.tile_rows[2], 2),
+        "together": program.target.updated_together,
         "transposes": program.scratch_size > 0,
         "threads": program.target.form == "gnu",
         "by_parts": program.target.form == "gnu" and not program.profile,
