@@ -33,7 +33,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:softmax. axis:UserWarning"),
     pytest.mark.filterwarnings("ignore:.*the loss of one class is always 0:SyntaxWarning"),
-    pytest.mark.filterwarnings("ignore:.*weights that are no whole numbers are cut to such:UserWarning"),
 ]
 
 BOUNDS = {
