@@ -62,6 +62,14 @@ def _like(structure: Any, items: list[tuple[Any, Any]]) -> Any:
     return tuple(values)
 
 
+def counted_order(structure: Any) -> Any:
+    """The structure with the keys of its dictionaries in the order in which they are counted."""
+    if not is_nested(structure):
+        return structure
+    items = [(key, counted_order(part)) for key, part in _items(structure)]
+    return dict(items) if type(structure) is dict else _like(structure, items)
+
+
 def flatten_with_path(structure: Any) -> list[tuple[Path, Any]]:
     """Returns the values in order, each with the keys and positions that lead to it."""
     if not is_nested(structure):

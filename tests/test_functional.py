@@ -946,3 +946,34 @@ def test_structures() -> None:
     with pytest.raises(ModelError, match="expected 4 values for the structure, received 2"):
         tree.pack_sequence_as(struct, [1, 2])
     assert tree.flatten(struct) == keras.tree.flatten(struct)
+
+
+def test_keys_of_predictions_are_sorted() -> None:
+    """As by Keras on JAX; those of calls and shapes stay as they were given."""
+
+    def keys(structure: Any) -> Any:
+        return {key: keys(part) for key, part in structure.items()} if isinstance(structure, dict) else 0
+
+    given = Input((2,))
+    heads = {"b": Dense(1)(given), "a": {"z": Dense(2)(given), "c": Dense(2)(given)}}
+    model, x = Model(given, heads), rows(3, 2)
+    for made in (model.predict(x, verbose=0), model.predict(x, verbose=2), model.predict_on_batch(x)):
+        assert json.dumps(keys(made)) == '{"a": {"c": 0, "z": 0}, "b": 0}'
+        agree(made, model(x))
+    assert json.dumps(keys(model(x))) == json.dumps(keys(model.output)) == '{"b": 0, "a": {"z": 0, "c": 0}}'
+
+
+def test_prediction_builds_what_is_not_built() -> None:
+    class Two(Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = Dense(1), Dense(1)
+
+        def call(self, inputs: Any) -> Any:
+            return {"b": self.first(inputs), "a": self.second(inputs)}
+
+    x = rows(3, 2)
+    for make in (Two, lambda: Sequential([Dense(2)])):
+        for predict in (lambda m: m.predict(x, verbose=0), lambda m: m.predict(x), lambda m: m.predict_on_batch(x)):
+            model = make()
+            agree(predict(model), model(x))

@@ -219,9 +219,7 @@ def test_classes_are_those_of_keras(name: str, y_true: Any, y_pred: Any, argumen
     assert [float(v) for v in mine.variables] == [mine.total, mine.count]
 
 
-@pytest.mark.filterwarnings(
-    "ignore:You are passing weight as:UserWarning", "ignore:.*weights that are no whole numbers"
-)
+@pytest.mark.filterwarnings("ignore:You are passing weight as:UserWarning")
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning", "ignore:Explicitly requested dtype")
 @pytest.mark.parametrize(
     ("name", "y_true", "y_pred", "arguments"), STATES, ids=[f"{i}-{case[0]}" for i, case in enumerate(STATES)]
@@ -261,7 +259,6 @@ def test_states_are_those_of_keras(name: str, y_true: Any, y_pred: Any, argument
         assert not any(np.any(v.value) for v in mine.variables)
 
 
-@pytest.mark.filterwarnings("ignore:.*weights that are no whole numbers")
 @pytest.mark.parametrize(
     ("name", "y_true", "y_pred", "arguments"),
     CLASSES + STATES,
@@ -657,5 +654,41 @@ def test_warnings() -> None:
     plain = metrics.R2Score()
     plain.update_state(REALS[:2, :1], FINITE[:2, :1])
     assert value == plain.result()
-    with pytest.warns(UserWarning, match="weights that are no whole numbers are cut"):
-        metrics.MeanIoU(2).update_state([0, 1], [0, 1], [0.5, 1.0])
+
+
+def test_metrics_of_your_own_see_targets_as_given() -> None:
+    """Labels in a column are a column, whichever form the loss takes; so it is by Keras."""
+
+    class Shapes(metrics.Metric):
+        def __init__(self, name: str = "shapes") -> None:
+            super().__init__(name=name)
+            self.seen: set[tuple[int, ...]] = set()
+
+        def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+            self.seen.add(y_true.shape[1:])
+
+        def result(self) -> float:
+            return 0.0
+
+    x, labels = FINITE[:6, :2], np.arange(6) % 3
+    for loss, width, given in (
+        ("sparse_categorical_crossentropy", 3, labels),
+        ("sparse_categorical_crossentropy", 3, labels[:, None]),
+        ("mse", 1, labels),
+        ("mse", 1, labels[:, None]),
+    ):
+        metric = Shapes()
+        model = nn.Sequential([nn.Input((2,)), nn.layers.Dense(width, activation="softmax" if width > 1 else None)])
+        model.compile("sgd", loss, metrics=[metric, metrics.MeanIoU(3, sparse_y_pred=False)] if width > 1 else [metric])
+        model.fit(x, given, batch_size=4, epochs=1, verbose=0)
+        model.fit(((x[:3], given[:3]) for _ in range(2)), steps_per_epoch=2, verbose=0)
+        model.evaluate(x, given, verbose=0)
+        model.train_on_batch(x, given)
+        assert metric.seen == {given.shape[1:]}
+
+
+def test_weights_of_whole_numbers_are_cut() -> None:
+    """As by Keras, which says nothing of it: the dtype of these metrics is int32."""
+    metric = metrics.MeanIoU(2)
+    metric.update_state([0, 1, 1], [0, 1, 0], [0.5, 1.7, 2.0])
+    np.testing.assert_array_equal(metric.total_cm, [[0, 0], [2, 1]])

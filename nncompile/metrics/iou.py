@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,7 +21,7 @@ class _IoUBase(Metric):
     Args:
         num_classes: how many there are, numbered from 0 on; others are left out.
         name: of the metric.
-        dtype: of labels and weights; whole numbers if None.
+        dtype: of labels and weights; whole numbers if None, to which weights are cut, as in Keras.
         ignore_class: a label that is left out.
         sparse_y_true: whether labels are numbers of classes, not one value per class.
         sparse_y_pred: likewise of predictions.
@@ -70,12 +69,6 @@ class _IoUBase(Metric):
         if labels.shape != found.shape:
             raise ModelError(f"{self.name}: {labels.size} labels do not fit {found.size} predictions.")
         weight = np.asarray(1 if sample_weight is None else sample_weight)
-        if self._whole() and np.any(weight != np.trunc(weight)):
-            warnings.warn(
-                f"{self.name}: weights that are no whole numbers are cut to such, as its dtype is {self.dtype!r}. "
-                "Give dtype='float32'.",
-                stacklevel=2,
-            )
         weight = weight.astype(kind).ravel() if weight.ndim else weight.astype(kind)
         if weight.shape not in ((), (1,), labels.shape):
             raise ModelError(f"{self.name}: sample_weight of shape {weight.shape} does not fit {labels.size} labels.")
@@ -96,7 +89,7 @@ class IoU(_IoUBase):
         num_classes: how many there are, numbered from 0 on; others are left out.
         target_class_ids: the classes whose mean it is.
         name: of this metric.
-        dtype: of labels and weights; whole numbers if None.
+        dtype: of labels and weights; whole numbers if None, to which weights are cut, as in Keras.
         ignore_class: a label that is left out.
         sparse_y_true: whether labels are numbers of classes, not one value per class.
         sparse_y_pred: likewise of predictions.
@@ -159,7 +152,7 @@ class BinaryIoU(IoU):
         target_class_ids: 0 and 1, or one of them.
         threshold: from which on a prediction is 1.
         name: of this metric.
-        dtype: of labels and weights; whole numbers if None.
+        dtype: of labels and weights; whole numbers if None, to which weights are cut, as in Keras.
 
     Source: ``keras.metrics.BinaryIoU``.
     """
@@ -190,7 +183,7 @@ class MeanIoU(IoU):
     Args:
         num_classes: how many there are, numbered from 0 on; others are left out.
         name: of this metric.
-        dtype: of labels and weights; whole numbers if None.
+        dtype: of labels and weights; whole numbers if None, to which weights are cut, as in Keras.
         ignore_class: a label that is left out.
         sparse_y_true: whether labels are numbers of classes, not one value per class.
         sparse_y_pred: likewise of predictions.
@@ -224,7 +217,7 @@ class OneHotIoU(IoU):
         num_classes: how many there are.
         target_class_ids: the classes whose mean it is.
         name: of this metric.
-        dtype: of labels and weights; whole numbers if None.
+        dtype: of labels and weights; whole numbers if None, to which weights are cut, as in Keras.
         ignore_class: a label that is left out.
         sparse_y_pred: whether predictions are numbers of classes.
         axis: of the classes.
@@ -255,7 +248,7 @@ class OneHotMeanIoU(MeanIoU):
     Args:
         num_classes: how many there are.
         name: of this metric.
-        dtype: of labels and weights; whole numbers if None.
+        dtype: of labels and weights; whole numbers if None, to which weights are cut, as in Keras.
         ignore_class: a label that is left out.
         sparse_y_pred: whether predictions are numbers of classes.
         axis: of the classes.

@@ -198,10 +198,11 @@ class Model(Trainer, Layer):
         return tree.flatten(structure)
 
     def _pack_outputs(self, values: Sequence[Any]) -> Any:
-        """Puts values of the outputs, in order, into the structure that ``call`` returns."""
+        """Puts values of the outputs, in order, into what ``call`` returns; keys are sorted, as by Keras on JAX."""
         if self._network is not None:
-            return _unpacked(tree.pack_sequence_as(self._network.outputs_struct, values))
-        return tree.pack_sequence_as(tree.map_shape_structure(lambda shape: 0, self.output_shape), values)
+            return tree.counted_order(_unpacked(tree.pack_sequence_as(self._network.outputs_struct, values)))
+        structure = tree.map_shape_structure(lambda shape: 0, self.output_shape)
+        return tree.counted_order(tree.pack_sequence_as(structure, values))
 
     def _output_specs(self) -> list[tuple[str | None, Shape]]:
         """Returns the name by which targets and logs know an output, and its shape, for each output in order.

@@ -18,6 +18,7 @@ import numpy as np
 from .. import data, random
 from ..errors import ModelError
 from ..variables import Array
+from .supervision import Supervised
 
 if TYPE_CHECKING:
     from ..compiler import Library
@@ -57,6 +58,7 @@ class Taken:
         weights: of the samples, None for outputs that have none.
         forms: of the targets.
         losses: the Loss of each output.
+        shapes: of a target of each output, as they were given.
     """
 
     xs: list[Array]
@@ -64,6 +66,7 @@ class Taken:
     weights: list[Array | None]
     forms: tuple[Form, ...]
     losses: tuple[Any, ...]
+    shapes: tuple[tuple[int, ...], ...]
 
     @property
     def rows(self) -> int:
@@ -77,12 +80,15 @@ class Taken:
             [None if w is None else w[first:last] for w in self.weights],
             self.forms,
             self.losses,
+            self.shapes,
         )
 
-    def supervised(self, rows: Any) -> tuple[list[Array | None], list[Array | None]]:
+    def supervised(self, rows: Any) -> Supervised:
         """Targets and weights of some rows."""
-        return (
-            [None if y is None else y[rows] for y in self.ys],
+        ys = [None if y is None else y[rows] for y in self.ys]
+        return Supervised(
+            ys,
+            [None if y is None else y.reshape(len(y), *shape) for y, shape in zip(ys, self.shapes, strict=True)],
             [None if w is None else w[rows] for w in self.weights],
         )
 
@@ -214,7 +220,7 @@ class ArrayFeed:
         """The next epoch begins with the first sample."""
         self._next = 0
 
-    def supervised(self, piece: Piece) -> tuple[list[Array | None], list[Array | None]]:
+    def supervised(self, piece: Piece) -> Supervised:
         """Targets and weights of the samples of a piece."""
         rows: Any = slice(piece.first, piece.first + piece.rows)
         return self.taken.supervised(rows if self.order is None else self.order[rows])
@@ -282,9 +288,9 @@ class StreamFeed:
         """The next epoch begins with the first batch, unless it cannot be had again."""
         self.stream.restart()
 
-    def supervised(self, piece: Piece) -> tuple[list[Array | None], list[Array | None]]:
+    def supervised(self, piece: Piece) -> Supervised:
         """Targets and weights of the samples of a piece, which must be the last one."""
-        return self._last.ys, self._last.weights
+        return self._last.supervised(slice(None))
 
     def pieces(self, group: int, columns: int = 0) -> Iterator[Piece]:
         """The calls of one epoch; for the arguments see :meth:`ArrayFeed.pieces`."""

@@ -111,7 +111,8 @@ class Intake(Compiled):
             counted = isinstance(found[number], MeanOfCounted)
             forms.append(Form(kind == "labels", columns, weights[number] is not None, counted))
         self._supervisor = supervisor  # made for targets that fit
-        return Taken(xs, ys, weights, tuple(forms), tuple(found))
+        given = tuple(() if target is None else target.shape[1:] for target in raw)
+        return Taken(xs, ys, weights, tuple(forms), tuple(found), given)
 
     def _take_y(
         self, y: Any, x: Array, names: Sequence[Any], goals: Sequence[supervision.Goal], where: str

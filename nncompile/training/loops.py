@@ -254,8 +254,7 @@ class Trainer(Intake, LegacyTrainer):
             if columns:
                 outputs = self._empty_outputs(library, piece.rows)
                 work(library, piece, outputs)
-                ys, weights = feed.supervised(piece)
-                supervisor.feed(ys, outputs, weights, piece.batch)
+                supervisor.feed(feed.supervised(piece), outputs, piece.batch)
             else:
                 work(library, piece, None)
             seen += piece.rows
@@ -421,12 +420,14 @@ class Trainer(Intake, LegacyTrainer):
         shown = _verbosity(where, verbose)
         if data.is_stream(x):
             return self._predict_stream(x, steps, shown, callbacks, where)
+        if not self.built:
+            self._build_from(x, where)
         if not shown and callbacks is None and steps is None and not self._predictor().program.mixes_samples:
             return self._outputs(x, where)
         xs = self._take_x(x, where)
         library = self._predictor()
         batch = _batch_size(batch_size, steps, len(xs[0]))
-        feed = ArrayFeed(library, Taken(xs, [None], [None], (), ()), (), batch, steps, where=where)
+        feed = ArrayFeed(library, Taken(xs, [None], [None], (), (), ((),)), (), batch, steps, where=where)
         called = CallbackList(callbacks, add_progbar=shown != 0, model=self, verbose=shown, epochs=1, steps=feed.total)
         outs = self._empty_outputs(library, min(len(xs[0]), (steps or feed.total) * batch))
         hooked = called.needs_predict_batches
@@ -537,7 +538,7 @@ class Trainer(Intake, LegacyTrainer):
         outputs = self._empty_outputs(library, rows) if supervisor.captured else None
         work(library, piece, outputs)
         if outputs is not None:
-            supervisor.feed(taken.ys, outputs, taken.weights, rows)
+            supervisor.feed(taken.supervised(slice(None)), outputs, rows)
         return self._logs(library, rows, [form.weighted for form in taken.forms])
 
     def predict_on_batch(self, x: Any) -> Any:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -289,6 +289,20 @@ class Entry:
     own: bool
 
 
+class Supervised(NamedTuple):
+    """What samples have beside their inputs, for each output; None where there is nothing.
+
+    Attributes:
+        ys: targets, of the shape that the loss takes.
+        given: the same of the shape in which they were given.
+        weights: of the samples.
+    """
+
+    ys: list[Array | None]
+    given: list[Array | None]
+    weights: list[Array | None]
+
+
 class Supervisor:
     """The metrics of a model whose outputs are known, and the logs.
 
@@ -423,19 +437,18 @@ class Supervisor:
             logs[e.key] = _number(e.metric.result())
         return logs
 
-    def feed(
-        self, targets: Sequence[Array | None], outputs: Sequence[Array], weights: Sequence[Array | None], batch: int
-    ) -> None:
+    def feed(self, supervised: Supervised, outputs: Sequence[Array], batch: int) -> None:
         """Gives the metrics that C does not add up some samples, those of the user's own batch by batch.
 
         Args:
-            targets: for each output.
+            supervised: what the samples have beside inputs. Metrics of the user's own see targets of the shape in
+                which they were given, as in Keras, the others of the shape that the loss takes.
             outputs: of the network.
-            weights: of the samples, for each output.
             batch: samples of a batch.
         """
         for e in self._fed:
-            y, made, weight = targets[e.output], outputs[e.output], weights[e.output] if e.weighted else None
+            y = (supervised.given if e.own else supervised.ys)[e.output]
+            made, weight = outputs[e.output], supervised.weights[e.output] if e.weighted else None
             step = batch if e.own else len(made)
             for first in range(0, len(made), step):
                 part = slice(first, first + step)
