@@ -253,14 +253,10 @@ def test_what_is_refused() -> None:
             level = ops.mean(ops.square(p - level))
         return level
 
-    def products(y: Any, p: Any) -> Any:
-        return ops.sqrt(ops.mean(p)) + ops.mean(ops.reshape(p, (-1, 2, 2)), axis=(1, 2))
-
     model = nn.Sequential([nn.Input((4,)), layers.Dense(4)])
     y = np.zeros((ROWS, 4), np.float32)
     for loss, error, says in (
         (deep, UnsupportedError, r"loss 'deep': .* runs over the rows of a batch.*stop_gradient"),
-        (products, UnsupportedError, r"loss 'products': it is computed row by row; other shapes"),
         (lambda y, p: ops.max(p), ModelError, r"ops\.max: a formula does not reduce over the rows.*test_batchwise"),
     ):
         model.compile("sgd", loss)

@@ -1252,17 +1252,8 @@ def test_terms_of_an_activity_regularizer(name):
 
 
 def test_what_is_no_sum_is_refused():
-    for regularizer in (
-        lambda x: ops.sqrt(ops.sum(ops.square(x))),
-        lambda x: ops.max(x),
-        lambda x: ops.sum(x) * ops.sum(x),
-        lambda x: ops.sum(x) + 1.0,
-        lambda x: ops.sum(x) + ops.mean(x),
-        lambda x: ops.sum(x / ops.sum(x)),
-        lambda x: 2.0 / ops.sum(x),
-        "orthogonal_regularizer",
-    ):
-        with pytest.raises((UnsupportedError, ModelError), match=r"here: activity_regularizer|axis|matri"):
+    for regularizer in (lambda x: ops.max(x), "orthogonal_regularizer"):
+        with pytest.raises((UnsupportedError, ModelError), match=r"here: activity_regularizer|axis|shape"):
             penalties.terms(regularizers.get(regularizer), symbol(None, 3), "here")
     with pytest.raises(ModelError, match="here: expected activity_regularizer to return a sum or mean .* received 1.0"):
         penalties.terms(lambda x: 1.0, symbol(None, 3), "here")

@@ -65,6 +65,7 @@ STACKS: dict[str, tuple[tuple[int, ...], Callable[[], list[Any]]]] = {
     "halves": ((5,), lambda: [Dense(6, "tanh"), Made(lambda s, x: x[:, :3] * ops.sigmoid(x[:, 3:])), Dense(2)]),
     "every second, backwards": ((5,), lambda: [Dense(9, "tanh"), Made(lambda s, x: ops.flip(x[:, ::2], -1)), Dense(2)]),
     "single numbers": ((5,), lambda: [Dense(6, "tanh"), Made(lambda s, x: x * s.k + ops.tanh(x) * s.j, k=(), j=()), Dense(2)]),
+    "single numbers on many columns": ((5,), lambda: [Dense(37, "tanh"), Made(lambda s, x: x * s.k + ops.tanh(x) * s.j, k=(), j=()), Dense(2)]),
     "numbers per feature, dearly": ((5,), lambda: [Made(lambda s, x: x * ops.exp(s.k), k=("n",)), Dense(6, "tanh"), Made(lambda s, x: x * ops.exp(s.k), k=("n",)), Dense(2)]),
     "normalized over the batch": ((5,), lambda: [Dense(6, "tanh"), Made(normalized, **SCALES), Dense(2)]),
     "normalized before and behind activations": ((5,), lambda: [Dense(6), Made(lambda s, x: ops.tanh(normalized(s, x)), **SCALES), Dense(7), Made(normalized, **SCALES), Dense(2, "tanh"), Made(normalized, **SCALES)]),

@@ -294,8 +294,10 @@ class Backwards:
         if not place:
             place = self._space(name, _like(node, gradient), f"gradient of {name}")
             stores.append((place, gradient))
-        if owner is not None:
-            self.vectors.setdefault(owner.name, []).append((self.planner.vector(name), place, False))
+        vector = self.planner.vector(name)
+        # the update of a kernel goes over its columns: a single number, say, has fewer
+        if owner is not None and vector.padded == self.planner.panels(owner.features).padded:
+            self.vectors.setdefault(owner.name, []).append((vector, place, False))
         else:
             self._late(node, weight, place)
 

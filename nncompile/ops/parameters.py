@@ -31,6 +31,8 @@ from .core import ELEMENT, PRIMITIVES, ROW, UNIFORM, Expression, node
 
 _WHOLE = ("over", "view", "transposed", "product")
 """Operations on a whole weight, of :mod:`nncompile.ops.weights`."""
+_OVER_BATCH = ("batch_mean", "over_rows", "batch_sum", "whole")
+"""What is known of a whole batch, of :mod:`nncompile.ops.batch`: numbers, or one per feature."""
 _MOST = 2**16
 """Numbers of a weight that each sample gets for its own; more would be a large part of the memory."""
 
@@ -110,14 +112,14 @@ def _called(x: Expression) -> str:
 
 
 def _nodes(x: Expression) -> list[Expression]:
-    """What a parameter is made of; a mean over the batch is a leaf."""
+    """What a parameter is made of; sums and means over the batch are leaves."""
     found: dict[Expression, None] = {}
     waiting = [x]
     while waiting:
         x = waiting.pop()
         if x not in found:
             found[x] = None
-            waiting.extend(x.args if x.op != "batch_mean" else ())
+            waiting.extend(x.args if x.op not in _OVER_BATCH else ())
     return list(found)
 
 
@@ -125,7 +127,9 @@ def is_plain(x: Expression) -> bool:
     """Whether a parameter is computed number by number, of leaves of one shape or single numbers."""
     shapes = set[tuple[int | None, ...]]()
     for n in _nodes(x):
-        if n.op in (*_WHOLE, "batch_mean") or (n.op == "weight" and id(n.value) in _whole.get()):
+        if n.op in _WHOLE or (n.op in _OVER_BATCH and n.level == ELEMENT):
+            return False
+        if n.op == "weight" and id(n.value) in _whole.get():
             return False
         if not n.args:
             shapes |= {n.shape} if n.level == ELEMENT else set()
@@ -133,9 +137,9 @@ def is_plain(x: Expression) -> bool:
 
 
 def _of_means(x: Expression) -> bool:
-    """Whether a parameter is made of means over the batch."""
+    """Whether a parameter is made of sums or means over the batch, one per feature."""
     nodes = _nodes(x)
-    return any(n.op == "batch_mean" for n in nodes) and not any(n.op in _WHOLE for n in nodes)
+    return any(n.op in _OVER_BATCH and n.level == ELEMENT for n in nodes) and not any(n.op in _WHOLE for n in nodes)
 
 
 def _sizes(x: Expression) -> tuple[int, ...]:
