@@ -582,8 +582,8 @@ def _fitted(op: str, args: tuple[Expression, ...]) -> tuple[Expression, ...]:
         return args
     shape = _broadcast(shapes)
     args = tuple(_as_uniform(a) if a.level == ELEMENT and a.shape == (1,) != shape[-1:] else a for a in args)
-    if not of_rows and not any(map(_kept, args)):
-        return args
+    if not of_rows and (not any(map(_kept, args)) or any(a.level == ELEMENT and not a.shape for a in args)):
+        return args  # numbers of columns, as those of one_hot, fit any
     from . import arrays
 
     made = []
