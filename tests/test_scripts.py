@@ -42,9 +42,9 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A folder for what a script writes; names of layers from the start; what it registers and sets is forgotten."""
     monkeypatch.chdir(tmp_path)
     backend.clear_session(free_memory=False)
-    policy, known = config.dtype_policy(), dict(nn.saving.get_custom_objects())
+    monkeypatch.setattr(config, "_policy", config._policy)  # the one that was set, which may be none
+    known = dict(nn.saving.get_custom_objects())
     yield
-    config.set_dtype_policy(policy)
     objects = nn.saving.get_custom_objects()
     objects.clear()
     objects.update(known)
