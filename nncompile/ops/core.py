@@ -494,6 +494,17 @@ def is_weight(x: Any) -> bool:
     return known and x.op not in ("column", "noise", "batch_mean") and x.level in (ELEMENT, UNIFORM)
 
 
+def _check_weights(args: Sequence[Expression]) -> None:
+    """Raises where a matrix meets values per row in a formula that is no layer's."""
+    if any(a.shape[:1] == (None,) for a in args):
+        for a in args:
+            if a.op == "weight" and len(a.shape) > 1:
+                raise ModelError(
+                    f"{a.value.path}: a weight of shape {a.shape} can meet a formula that is no layer's only through "
+                    "ops.matmul; weights of one number per feature can be used anywhere."
+                )
+
+
 def _as_number(x: Expression) -> Expression:
     return cast(x, None) if x.mask else x
 
@@ -543,6 +554,8 @@ def _symbolic(op: str, *operands: Any) -> Expression:
         made = parameters.met(op, args)
         if made is not None:
             return made
+    else:
+        _check_weights(args)
     level = builtins.max(a.level for a in args)
     if level == ELEMENT:
         args = _fitted(op, args)

@@ -286,7 +286,7 @@ def valued(x: Expression) -> Expression:
             made = _repeated(node("weight", (), x.value, level=ELEMENT, shape=(size,)))
         return core.reshape(made, (-1, *(x.value.shape or (1,))))  # type: ignore[no-any-return]
     if x.op == "over":
-        inner = valued(x.args[0])
+        inner = arrays.stored(valued(x.args[0]))  # a formula has the columns of its values in memory
         op, axis = str(x.value).split()
         axes = tuple(range(1, len(inner.shape))) if axis == "all" else (int(axis) + 1,)
         made = arrays.reduced(getattr(core, op), inner, axes, True)
