@@ -17,7 +17,7 @@ from symbolic import evaluate, symbol
 import nncompile as nn
 from nncompile import losses, ops, targets
 from nncompile.compiler.expression import Names, differentiate, identifier, literal, trace
-from nncompile.errors import ModelError, UnsupportedError
+from nncompile.errors import ModelError
 from nncompile.layers import Activation, Dense
 from nncompile.ops import ELEMENT, NUMBER, ROW, UNIFORM, Expression
 
