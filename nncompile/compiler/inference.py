@@ -256,7 +256,9 @@ class _Builder:
         self.computed: dict[str, Vector] = {}
         multiplied = {n.weights[0] for n in graph.nodes if n.op == "matmul"}
         taken = {n.weights[0] for n in graph.nodes if n.op == "take"}
-        read = {name for n in graph.nodes if n.op == "formula" for name in n.weights}
+        formulas = [n for n in graph.nodes if n.op == "formula"]
+        by_column = {id(x.value) for x in topological([n.expression for n in formulas]) if x.level == ELEMENT}
+        read = {name for n in formulas for name in n.weights if id(self.graph_weight(name).variable) in by_column}
         folded = [n for n in graph.nodes if n.op == "vector" and self._is_exact(n.expression)]
         for w in graph.weights:
             if len(w.shape) > 2:
