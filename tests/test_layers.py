@@ -1255,7 +1255,9 @@ def test_what_is_no_sum_is_refused():
     for regularizer in (lambda x: ops.max(x), "orthogonal_regularizer"):
         with pytest.raises((UnsupportedError, ModelError), match=r"here: activity_regularizer|axis|shape"):
             penalties.terms(regularizers.get(regularizer), symbol(None, 3), "here")
-    with pytest.raises(ModelError, match="here: expected activity_regularizer to return a sum or mean .* received 1.0"):
+    with pytest.raises(
+        ModelError, match="here: expected activity_regularizer to return a number made of sums or means .* received 1.0"
+    ):
         penalties.terms(lambda x: 1.0, symbol(None, 3), "here")
 
 
