@@ -246,6 +246,41 @@ def test_what_layers_add_to_the_loss() -> None:
         np.testing.assert_allclose(got, other, rtol=1e-6, atol=1e-8, err_msg=variable.path)
 
 
+def products(o: Any) -> Any:
+    """A number for the batch, and one of each row that is reduced over other axes."""
+    return lambda y, p: o.sqrt(o.mean(p)) + o.mean(o.reshape(p, (-1, 2, 2)), axis=(1, 2))
+
+
+PENALTIES: dict[str, Any] = {
+    "root": lambda o: lambda x: o.sqrt(o.sum(o.square(x))),
+    "product": lambda o: lambda x: o.sum(x) * o.sum(x),
+    "constant": lambda o: lambda x: o.sum(x) + 1.0,
+    "sum and mean": lambda o: lambda x: o.sum(x) + o.mean(x),
+    "shares": lambda o: lambda x: o.sum(x / o.sum(x)),
+    "inverse": lambda o: lambda x: 2.0 / o.sum(x),
+}
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras on NumPy 2
+@pytest.mark.parametrize("name", ["products", *PENALTIES])
+def test_formulas_of_a_batch_train_as_in_keras(name: str) -> None:
+    """A loss, and what a regularizer of the activity adds to one."""
+    from oracle import keras
+
+    rng, found = np.random.default_rng(3), []
+    x, y = (rng.uniform(0.5, 1.5, (10, 4)).astype("float32") for _ in range(2))
+    given = [rng.uniform(0, 1, shape).astype("float32") for shape in ((4, 4), (4,))]
+    for k in (nn, keras):
+        penalty = PENALTIES[name](k.ops) if name in PENALTIES else None
+        model = k.Sequential([k.Input((4,)), k.layers.Dense(4, activity_regularizer=penalty)])
+        model.set_weights(given)
+        model.compile(k.optimizers.SGD(0.001), "mse" if penalty else products(k.ops))
+        history = model.fit(x, y, batch_size=4, epochs=2, shuffle=False, verbose=0).history["loss"]
+        found.append([*history, model.evaluate(x, y, batch_size=4, verbose=0), *map(np.asarray, model.get_weights())])
+    for mine, other in zip(*found, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=2e-5, atol=1e-6)
+
+
 def test_what_is_refused() -> None:
     def deep(y: Any, p: Any) -> Any:
         level = ops.mean(p)
