@@ -864,6 +864,8 @@ def training(program: Program) -> Sources:
         "tile_blocks": tiles.BLOCKS,
         "tiled_rows": TILED_ROWS,
         "tiled": tiled,
+        "tiled_updates": any(f.kind == "update" for f in tiled),
+        "by_pairs": any(m.parts for m in copied) and program.target.tiles == "dots",
         "turned": {s.matrix.name for s in program.backward if isinstance(s, Backward) and s.matrix.parts},
         "left_operands": [tiles.left_operand(f) for f in tiled],
         "right_operands": [tiles.right_operand(f) for f in tiled if f.kind == "update"],
