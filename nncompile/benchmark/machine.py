@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import _version, targets
-from ..compiler import build, render, vocabulary
+from ..compiler import build, records, render, vocabulary
 from ..errors import BuildError, InternalError
 from ..targets import Target
 
@@ -291,7 +291,7 @@ def source(
         {
             "version": _version.__version__,
             "target": target,
-            "v": render.Vocabulary(target.form, real, size * 8, lanes, width, names),
+            "v": records.Vocabulary(target.form, real, size * 8, lanes, width, names),
             "chains": _SUMS if target.form == "c99" else target.tile_rows[0] * target.panel_vectors,
             "block": _BLOCK * max(lanes, 16 // size),
             "threads": max((w.threads for w in wanted), default=1),

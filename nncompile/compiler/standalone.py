@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from .. import _version, ops
 from .inference import PANEL, Inference, Kernel, Port, Vector, widths
 from .plain import table
-from .render import Sources, Vocabulary, environment, fill
+from .records import Vocabulary
+from .render import Sources, environment, fill
 
 
 @dataclass(frozen=True)
