@@ -17,7 +17,15 @@ import nncompile as nn
 from nncompile import compiler, losses, metrics, ops, targets
 from nncompile.compiler.expression import resolved
 from nncompile.compiler.planner import fuse_cross_entropy, plan
-from nncompile.compiler.program import Apply, Backward, Columns, Copy, Forward, Program, Sweep, Update
+from nncompile.compiler.program import (
+    Backward,
+    Columns,
+    Copy,
+    Forward,
+    Program,
+    Update,
+)
+from nncompile.compiler.weightwise import Apply, Sweep
 from nncompile.errors import ModelError
 from nncompile.layers import BatchNormalization, Dense, Dropout, Flatten
 from nncompile.optimizers import SGD, Adam

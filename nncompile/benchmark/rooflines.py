@@ -7,7 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..compiler import tiles
-from ..compiler.program import Backward, Copy, Forward, Matrix, Program, Rows, Update
+from ..compiler.memory import Matrix
+from ..compiler.program import (
+    Backward,
+    Copy,
+    Forward,
+    Program,
+    Rows,
+    Update,
+)
 from .machine import Peak
 from .records import Lap, Network
 

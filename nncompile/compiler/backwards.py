@@ -16,7 +16,20 @@ from .columns import without_factors
 from .expression import differentiate, identifier, resolved, topological
 from .flow import Flow, Leaves, above, back_in_rows, dot_sizes, rows_of, stem, total_of
 from .graph import Node, on_numbers, per_feature
-from .program import Backward, Columns, Copy, Dot, Formula, Operand, Round, Rows, Scatter, Step, Update, Vector
+from .memory import Vector
+from .program import (
+    Backward,
+    Columns,
+    Copy,
+    Dot,
+    Formula,
+    Operand,
+    Round,
+    Rows,
+    Scatter,
+    Step,
+    Update,
+)
 
 if TYPE_CHECKING:
     from .planner import Planner

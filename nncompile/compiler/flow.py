@@ -11,7 +11,17 @@ from ..ops import ELEMENT, ROW, UNIFORM, Expression
 from ..ops.arrays import Arrangement, Piece
 from .expression import differentiate, identifier, operands, resolved, topological
 from .graph import Graph, Node, on_numbers
-from .program import Columns, Copy, Dot, Forward, Operand, Round, Rows, Step, Take
+from .program import (
+    Columns,
+    Copy,
+    Dot,
+    Forward,
+    Operand,
+    Round,
+    Rows,
+    Step,
+    Take,
+)
 
 if TYPE_CHECKING:
     from .planner import Planner

@@ -7,7 +7,14 @@ from collections.abc import Iterable, Mapping
 from ..errors import InternalError
 from ..ops import PRIMITIVES, ROW, Expression
 from .expression import ColumnWriter, Names, RowWriter, Writer, resolved, scalar, topological
-from .program import Columns, Formula, Operand, Program, Round, Tally
+from .program import (
+    Columns,
+    Formula,
+    Operand,
+    Program,
+    Round,
+    Tally,
+)
 from .records import ColumnsText, RoundText, TallyText, Text
 from .updates_text import RuleText, UpdatesPrinter
 

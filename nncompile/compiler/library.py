@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from .. import random, targets
 from ..data import TYPE_CODES
 from ..variables import Array
-from .program import Panels, Program
+from .memory import Panels
+from .program import Program
 
 _ALIGNMENT = 64
 _ARRAY = np.ndarray

@@ -28,9 +28,9 @@ from .columns import joined, summed_already
 from .expression import Names, identifier, resolved, topological, trace
 from .flow import Flow, Leaves, rows_of, stem
 from .graph import RESERVED, Graph, Node, Penalty, Weight, per_feature
+from .memory import Buffer, Matrix, Panels, Statistic, Vector
 from .program import (
     Backward,
-    Buffer,
     Columns,
     Copy,
     Dot,
@@ -38,15 +38,11 @@ from .program import (
     Forward,
     Input,
     Loss,
-    Matrix,
     Operand,
-    Optimization,
     Output,
-    Panels,
     Program,
     Round,
     Rows,
-    Statistic,
     Step,
     Supervision,
     Take,
@@ -54,9 +50,9 @@ from .program import (
     Targets,
     Training,
     Update,
-    Vector,
 )
 from .rowwise import per_row
+from .weightwise import Optimization
 
 # ------------------------------------------------------------------ rewrites across layers
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from .expression import Pass
+from .memory import Buffer
 from .program import (
     Backward,
-    Buffer,
     Columns,
     Copy,
     Dot,

@@ -19,13 +19,11 @@ from .. import _version
 from ..errors import BuildError, ModelError
 from . import cache, tiles, vocabulary
 from .formulas_text import FormulasPrinter, constant_name
+from .memory import Matrix
 from .program import (
-    Apply,
     Backward,
     Dot,
     Forward,
-    Matrix,
-    Product,
     Program,
     Scatter,
     Take,
@@ -36,6 +34,7 @@ from .steps_text import loss_text, step_text
 from .sweeps import TILED_ROWS
 from .updates import KEPT
 from .updates_text import ApplyText, RuleText
+from .weightwise import Apply, Product
 
 
 @dataclass(frozen=True)

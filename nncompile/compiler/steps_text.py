@@ -7,7 +7,20 @@ from typing import Any
 from ..errors import InternalError
 from . import tiles
 from .formulas_text import FormulasPrinter, constant_name, rows_of
-from .program import Apply, Backward, Buffer, Columns, Copy, Dot, Forward, Loss, Program, Rows, Scatter, Take, Update
+from .memory import Buffer
+from .program import (
+    Backward,
+    Columns,
+    Copy,
+    Dot,
+    Forward,
+    Loss,
+    Program,
+    Rows,
+    Scatter,
+    Take,
+    Update,
+)
 from .records import (
     BackwardText,
     CopyText,
@@ -21,6 +34,7 @@ from .records import (
     UpdateText,
 )
 from .updates import KEPT
+from .weightwise import Apply
 
 
 def step_text(printer: FormulasPrinter, step: Any) -> Any:

@@ -7,7 +7,7 @@ product, needs all of its operand first. In each stage
 1. one thread takes the parts of reductions together and computes single numbers and
    vectors, of one number per row or per column (:class:`~.program.Between`);
 2. all threads go over the matrices and compute number by number what is stored and
-   reduced (:class:`~.program.Sweep`);
+   reduced (:class:`~.weightwise.Sweep`);
 3. matrices are transposed and multiplied.
 
 Values number by number are computed again in a later stage rather than kept, unless they
@@ -25,7 +25,19 @@ from typing import Any
 from ..errors import InternalError, UnsupportedError
 from ..ops import UNIFORM, Expression
 from .expression import operands, resolved, topological
-from .program import Apply, Array, Between, Combine, Loop, Matrix, Number, Panels, Product, Reduction, Sweep, Turn
+from .memory import Matrix, Panels
+from .weightwise import (
+    Apply,
+    Array,
+    Between,
+    Combine,
+    Loop,
+    Number,
+    Product,
+    Reduction,
+    Sweep,
+    Turn,
+)
 
 ALIGNED = 16
 """Figures begin at multiples of so many numbers: no two units write the same line of a cache."""
@@ -357,7 +369,7 @@ class Lowering:
         Args:
             roots: (array, what it becomes).
             results: (place among the lasting figures, single number).
-            when: see :class:`~.program.Apply`.
+            when: see :class:`~.weightwise.Apply`.
             comment: what is computed.
         """
         changed = [(to, resolved(x)) for to, x in roots]

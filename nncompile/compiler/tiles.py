@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..targets import Target
-from .program import Matrix, Panels
+from .memory import Matrix, Panels
 
 RATES = {"amx": 16, "emulated": 16, "dots": 2}
 """Multiply-adds of bfloat16 numbers in the time of one of float32 by vectors, of which x86 does 32 in a cycle."""

@@ -4,9 +4,9 @@ The planner says where the gradients of the weights come from. Here the optimize
 traced for each weight, with the penalty on it, accumulation, clipping, decay, the running
 mean and the constraint, as one formula of the weight, its gradient and what is kept
 beside it. If that works number by number, and the gradient comes from one place, the
-formula is a :class:`~.program.Rule` that the kernel of the gradient ends in: the gradient
+formula is a :class:`~.weightwise.Rule` that the kernel of the gradient ends in: the gradient
 never goes to memory. Else the gradient is kept, in the layout of the weight: the first
-contribution writes it, later ones add to it, and an :class:`~.program.Apply` at the end
+contribution writes it, later ones add to it, and an :class:`~.weightwise.Apply` at the end
 does the rest in sweeps over the weight (:mod:`.sweeps`).
 
 Weights with the same formula, constants included, share a rule.
@@ -26,8 +26,18 @@ from ..errors import ModelError, NncompileError, UnsupportedError
 from ..ops import ELEMENT, NUMBER, UNIFORM, Expression
 from .expression import Names, differentiate, operands, resolved, topological, trace
 from .graph import Weight
-from .program import Apply, Array, Between, Matrix, Number, Optimization, Rule, Scatter, Step, Update, Use
+from .memory import Matrix
+from .program import Scatter, Step, Update
 from .sweeps import Cut, Figures, Lowering
+from .weightwise import (
+    Apply,
+    Array,
+    Between,
+    Number,
+    Optimization,
+    Rule,
+    Use,
+)
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _WHOLE = ("over", "product", "transposed", "view", "identity", "ones")

@@ -9,13 +9,13 @@ from typing import Any
 from ..errors import InternalError
 from ..ops import UNIFORM, Expression
 from .expression import IDENTITY, Names, Writer, literal, scalar, topological
-from .program import (
+from .memory import Matrix
+from .weightwise import (
     Apply,
     Array,
     Between,
     Combine,
     Loop,
-    Matrix,
     Number,
     Optimization,
     Product,
