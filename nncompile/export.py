@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 
 from . import absent, compiler, registry, targets
 from .compiler import build, graph, inference, standalone
+from .compiler.environment import safe_comment
 from .compiler.expression import Pass, identifier
 from .compiler.inference import Inference, Port
-from .compiler.render import safe_comment
 from .errors import BuildError, ModelError, UnsupportedError
 from .saving import storage
 

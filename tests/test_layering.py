@@ -39,11 +39,11 @@ UPWARDS = {
     ("utils", "models"),
 }
 # of the compiler, in the order of the pipeline
-STAGES = ["compiler.cache", "compiler.expression", "compiler.plain", "compiler.vocabulary", "compiler.rowwise", "compiler.graph", "compiler.memory", "compiler.weightwise", "compiler.program", "compiler.batchwise", "compiler.sweeps", "compiler.updates", "compiler.updates_text", "compiler.columns", "compiler.flow", "compiler.backwards", "compiler.tiles", "compiler.planner", "compiler.inference", "compiler.records", "compiler.formulas_text", "compiler.steps_text",
+STAGES = ["compiler.cache", "compiler.expression", "compiler.plain", "compiler.vocabulary", "compiler.rowwise", "compiler.graph", "compiler.memory", "compiler.weightwise", "compiler.program", "compiler.batchwise", "compiler.sweeps", "compiler.updates", "compiler.updates_text", "compiler.columns", "compiler.flow", "compiler.backwards", "compiler.tiles", "compiler.planner", "compiler.inference", "compiler.environment", "compiler.records", "compiler.formulas_text", "compiler.steps_text",
           "compiler.render", "compiler.standalone",
           "compiler.build", "compiler.library", "compiler"]  # fmt: skip
 ONLY_IN = {
-    "jinja2": {"compiler.render"},
+    "jinja2": {"compiler.environment"},
     "cffi": {"compiler.build"},
     "_cffi_backend": {"compiler.build"},
     "subprocess": {"compiler.build", "benchmark.timing"},

@@ -19,7 +19,7 @@ from stacks import random_stack
 
 import nncompile as nn
 from nncompile import compiler, losses, metrics, ops, targets
-from nncompile.compiler import render
+from nncompile.compiler import environment, render
 from nncompile.compiler.expression import Names, RowWriter, Writer
 from nncompile.errors import ModelError
 from nncompile.layers import Activation, Dense, Dropout, Flatten, Layer
@@ -379,9 +379,9 @@ def test_compilers_have_nothing_to_say(name: str, tmp_path: Path) -> None:
 
 
 def test_templates_are_strict_and_do_not_compute() -> None:
-    environment = render.environment()
-    assert environment.undefined is jinja2.StrictUndefined
-    assert not environment.globals, "no builtins"
+    made = render.environment()
+    assert made.undefined is jinja2.StrictUndefined
+    assert not made.globals, "no builtins"
     for path in render.template_folder().rglob("*.j2"):
         text = path.read_text(encoding="utf-8")
         assert "{%-" not in text and "{{-" not in text, path.name
@@ -398,7 +398,7 @@ def test_what_a_template_misses_is_an_error() -> None:
 
 
 def test_comments_cannot_end_early() -> None:
-    text = render.safe_comment("*/ x /* y \\ ??/ \n é \x07")
+    text = environment.safe_comment("*/ x /* y \\ ??/ \n é \x07")
     assert (
         text.isascii()
         and "*/" not in text
@@ -408,7 +408,7 @@ def test_comments_cannot_end_early() -> None:
         and "??" not in text
     )
     for pieces in ("**//", "*/*/", "//**", "*\\/", "*\n/", "??/", "???/"):
-        cleaned = render.safe_comment(pieces)
+        cleaned = environment.safe_comment(pieces)
         assert "*/" not in cleaned and "/*" not in cleaned and "??" not in cleaned, (pieces, cleaned)
 
 

@@ -10,9 +10,9 @@ stage                 in → out                rule
                                               joins what goes over rows of a batch
 :mod:`.updates`       its part for the        one formula per weight, ending the
                       weights                 gradient's kernel or as :mod:`.sweeps`
-:mod:`.render`        Program → Sources       the only importer of Jinja2; same input,
-                                              same bytes; :mod:`.steps_text` and others
-                                              print the :mod:`.records` of templates
+:mod:`.render`        Program → Sources       same input, same bytes; :mod:`.steps_text`
+                                              and others print the :mod:`.records` of
+                                              templates, for Jinja2 in :mod:`.environment`
 :mod:`.build`         Sources → module        the only importer of cffi and subprocess;
                                               cached by content
 :mod:`.library`       module → Library        the state, bound to the model's variables

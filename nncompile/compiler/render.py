@@ -1,4 +1,4 @@
-"""Stage 3: from a Program to Sources, the text of the C. The only importer of Jinja2.
+"""Stage 3: from a Program to Sources, the text of the C.
 
 Formulas are printed here, by :mod:`.expression`; the templates place what was printed.
 Equal programs give equal bytes: no dates, no paths, no addresses.
@@ -13,11 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from .. import _version
 from ..errors import BuildError, ModelError
 from . import cache, tiles, vocabulary
+from .environment import Environment, create, is_compiled
 from .formulas_text import FormulasPrinter, constant_name
 from .memory import Matrix
 from .program import (
@@ -59,47 +58,31 @@ class Sources:
 # ------------------------------------------------------------------ rendering
 
 
-def safe_comment(text: object) -> str:
-    """Text of a user inside a C comment: it cannot end the comment or begin another line."""
-    cleaned = "".join(ch if ch.isascii() and ch.isprintable() and ch != "\\" else "?" for ch in str(text))
-    return cleaned.replace("*/", "* /").replace("/*", "/ *").replace("??", "? ")
-
-
 def template_folder() -> Path:
     """Where the templates are: in the package once installed, beside it in a checkout."""
     inside = Path(__file__).parent.parent / "templates"
     return inside if inside.is_dir() else Path(__file__).parent.parent.parent / "templates"
 
 
-def _bytecode_cache() -> jinja2.BytecodeCache | None:
-    """Compiled templates, kept beside the builds: they take longer to compile than all else in a warm start.
+def _bytecode_folder() -> Path | None:
+    """Where compiled templates are kept beside the builds; compiling them takes longer than all else in a warm start.
 
     Rendering must work where nothing can be written, so a cache folder that cannot be used
-    only means that there is no such cache; a build would report it.
+    only means that there is no such place; a build would report it.
     """
     try:
         folder = cache.cache_folder() / "templates"
         folder.mkdir(mode=0o700, exist_ok=True)
     except (BuildError, OSError):
         return None
-    return jinja2.FileSystemBytecodeCache(str(folder))
+    return folder
 
 
 @functools.cache
-def environment() -> jinja2.Environment:
-    made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(template_folder()),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-        optimized=False,  # it would fold constants, of which there are none, for a tenth of a cold start's rendering
-        bytecode_cache=_bytecode_cache(),
-    )
-    made.globals.clear()
-    made.filters["comment"] = safe_comment
-    return made
+def environment() -> Environment:
+    """The environment of the templates, with what is kept of them between processes."""
+    folder = template_folder()
+    return create(folder) if is_compiled(folder) else create(folder, _bytecode_folder())
 
 
 def training(program: Program) -> Sources:
