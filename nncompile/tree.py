@@ -36,7 +36,7 @@ def is_nested(structure: Any) -> bool:
     return isinstance(structure, (list, tuple, Mapping))
 
 
-def _items(structure: Any) -> Iterable[tuple[Any, Any]]:
+def children(structure: Any) -> Iterable[tuple[Any, Any]]:
     """The parts of a structure, each with its key or position, in the order in which they are counted."""
     if not isinstance(structure, Mapping):
         return enumerate(structure)
@@ -66,7 +66,7 @@ def counted_order(structure: Any) -> Any:
     """The structure with the keys of its dictionaries in the order in which they are counted."""
     if not is_nested(structure):
         return structure
-    items = [(key, counted_order(part)) for key, part in _items(structure)]
+    items = [(key, counted_order(part)) for key, part in children(structure)]
     return dict(items) if type(structure) is dict else _like(structure, items)
 
 
@@ -74,14 +74,14 @@ def flatten_with_path(structure: Any) -> list[tuple[Path, Any]]:
     """Returns the values in order, each with the keys and positions that lead to it."""
     if not is_nested(structure):
         return [((), structure)]
-    return [((key, *path), leaf) for key, part in _items(structure) for path, leaf in flatten_with_path(part)]
+    return [((key, *path), leaf) for key, part in children(structure) for path, leaf in flatten_with_path(part)]
 
 
 def flatten(structure: Any) -> list[Any]:
     """Returns the values in order; a value alone as a list of it."""
     if not is_nested(structure):
         return [structure]
-    return [leaf for _, part in _items(structure) for leaf in flatten(part)]
+    return [leaf for _, part in children(structure) for leaf in flatten(part)]
 
 
 def map_structure(function: Callable[..., Any], *structures: Any, none_is_leaf: bool = True) -> Any:
@@ -102,10 +102,10 @@ def map_structure(function: Callable[..., Any], *structures: Any, none_is_leaf: 
         return first if first is None and not none_is_leaf else function(*structures)
     for other in others:
         _check_alike(first, other)
-    rest = [dict(_items(other)) for other in others]
+    rest = [dict(children(other)) for other in others]
     made = [
         (key, map_structure(function, part, *(parts[key] for parts in rest), none_is_leaf=none_is_leaf))
-        for key, part in _items(first)
+        for key, part in children(first)
     ]
     return _like(first, made)
 
@@ -124,7 +124,7 @@ def pack_sequence_as(structure: Any, flat_sequence: Iterable[Any]) -> Any:
     def packed(part: Any, values: Iterator[Any]) -> Any:
         if not is_nested(part):
             return next(values)
-        return _like(part, [(key, packed(inner, values)) for key, inner in _items(part)])
+        return _like(part, [(key, packed(inner, values)) for key, inner in children(part)])
 
     return packed(structure, iter(flat))
 
@@ -136,7 +136,7 @@ def _kind(structure: Any) -> Any:
 
 
 def _check_alike(a: Any, b: Any) -> None:
-    same = _kind(a) is _kind(b) and (not is_nested(a) or [k for k, _ in _items(a)] == [k for k, _ in _items(b)])
+    same = _kind(a) is _kind(b) and (not is_nested(a) or [k for k, _ in children(a)] == [k for k, _ in children(b)])
     if not same:
         raise ModelError(f"tree: expected structures that are alike, received {a!r:.80} and {b!r:.80}.")
 
@@ -145,7 +145,7 @@ def assert_same_structure(a: Any, b: Any) -> None:
     """Raises ModelError unless two structures differ in nothing but their values."""
     _check_alike(a, b)
     if is_nested(a):
-        for (_, x), (_, y) in itertools.zip_longest(_items(a), _items(b)):
+        for (_, x), (_, y) in itertools.zip_longest(children(a), children(b)):
             assert_same_structure(x, y)
 
 
@@ -153,7 +153,7 @@ def lists_to_tuples(structure: Any) -> Any:
     """Returns the structure with tuples in the place of lists."""
     if not is_nested(structure):
         return structure
-    items = [(key, lists_to_tuples(part)) for key, part in _items(structure)]
+    items = [(key, lists_to_tuples(part)) for key, part in children(structure)]
     return tuple(value for _, value in items) if isinstance(structure, list) else _like(structure, items)
 
 
@@ -168,4 +168,4 @@ def map_shape_structure(function: Callable[[Any], Any], structure: Any) -> Any:
     """As :func:`map_structure`, for a structure of shapes: tuples or lists of integers and None are its values."""
     if is_shape(structure) or not is_nested(structure):
         return function(structure)
-    return _like(structure, [(key, map_shape_structure(function, part)) for key, part in _items(structure)])
+    return _like(structure, [(key, map_shape_structure(function, part)) for key, part in children(structure)])

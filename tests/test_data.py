@@ -615,3 +615,40 @@ def test_good_orders(shuffle: Any) -> None:
 def test_bad_orders(shuffle: Any) -> None:
     with pytest.raises(ModelError, match="expected shuffle to be True, False or 'batch', received"):
         check_shuffle(shuffle)
+
+
+DEEP = {"p": 0, "q": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "expected"),
+    [
+        ({"p": 5, "q": (6, 7)}, {}, [5, 6, 7]),
+        ([5, 6, 7], {}, [5, 6, 7]),
+        ({"p": [5, 5], "q": [6, {"a": 7}]}, {}, [[5, 5], 6, {"a": 7}]),
+        ({"q": [None, 6]}, {"partial": True}, [None, None, 6]),
+        ({"p": 5, "q": None}, {"partial": True}, [5, None, None]),
+        ({"p": 5, "q": [6, 7], "z": 8}, {"spare": True}, [5, 6, 7]),
+        (5, {}, 5),
+    ],
+)
+def test_nested_structures_in_a_row(given, options, expected):
+    assert data.in_row("x", given, DEEP, where="fit", of="input", **options) == expected
+    assert data.in_row("x", given, {"p": 0, "q": 1}, where="fit", of="input", **options) is given, "not nested"
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "message"),
+    [
+        ({"p": 5}, {}, "fit: x: expected 'p', 'q', received 'p': 'q' is missing"),
+        ({"p": 5, "q": [6, 7], "z": 8}, {}, "there is no 'z'"),
+        ({"p": 5, "q": [6]}, {}, r"fit: x\['q'\]: expected 2, received 1. Give x in the structure .* or a list of 3"),
+        ({"p": 5, "q": {"a": 6}}, {}, r"x\['q'\]: expected a list of 2, received a dict of 'a'"),
+        ({"p": 5, "q": None}, {}, r"x\['q'\]: expected a list of 2, received NoneType"),
+        ([5, 6, 7], {"flat": False}, "expected a dict of 'p', 'q', received a list of 3"),
+        ([5, 6], {}, "expected a dict of 'p', 'q', received a list of 2"),
+    ],
+)
+def test_other_structures_are_refused(given, options, message):
+    with pytest.raises(ModelError, match=message):
+        data.in_row("x", given, DEEP, where="fit", of="input", **options)

@@ -48,7 +48,7 @@ def measured(supervisor: Supervisor, ys: Any, predictions: Any, weights: Any) ->
 
 def ours(names: Any, ys: Any, predictions: Any, weights: Any, **arguments: Any) -> tuple[dict[str, float], list[str]]:
     arguments = {"loss": None, "loss_weights": None, "metrics": None, "weighted_metrics": None, **arguments}
-    goals = Objectives(**arguments, where="model").sort(names)
+    goals = Objectives(**arguments, where="model").sort(names, list(range(len(names))))
     supervisor = Supervisor(goals, [p.shape for p in predictions], [y.shape for y in ys])
     totals = measured(supervisor, ys, predictions, weights)
     logs = supervisor.logs(totals, ROWS, [w is not None for w in weights])
@@ -234,12 +234,12 @@ def test_training_of_several_outputs_by_name(pair: Any) -> None:
 
 
 def test_a_dict_of_outputs_need_not_have_a_loss_for_each() -> None:
-    goals = Objectives({"q": "mse"}, {"q": 2.0}, {"p": "mae"}, None, where="model").sort(["p", "q"], keyed=True)
+    goals = Objectives({"q": "mse"}, {"q": 2.0}, {"p": "mae"}, None, where="model").sort(["p", "q"], {"p": 0, "q": 1})
     assert [(goal.loss, goal.factor, goal.metrics) for goal in goals] == [(None, 1.0, ("mae",)), ("mse", 2.0, ())]
     with pytest.raises(ModelError, match="loss_weights: .*: 'q' is missing"):
-        Objectives({"q": "mse"}, {"p": 2.0}, None, None, where="model").sort(["p", "q"], keyed=True)
+        Objectives({"q": "mse"}, {"p": 2.0}, None, None, where="model").sort(["p", "q"], {"p": 0, "q": 1})
     with pytest.raises(ModelError, match="received nothing"):
-        Objectives({}, None, None, None, where="model").sort(["p", "q"], keyed=True)
+        Objectives({}, None, None, None, where="model").sort(["p", "q"], {"p": 0, "q": 1})
 
 
 def test_an_output_that_is_not_trained() -> None:

@@ -22,7 +22,7 @@ from .arrays import (
     shuffle_batches,
     split_point,
 )
-from .parts import parts
+from .parts import in_row, is_deep, parts
 from .streams import (
     PyDataset,
     Stream,
@@ -44,6 +44,8 @@ __all__ = [
     "check_rows",
     "check_shuffle",
     "class_weights",
+    "in_row",
+    "is_deep",
     "is_stream",
     "pack_x_y_sample_weight",
     "parts",

@@ -5,8 +5,91 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .. import registry
+from .. import registry, tree
 from ..errors import ModelError
+
+
+def in_row(
+    argument: str,
+    given: Any,
+    structure: Any,
+    *,
+    where: str,
+    of: str,
+    partial: bool = False,
+    spare: bool = False,
+    flat: bool = True,
+) -> Any:
+    """Returns what was given for a nested structure of inputs or outputs as a list, in the order of the model.
+
+    What was given for a model whose inputs or outputs are not nested any deeper than in one
+    list or dict is returned as it is: :func:`parts` takes that.
+
+    Args:
+        argument: ``x``, ``y``, ``loss``, ..., for messages.
+        given: what the user gave: the same structure, in which lists and tuples are alike, or one
+            list with a part for each input or output. What stands at the place of one may itself be nested.
+        structure: of the inputs or outputs of the model.
+        where: what was called, for messages.
+        of: ``input`` or ``output``, for messages.
+        partial: whether parts may be missing in dicts, or be None for several at a time; they are None then.
+        spare: whether a dict may have other names as well, as Keras allows for inputs.
+        flat: whether one list of all is taken, too.
+
+    Raises:
+        ModelError: the structure is another one.
+    """
+    if not is_deep(structure) or not tree.is_nested(given):
+        return given
+    count = len(tree.flatten(structure))
+    if flat and isinstance(given, (list, tuple)) and len(given) == count and not any(map(tree.is_nested, given)):
+        return list(given)
+
+    def walk(expected: Any, found: Any, path: str) -> list[Any]:
+        if not tree.is_nested(expected):
+            return [found]
+        if partial and found is None:
+            return [None] * len(tree.flatten(expected))
+        keyed = isinstance(expected, Mapping)
+        if keyed != isinstance(found, Mapping) or not tree.is_nested(found):
+            kind = f"a dict of {_keys(expected)}" if keyed else f"a list of {len(expected)}"
+            raise _other(path, f"expected {kind}, received {_kind(found)}")
+        if keyed:
+            missing = [key for key in expected if key not in found]
+            if missing and not partial:
+                raise _other(path, f"expected {_keys(expected)}, received {_keys(found)}: {missing[0]!r} is missing")
+            unknown = [key for key in found if key not in expected]
+            if unknown and not spare:
+                raise _other(path, f"expected {_keys(expected)}, received {_keys(found)}: there is no {unknown[0]!r}")
+        elif len(found) != len(expected):
+            raise _other(path, f"expected {len(expected)}, received {len(found)}")
+        row = []
+        for place, part in tree.children(expected):
+            inner = found.get(place) if keyed else found[place]
+            row += walk(part, inner, f"{path}[{place!r}]")
+        return row
+
+    def _other(path: str, what: str) -> ModelError:
+        shown = str(tree.map_structure(lambda _: ..., structure)).replace("Ellipsis", "…")
+        return ModelError(
+            f"{where}: {path}: {what}. Give {argument} in the structure of the model's {of}s, {shown}"
+            f"{f', or a list of {count}' if flat else ''}."
+        )
+
+    return walk(structure, given, argument)
+
+
+def is_deep(structure: Any) -> bool:
+    """Whether a list or dict has lists or dicts inside."""
+    if not tree.is_nested(structure):
+        return False
+    return any(tree.is_nested(part) for _, part in tree.children(structure))
+
+
+def _kind(given: Any) -> str:
+    if isinstance(given, Mapping):
+        return f"a dict of {_keys(given)}"
+    return f"a {type(given).__name__} of {len(given)}" if isinstance(given, (list, tuple)) else type(given).__name__
 
 
 def parts(

@@ -207,13 +207,16 @@ class Model(Trainer, Layer):
     def _output_specs(self) -> list[tuple[str | None, Shape]]:
         """Returns the name by which targets and logs know an output, and its shape, for each output in order.
 
-        As in Keras, those of a class of the user's own have names only in a dictionary.
+        As in Keras, those of a class of the user's own have names only in a dictionary of arrays.
         """
         if self._network is not None:
             shapes = [x.shape for x in self._network.outputs]
             return list(zip(self.output_names, shapes, strict=True))
         found = _shapes_with_path(self.output_shape)
-        return [(path[-1] if path and isinstance(path[-1], str) else None, tuple(shape)) for path, shape in found]
+        flat = all(len(path) < 2 for path, _ in found)
+        return [
+            (path[0] if flat and path and isinstance(path[0], str) else None, tuple(shape)) for path, shape in found
+        ]
 
     @property
     def input_names(self) -> list[str]:

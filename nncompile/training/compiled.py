@@ -38,16 +38,21 @@ class Ends(NamedTuple):
         inputs: (name, shape with the number of rows, layer for messages) of each.
         names: of the outputs.
         shapes: of the outputs, with the number of rows.
-        keyed: whether the outputs are a dict.
-        alone: whether the output is an array itself.
+        taken: the structure of the inputs, with their numbers.
+        made: the structure of the outputs, with their numbers.
     """
 
     of: tuple[Any, Any]
     inputs: list[tuple[str, tuple[Any, ...], str]]
     names: list[str | None]
     shapes: list[tuple[Any, ...]]
-    keyed: bool
-    alone: bool
+    taken: Any
+    made: Any
+
+    @property
+    def alone(self) -> bool:
+        """Whether the output is an array itself."""
+        return isinstance(self.made, int)
 
 
 def _not_prepared(x: Any) -> Array | None:
@@ -75,7 +80,8 @@ class Compiled:
     output_shape: Any
     _input_specs: Callable[[], list[tuple[str, tuple[Any, ...], str]]]
     _output_specs: Callable[[], list[tuple[str | None, tuple[Any, ...]]]]
-    _pack_outputs: Callable[[list[Any]], Any]
+    _pack_inputs: Callable[[Sequence[Any]], Any]
+    _pack_outputs: Callable[[Sequence[Any]], Any]
     # of Trainer
     stop_training: bool
 
@@ -137,7 +143,7 @@ class Compiled:
         steps = positive(where, "steps_per_execution", 1 if steps_per_execution is None else steps_per_execution)
         objectives = supervision.Objectives(loss, loss_weights, metrics, weighted_metrics, where=self._title)
         if self.built:
-            objectives.sort(self._ends.names, self._ends.keyed)
+            objectives.sort(self._ends.names, self._ends.made)
         made = optimizers.get(optimizer)
         self._forget_slots()
         self.optimizer, self.loss = made, loss
@@ -226,10 +232,9 @@ class Compiled:
             (name, (None, *shape), title if len(specs) == 1 else f"{self._title}: input {name!r}")
             for name, shape, _ in specs
         ]
-        packed = self._pack_outputs([0] * len(outputs))
+        taken, made = self._pack_inputs(range(len(specs))), self._pack_outputs(range(len(outputs)))
         names, of_outputs = [name for name, _ in outputs], [tuple(shape) for _, shape in outputs]
-        keyed, alone = isinstance(packed, Mapping), isinstance(packed, int)
-        self._known_ends = known = Ends((network, shapes), inputs, names, of_outputs, keyed, alone)
+        self._known_ends = known = Ends((network, shapes), inputs, names, of_outputs, taken, made)
         return known
 
     def _need_loss(self, where: str) -> None:

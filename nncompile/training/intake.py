@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import data, losses, random
+from .. import data, losses, random, tree
 from ..errors import ModelError, UnsupportedError
 from ..losses.names import MeanOfCounted
 from ..variables import Array
@@ -24,6 +24,7 @@ class Intake(Compiled):
         if not self.built:
             self._build_from(x, where)
         inputs = self._ends.inputs
+        x = data.in_row("x", x, self._ends.taken, where=where, of="input", spare=True)
         if len(inputs) == 1:
             name, shape, layer = inputs[0]
             if not isinstance(x, np.ndarray):
@@ -47,9 +48,13 @@ class Intake(Compiled):
     def _build_from(self, x: Any, where: str) -> None:
         """Builds the model for the shapes of its first data."""
         arrays: Any
-        if isinstance(x, Mapping):
+        shapes: Any
+        if data.is_deep(x) and all(hasattr(part, "shape") for part in tree.flatten(x)):
+            arrays = tree.map_structure(lambda part: data.as_rows("x", part, where=where), x)
+            shapes = tree.map_structure(lambda array: (None, *array.shape[1:]), arrays)
+        elif isinstance(x, Mapping):
             arrays = {name: data.as_rows(f"x[{name!r}]", part, where=where) for name, part in x.items()}
-            shapes: Any = {name: (None, *a.shape[1:]) for name, a in arrays.items()}
+            shapes = {name: (None, *a.shape[1:]) for name, a in arrays.items()}
         elif isinstance(x, (list, tuple)) and len(x) > 1 and all(hasattr(part, "shape") for part in x):
             shapes = [(None, *data.as_rows("x", part, where=where).shape[1:]) for part in x]
         else:
@@ -71,16 +76,15 @@ class Intake(Compiled):
         """
         xs = self._take_x(x, where)
         assert self._objectives is not None  # _need_compiled has seen to that
-        names, shapes = self._ends.names, self._ends.shapes
-        if self._supervisor is not None:
-            goals = self._supervisor.goals
-        else:
-            goals = self._objectives.sort(names, self._ends.keyed)
+        names, shapes, made = self._ends.names, self._ends.shapes, self._ends.made
+        goals = self._supervisor.goals if self._supervisor is not None else self._objectives.sort(names, made)
+        y = data.in_row("y", y, made, where=where, of="output", partial=True)
+        sample_weight = data.in_row("sample_weight", sample_weight, made, where=where, of="output", partial=True)
         raw = self._take_y(y, xs[0], names, goals, where)
         supervisor, wanted = self._supervisor, [None if target is None else target.shape for target in raw]
         if supervisor is None:
             self._need_loss(where)
-            order = self._objectives.order(names, self._ends.keyed)
+            order = self._objectives.order(names, made)
             supervisor = supervision.Supervisor(goals, shapes, wanted, order)
         found = list(supervisor.losses(wanted, where))
         weights = data.sample_weights(sample_weight, y, names, shapes, len(xs[0]), where=where)

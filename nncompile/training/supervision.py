@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import losses, metrics, ops, registry
+from .. import data, losses, metrics, ops, registry, tree
 from ..errors import ModelError, NncompileError
 from ..ops.batch import AcrossRowsError, crosses_rows
 from ..variables import Array
@@ -33,6 +33,7 @@ class Goal:
 
     Attributes:
         name: of the output; None if it has none.
+        path: the keys and positions that lead to it in a nested structure; nothing in one list or dict.
         loss: as it was given; None if the output is not trained.
         factor: of its loss in the whole.
         metrics: as they were given, every sample counting the same.
@@ -40,6 +41,7 @@ class Goal:
     """
 
     name: str | None
+    path: tuple[Any, ...]
     loss: Any
     factor: float
     metrics: tuple[Any, ...]
@@ -97,31 +99,40 @@ class Objectives:
         both = (self.metrics, self.weighted_metrics)
         return [one for given in both if given is not None for one in _flat(given) if one is not None]
 
-    def sort(self, names: Sequence[str | None], keyed: bool = False) -> tuple[Goal, ...]:
+    def sort(self, names: Sequence[str | None], made: Any) -> tuple[Goal, ...]:
         """Returns what each output is trained for.
 
         Args:
             names: of the outputs, in order.
-            keyed: whether the model returns a dict, of whose losses some may be missing.
+            made: the structure of the outputs, with their numbers. Of a dict some losses may be missing.
 
         Raises:
             ModelError: something is given for more, fewer or other outputs.
         """
-        found_losses, factors = self._losses(names, keyed), self._factors(names, keyed)
-        plain, weighted = (self._metrics(key, names) for key in ("metrics", "weighted_metrics"))
+        keyed = isinstance(made, Mapping)
+        found_losses, factors = self._losses(names, made), self._factors(names, keyed, made)
+        plain, weighted = (self._metrics(key, names, made) for key in ("metrics", "weighted_metrics"))
+        paths = [path if data.is_deep(made) else () for path, _ in tree.flatten_with_path(made)]
         return tuple(
-            Goal(name, loss, factor, tuple(m), tuple(w))
-            for name, loss, factor, m, w in zip(names, found_losses, factors, plain, weighted, strict=True)
+            Goal(name, path, loss, factor, tuple(m), tuple(w))
+            for name, path, loss, factor, m, w in zip(names, paths, found_losses, factors, plain, weighted, strict=True)
         )
 
-    def order(self, names: Sequence[str | None], keyed: bool) -> list[int]:
+    def order(self, names: Sequence[str | None], made: Any) -> list[int]:
         """Numbers of the outputs in the order in which Keras has their losses: as given, if both are dicts."""
-        if keyed and isinstance(self.loss, Mapping):
+        if isinstance(made, Mapping) and isinstance(self.loss, Mapping):
+            if data.is_deep(made):
+                return [number for key in self.loss for number in tree.flatten(made[key])]
             return [names.index(key) for key in self.loss]
         return list(range(len(names)))
 
-    def _losses(self, names: Sequence[str | None], keyed: bool) -> list[Any]:
-        loss = self.loss
+    def _in_row(self, argument: str, given: Any, made: Any) -> Any:
+        """Losses may be left out and be given in one list; what each metric is for must be said."""
+        named = argument not in ("metrics", "weighted_metrics")
+        return data.in_row(argument, given, made, where=self.where, of="output", partial=named, flat=named)
+
+    def _losses(self, names: Sequence[str | None], made: Any) -> list[Any]:
+        keyed, loss = isinstance(made, Mapping), self._in_row("loss", self.loss, made)
         if isinstance(loss, Mapping):
             self._check_names("loss", loss, names)
             missing = [name for name in names if name not in loss]
@@ -138,10 +149,12 @@ class Objectives:
             return list(loss)
         return [loss] * len(names)
 
-    def _factors(self, names: Sequence[str | None], keyed: bool) -> list[float]:
+    def _factors(self, names: Sequence[str | None], keyed: bool, made: Any) -> list[float]:
         given = self.loss_weights
         if given is None:
             return [1.0] * len(names)
+        if data.is_deep(made) and tree.is_nested(given):
+            given = [1.0 if one is None else one for one in self._in_row("loss_weights", given, made)]
         if isinstance(given, Mapping):
             self._check_names("loss_weights", given, names)
             untrained = [name for name in names if keyed and isinstance(self.loss, Mapping) and name not in self.loss]
@@ -164,12 +177,13 @@ class Objectives:
             given = [given] * len(names)
         return [float(factor) for factor in given]
 
-    def _metrics(self, argument: str, names: Sequence[str | None]) -> list[list[Any]]:
+    def _metrics(self, argument: str, names: Sequence[str | None], made: Any) -> list[list[Any]]:
         given = getattr(self, argument)
         if not given:
             return [[] for _ in names]
         if len(names) == 1:
             return [[one for one in _flat(given) if one is not None]]
+        given = self._in_row(argument, given, made)
         if isinstance(given, Mapping):
             self._check_names(argument, given, names)
             given = [given.get(name) for name in names]
@@ -515,8 +529,11 @@ def _key(prefix: str, name: str, weighted: bool, used: dict[str, int]) -> str:
 
 
 def _loss_name(goal: Goal, shape: Any, target: Any) -> str:
-    """The name of an output, or of its loss if it has none."""
-    if goal.name is not None:
-        return goal.name
-    found = losses.resolve(goal.loss, shape, target or shape)
-    return str(found.name if found is not None else "")
+    """What Keras' logs call the loss of an output: by its keys and its name, by that of its loss if it has none."""
+    if goal.path and isinstance(goal.path[-1], str):
+        return "/".join(map(str, goal.path))
+    name = goal.name
+    if name is None:
+        found = losses.resolve(goal.loss, shape, target or shape)
+        name = str(found.name if found is not None else "")
+    return "/".join(map(str, (*goal.path[:-1], name)))
