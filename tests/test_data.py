@@ -19,6 +19,7 @@ from nncompile.data import (
     check_inputs,
     check_pair,
     check_shuffle,
+    in_row,
     prepare_targets,
     shuffle_batches,
     split_point,
@@ -633,8 +634,8 @@ DEEP = {"p": 0, "q": [1, 2]}
     ],
 )
 def test_nested_structures_in_a_row(given, options, expected):
-    assert data.in_row("x", given, DEEP, where="fit", of="input", **options) == expected
-    assert data.in_row("x", given, {"p": 0, "q": 1}, where="fit", of="input", **options) is given, "not nested"
+    assert in_row("x", given, DEEP, where="fit", of="input", **options) == expected
+    assert in_row("x", given, {"p": 0, "q": 1}, where="fit", of="input", **options) is given, "not nested"
 
 
 @pytest.mark.parametrize(
@@ -651,4 +652,4 @@ def test_nested_structures_in_a_row(given, options, expected):
 )
 def test_other_structures_are_refused(given, options, message):
     with pytest.raises(ModelError, match=message):
-        data.in_row("x", given, DEEP, where="fit", of="input", **options)
+        in_row("x", given, DEEP, where="fit", of="input", **options)
