@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from . import config
 from .errors import ModelError
 
 Array = NDArray[Any]
@@ -71,39 +72,78 @@ class Variable:
     in the layout that its kernels want; :attr:`value` then reads them from there.
 
     Args:
-        value: the initial numbers.
-        name: the last part of the path, for example ``kernel``.
-        path: the whole path, for example ``sequential/dense/kernel``.
+        initializer: the initial numbers, or what makes them: an initializer, its name, or any
+            function of a shape and ``dtype=``.
+        shape: for an initializer.
+        dtype: element type; by default that of the numbers, but ``config.floatx()`` for
+            float64 and int32 for int64, as in Keras. An initializer makes numbers of floatx.
         trainable: whether an optimizer may change it.
-        dtype: element type; that of ``value`` if None.
+        autocast: taken as by Keras and without effect: layers round operands, not variables.
+        aggregation: taken as by Keras and without effect: there is one process.
+        synchronization: likewise.
+        name: the last part of the path, for example ``kernel``; by default ``variable``, numbered.
+        path: the whole path, for example ``sequential/dense/kernel``.
 
     Attributes:
         regularizer: what gives a penalty on it; None for none.
         constraint: what is made of it after each update; None for nothing.
+
+    Raises:
+        ModelError: an initializer without a shape, a name with ``/``, or an unknown type.
+
+    Source: ``keras.Variable``.
     """
 
     regularizer: Callable[[Any], Any] | None = None
     constraint: Callable[[Any], Any] | None = None
+    overwrite_with_gradient = False
 
     def __init__(
         self,
-        value: ArrayLike,
-        *,
-        name: str = "variable",
-        path: str | None = None,
+        initializer: Any,
+        shape: Sequence[int] | None = None,
+        dtype: Any = None,
         trainable: bool = True,
-        dtype: str | None = None,
+        autocast: bool = True,
+        aggregation: str | None = "none",
+        synchronization: str | None = "auto",
+        name: str | None = None,
+        *,
+        path: str | None = None,
     ) -> None:
-        self._array: Array | None = np.array(value, dtype=dtype)
+        if path is None and name is not None and (not isinstance(name, str) or "/" in name):
+            raise ModelError(f"Variable: name: expected a string without '/', received {name!r:.80}.")
+        self.name = _numbered_name() if name is None else name
+        self._array: Array | None = _initial(initializer, shape, dtype, self.name)
         self._storage: Storage | None = None
-        self.name = name
-        self.path = path or name
+        self.path = path or self.name
         self.trainable = trainable
-        self.shape: tuple[int, ...] = self._array.shape
-        self.dtype = str(self._array.dtype)
+        self.autocast, self.aggregation, self.synchronization = autocast, aggregation or "none", synchronization
+        self._shape: tuple[int, ...] = self._array.shape
+        self._dtype = str(self._array.dtype)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The size of each axis, which stays."""
+        return self._shape
+
+    @property
+    def dtype(self) -> str:
+        """The element type, which stays."""
+        return self._dtype
+
+    @property
+    def trainable(self) -> bool:
+        """Whether an optimizer may change it."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: Any) -> None:
+        self._trainable = bool(value)
 
     @property
     def ndim(self) -> int:
+        """The number of axes."""
         return len(self.shape)
 
     @property
@@ -115,9 +155,10 @@ class Variable:
         own: Array = self._array.copy()
         return own
 
-    def assign(self, value: ArrayLike | Variable) -> None:
-        """Sets the numbers; in a model that is traced, at the end of the forward pass of every step of training.
+    def assign(self, value: ArrayLike | Variable) -> Any:
+        """Sets the numbers, and returns them.
 
+        In a model that is traced they are set at the end of the forward pass of every step of training.
         In an optimizer's ``update_step`` that is traced it is the result of the update.
 
         Raises:
@@ -128,7 +169,7 @@ class Variable:
             value = stand(value)
         if noted is not None and (stand is not None or getattr(value, "level", None) is not None):
             noted.assignments.append((self, value))
-            return
+            return value
         array = np.asarray(value, dtype=self.dtype)
         if array.shape != self.shape:
             raise ModelError(f"{self.path}: expected an array of shape {self.shape}, received {array.shape}.")
@@ -136,14 +177,15 @@ class Variable:
             self._storage.write(array)
         else:
             self._array = array.copy()
+        return array
 
-    def assign_add(self, value: ArrayLike | Variable) -> None:
-        """Adds to the numbers."""
-        self.assign(self + value)
+    def assign_add(self, value: ArrayLike | Variable) -> Any:
+        """Adds to the numbers, and returns them."""
+        return self.assign(self + value)
 
-    def assign_sub(self, value: ArrayLike | Variable) -> None:
-        """Subtracts from the numbers."""
-        self.assign(self - value)
+    def assign_sub(self, value: ArrayLike | Variable) -> Any:
+        """Subtracts from the numbers, and returns them."""
+        return self.assign(self - value)
 
     @property
     def storage(self) -> Storage | None:
@@ -171,6 +213,7 @@ class Variable:
         return {**self.__dict__, "_array": self.value, "_storage": None}
 
     def numpy(self) -> Array:
+        """The numbers, as an array that is the caller's to keep."""
         return self.value
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
@@ -237,8 +280,96 @@ class Variable:
             return multiply(*arrays)
         return getattr(ufunc, method)(*arrays, **more)
 
+    def __floordiv__(self, other: Any) -> Any:
+        return self._with(operator.floordiv, other)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return self._with(operator.floordiv, other, reflected=True)
+
+    def __mod__(self, other: Any) -> Any:
+        return self._with(operator.mod, other)
+
+    def __rmod__(self, other: Any) -> Any:
+        return self._with(operator.mod, other, reflected=True)
+
+    def __lt__(self, other: Any) -> Any:
+        return self._with(operator.lt, other)
+
+    def __le__(self, other: Any) -> Any:
+        return self._with(operator.le, other)
+
+    def __gt__(self, other: Any) -> Any:
+        return self._with(operator.gt, other)
+
+    def __ge__(self, other: Any) -> Any:
+        return self._with(operator.ge, other)
+
+    def __eq__(self, other: Any) -> Any:
+        """Number by number, as in Keras; whether two are the same variable ``is`` tells."""
+        return self._with(operator.eq, other)
+
+    def __ne__(self, other: Any) -> Any:
+        return self._with(operator.ne, other)
+
+    __hash__ = object.__hash__  # those of Keras have none; dicts and sets of variables go by identity
+
     def __neg__(self) -> Any:
         return self._with(operator.mul, -1.0) if stands_for.get() or as_symbol.get() else -self.value
 
+    def __pos__(self) -> Any:
+        return self._alone(operator.pos)
+
+    def __abs__(self) -> Any:
+        return self._alone(abs)
+
+    def __round__(self, ndigits: int | None = None) -> Any:
+        return self._alone(lambda mine: mine.round(ndigits or 0))
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._alone(lambda mine: mine[key])
+
+    def _alone(self, operation: Callable[[Any], Any]) -> Any:
+        symbol = stands_for.get() or as_symbol.get()
+        return operation(self.value if symbol is None else symbol(self))
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            f"{self.path}: a Variable is neither true nor false. Ask for bool(variable.value) or `is None`."
+        )
+
     def __repr__(self) -> str:
-        return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}>"
+        return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}, value={self.value}>"
+
+
+def _initial(initializer: Any, shape: Sequence[int] | None, dtype: Any, name: str) -> Array:
+    """The first numbers of a variable."""
+    if isinstance(initializer, str) or callable(initializer):
+        from . import initializers
+
+        function = initializers.get(initializer)
+        assert function is not None  # only None is none
+        if shape is None:
+            raise ModelError(
+                f"Variable {name}: shape: expected one beside an initializer, received None. "
+                "Write for example Variable('zeros', shape=(3,))."
+            )
+        kind = config.floatx() if dtype is None else _standard(dtype, name)
+        return initializers.initial_value(function, tuple(shape), kind, f"Variable {name}")
+    if dtype is not None:
+        return np.array(initializer, dtype=_standard(dtype, name))
+    array: Array = np.array(initializer)
+    kind = {"float64": config.floatx(), "int64": "int32"}.get(array.dtype.name, array.dtype.name)
+    return array.astype(kind, copy=False)
+
+
+def _standard(dtype: Any, name: str) -> str:
+    try:
+        return str(np.dtype(dtype))
+    except TypeError as error:
+        raise ModelError(f"Variable {name}: dtype: expected the name of a type, received {dtype!r:.80}.") from error
+
+
+def _numbered_name() -> str:
+    from . import backend
+
+    return backend.auto_name("variable")

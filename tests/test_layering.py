@@ -28,6 +28,8 @@ LEVELS = [
 ]
 LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}
 UPWARDS = {
+    ("variables", "backend"),
+    ("variables", "initializers"),
     ("ops", "activations"),
     ("ops", "losses"),
     ("models", "saving"),

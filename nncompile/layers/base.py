@@ -305,7 +305,7 @@ class Layer(symbolic.Operation):
         numbers = np.asarray(value, dtype=self.dtype)
         constant = self._constants.get(name)
         if constant is None or not np.array_equal(constant.value, numbers):
-            constant = Variable(numbers, name=name, path=f"{self.name}/{name}", trainable=False)
+            constant = Variable(numbers, dtype=numbers.dtype, name=name, path=f"{self.name}/{name}", trainable=False)
             self._constants[name] = constant
         return constant
 

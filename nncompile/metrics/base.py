@@ -100,7 +100,7 @@ class Metric:
         path = f"{self.name}/{name}"
         make = initializers.get(initializer) or initializers.Zeros()
         value = initializers.initial_value(make, tuple(shape), dtype or self.dtype, path)
-        variable = Variable(value, name=name, path=path, trainable=False)
+        variable = Variable(value, dtype=value.dtype, name=name, path=path, trainable=False)
         self._variables.append(variable)
         return variable
 
@@ -179,7 +179,7 @@ def _numbers(owner: Metric, *attributes: str) -> list[Variable]:
     made = []
     for name in attributes:
         number = _Number(owner, name)
-        variable = Variable(number.read(), name=name, path=f"{owner.name}/{name}", trainable=False)
+        variable = Variable(number.read(), dtype="float64", name=name, path=f"{owner.name}/{name}", trainable=False)
         variable.bind(number)
         made.append(variable)
     return made

@@ -385,7 +385,9 @@ class Optimizer(Stepwise):
     # -------------------------------------------------------------- variables
 
     def _variable(self, value: Any, name: str, dtype: str | None = None) -> Variable:
-        return Variable(value, name=name, path=f"{self.name}/{name}", trainable=False, dtype=dtype)
+        return Variable(
+            value, dtype=dtype or np.asarray(value).dtype, name=name, path=f"{self.name}/{name}", trainable=False
+        )
 
     @property
     def iterations(self) -> Any:
