@@ -56,7 +56,6 @@ ABSENT: dict[str, dict[str, str]] = {
     },
     "backend": {
         _EAGER: "backend result_type",
-        "channels are last, which is Keras' default": "set_image_data_format",
     },
     "callbacks": {"it needs JAX; use BackupAndRestore or ModelCheckpoint": "OrbaxCheckpoint"},
     "config": {
@@ -69,7 +68,6 @@ ABSENT: dict[str, dict[str, str]] = {
         "give epochs and steps_per_epoch to fit": (
             "max_epochs max_steps_per_epoch set_max_epochs set_max_steps_per_epoch"
         ),
-        "channels are last, which is Keras' default": "set_image_data_format",
     },
     "datasets": {
         _DATA: "boston_housing california_housing cifar10 cifar100 fashion_mnist imdb reuters",

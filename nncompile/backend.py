@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .config import epsilon, floatx, image_data_format, set_epsilon, set_floatx
+from .config import epsilon, floatx, image_data_format, set_epsilon, set_floatx, set_image_data_format
 from .errors import ModelError
 from .registry import snake_case
 
@@ -24,6 +24,7 @@ __all__ = [
     "reset_uids",
     "set_epsilon",
     "set_floatx",
+    "set_image_data_format",
     "standardize_dtype",
 ]
 

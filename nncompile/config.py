@@ -15,6 +15,7 @@ _floatx = "float32"
 _epsilon = 1e-7
 _policy: DTypePolicy | None = None
 _interactive_logging = True
+_image_data_format = "channels_last"
 
 
 def floatx() -> str:
@@ -89,6 +90,9 @@ def enable_interactive_logging() -> None:
     _interactive_logging = True
 
 
+_image_data_format = "channels_last"
+
+
 def disable_interactive_logging() -> None:
     """Makes progress and messages go to the logger ``nncompile`` of Python's ``logging``, as lines of level INFO."""
     global _interactive_logging
@@ -101,8 +105,26 @@ def is_interactive_logging_enabled() -> bool:
 
 
 def image_data_format() -> str:
-    """Returns ``"channels_last"``, the only layout there is here."""
-    return "channels_last"
+    """Returns where layers take channels to be unless they are told: ``"channels_last"``, or what was set."""
+    return _image_data_format
+
+
+def set_image_data_format(data_format: str) -> None:
+    """Sets where layers that are made from now on take channels to be, for example ``Flatten``.
+
+    Args:
+        data_format: ``"channels_last"`` (the default) or ``"channels_first"``.
+
+    Raises:
+        ModelError: anything else.
+    """
+    global _image_data_format
+    wanted = str(data_format).lower()
+    if wanted not in ("channels_last", "channels_first"):
+        raise ModelError(
+            f"set_image_data_format: expected 'channels_last' or 'channels_first', received {data_format!r:.80}."
+        )
+    _image_data_format = wanted
 
 
 def set_target(name: str | None) -> None:

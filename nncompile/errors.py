@@ -22,8 +22,20 @@ class ModelError(NncompileError, ValueError):
     """A model, an argument or data that cannot be right; nothing was run."""
 
 
+class ModelTypeError(ModelError, TypeError):
+    """As :class:`ModelError`, where Python or Keras raise TypeError: an argument that there is not, say."""
+
+
+class ModelIndexError(ModelError, IndexError):
+    """As :class:`ModelError`, where Python or Keras raise IndexError: there is no such place."""
+
+
 class UnsupportedError(NncompileError, NotImplementedError):
     """Something that Keras accepts and nncompile does not, yet."""
+
+
+class UnknownObjectError(UnsupportedError, TypeError, ValueError):
+    """A serialized object of a class or function that is not known; Keras raises TypeError or ValueError."""
 
 
 class FileFormatError(NncompileError, ValueError):

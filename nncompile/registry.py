@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
-from .errors import FileFormatError, ModelError, UnsupportedError
+from .errors import FileFormatError, ModelError, ModelTypeError, UnknownObjectError, UnsupportedError
 
 T = TypeVar("T")
 
@@ -148,7 +148,7 @@ def look_up(kind: str, identifier: Any, expected: str) -> Any:
 
 
 def check_keywords(owner: str, unknown: Mapping[str, Any], known: Iterable[str]) -> None:
-    """Raises the TypeError that a misspelled keyword deserves.
+    """Raises the error that a misspelled keyword deserves: Python's TypeError, and the ValueError that Keras has.
 
     Args:
         owner: what was called, for the message.
@@ -157,7 +157,7 @@ def check_keywords(owner: str, unknown: Mapping[str, Any], known: Iterable[str])
     """
     for name in unknown:
         hint = nearest(name, known)
-        raise TypeError(f"{owner} got an unexpected keyword argument {name!r}.{hint}")
+        raise ModelTypeError(f"{owner} got an unexpected keyword argument {name!r}.{hint}")
 
 
 def rename_keywords(
@@ -172,7 +172,7 @@ def rename_keywords(
     for old, new in renamed.items() if result else ():
         if old in result:
             if new in result:
-                raise TypeError(f"{owner} got both {old!r} and {new!r}; {old!r} is the old name.")
+                raise ModelTypeError(f"{owner} got both {old!r} and {new!r}; {old!r} is the old name.")
             warnings.warn(
                 f"{owner}: {old!r} is the spelling of Keras 1 or 2; use {new!r}.",
                 DeprecationWarning,
@@ -296,7 +296,7 @@ def deserialize(config: Any, kind: str, custom: Mapping[str, Any] | None = None)
     if thing is None:
         thing = _tables[kind].get(name)
     if thing is None:
-        raise UnsupportedError(
+        raise UnknownObjectError(
             f"{kind}: {name!r} is not known here.{nearest(name, _tables[kind])} "
             "Give a class of your own in custom_objects, or register it."
         )

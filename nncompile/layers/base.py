@@ -622,6 +622,8 @@ class Layer(symbolic.Operation):
             args = (kwargs.pop(first),)
         if kwargs.get("mask", self) is None and not self._call_signature.mask:
             del kwargs["mask"]
+        if args[0] is None:
+            raise ModelError(f"{self._where}: expected arrays or tensors, received None. Call it on something.")
         args = (self._standardized(args[0], True), *(self._standardized(x, False) for x in args[1:]))
         kwargs = {name: self._standardized(x, False) for name, x in kwargs.items()}
         if symbolic.tensors_among((args, kwargs)):

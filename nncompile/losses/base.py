@@ -124,6 +124,9 @@ class Loss:
             if self.reduction in (None, "none"):
                 return of_samples
             return ops.sum(of_samples) if self.reduction == "sum" else ops.mean(of_samples)
+        for what, given in (("y_true", y_true), ("y_pred", y_pred)):
+            if given is None:
+                raise ModelError(f"{self.name} ({type(self).__name__}): {what}: expected an array, received None.")
         y_pred = ops.convert_to_tensor(y_pred, self.dtype)
         y_true = ops.convert_to_tensor(y_true, self.dtype)
         with np.errstate(all="ignore"):

@@ -41,6 +41,8 @@ class _IoUBase(Metric):
         axis: int = -1,
     ) -> None:
         super().__init__(name=name, dtype=dtype or "int32")
+        if num_classes < 1:
+            raise ModelError(f"{self.name}: num_classes: expected 1 or more, received {num_classes!r}.")
         self.num_classes = num_classes
         self.ignore_class = ignore_class
         self.sparse_y_true = sparse_y_true

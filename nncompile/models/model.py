@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import registry, tree
-from ..errors import FileFormatError, ModelError
+from ..errors import FileFormatError, ModelError, ModelTypeError
 from ..layers import legacy, state
 from ..layers.base import Layer
 from ..layers.serialization import MODELS, serialize
@@ -73,19 +73,21 @@ class Model(Trainer, Layer):
             owner = type(self).__name__
             kwargs = registry.rename_keywords(owner, kwargs, _LEGACY, legacy.caller_level() + 1)
             if len(args) > 3:
-                raise TypeError(f"{owner} takes inputs, outputs and name, received {len(args)} positional arguments.")
+                raise ModelTypeError(
+                    f"{owner} takes inputs, outputs and name, received {len(args)} positional arguments."
+                )
             graph = dict(zip(("inputs", "outputs", "name"), args, strict=False))
             for name in graph.keys() & kwargs.keys():
-                raise TypeError(f"{owner} got two values for {name!r}.")
+                raise ModelTypeError(f"{owner} got two values for {name!r}.")
             graph.update({k: kwargs.pop(k) for k in ("inputs", "outputs", "name") if k in kwargs})
             kwargs["name"] = graph.pop("name", None)
             if kwargs.get("trainable", True) is None:
                 del kwargs["trainable"]
             for name in ("inputs", "outputs"):
                 if name not in graph:
-                    raise TypeError(f"{owner} expected both inputs and outputs; {name} is missing.")
+                    raise ModelTypeError(f"{owner} expected both inputs and outputs; {name} is missing.")
         elif args:
-            raise TypeError(f"{type(self).__name__} takes inputs and outputs, or keywords; received {args!r:.80}.")
+            raise ModelTypeError(f"{type(self).__name__} takes inputs and outputs, or keywords; received {args!r:.80}.")
         Trainer.__init__(self)
         Layer.__init__(self, **kwargs)
         if graph:

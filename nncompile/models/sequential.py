@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import backend, ops, registry, tree
-from ..errors import FileFormatError, ModelError
+from ..errors import FileFormatError, ModelError, ModelIndexError
 from ..layers.base import Layer
 from ..layers.core import InputLayer
 from ..layers.scope import layers_around
@@ -93,7 +93,7 @@ class Sequential(Model):
             ModelError: there is none.
         """
         if not self._layers:
-            raise ModelError(f"{self._where}: has no layer to remove.")
+            raise ModelIndexError(f"{self._where}: has no layer to remove.")
         layer = self._layers.pop()
         self._forget()
         if rebuild:

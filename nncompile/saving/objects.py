@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import absent, registry
-from ..errors import BuildError, FileFormatError, InternalError, ModelError, UnsupportedError
+from ..errors import BuildError, FileFormatError, InternalError, ModelError, UnknownObjectError, UnsupportedError
 from ..layers import limits, serialization
 from ..layers.base import Layer
 from ..ops import symbolic
@@ -378,7 +378,7 @@ def check_names(config: Any, where: str, custom: Custom) -> None:
         unknown = module == "builtins" and name not in known
         if theirs or unknown or (isinstance(registered, str) and ">" in registered):
             full = str(registered or name) if module in (None, "builtins") else f"{module}.{name}"
-            raise UnsupportedError(
+            raise UnknownObjectError(
                 f"{where}: {full!r:.120} is not known here. Give the {what} in custom_objects={{{name!r:.80}: …}}, "
                 "or put register_keras_serializable() above it."
             )

@@ -16,7 +16,7 @@ from ..backend import clear_session, standardize_dtype
 from ..config import disable_interactive_logging, enable_interactive_logging, is_interactive_logging_enabled
 from ..data import PyDataset, pack_x_y_sample_weight, unpack_x_y_sample_weight
 from ..data import PyDataset as Sequence
-from ..errors import ModelError
+from ..errors import ModelError, ModelIndexError
 from ..ops.symbolic import KerasTensor, node_of
 from ..registry import register_keras_serializable
 
@@ -95,7 +95,7 @@ def to_categorical(x: Any = None, num_classes: int | None = None, **legacy: Any)
             raise ModelError("to_categorical: give num_classes, as there is no class to count.")
         num_classes = int(classes.max()) + 1
     if classes.size and not 0 <= classes.min() <= classes.max() < num_classes:
-        raise ModelError(
+        raise ModelIndexError(
             f"to_categorical: expected classes from 0 to {num_classes - 1}, "
             f"received {classes.min()} to {classes.max()}."
         )
