@@ -42,7 +42,8 @@ def squeeze_or_expand(x1: Any, x2: Any) -> tuple[Any, Any]:
         return (x1, ops.expand_dims(x2, -1)) if rank2 == 1 else (ops.squeeze(x1, -1), x2)
     if rank2 == rank1 + 1 and x2.shape[-1] == 1:
         return (ops.expand_dims(x1, -1), x2) if rank1 == 1 else (x1, ops.squeeze(x2, -1))
-    if any(a != b and a != 1 != b and None not in (a, b) for a, b in zip(x1.shape[::-1], x2.shape[::-1], strict=False)):
+    pairs = zip(x1.shape, x2.shape, strict=True) if rank1 == rank2 else ()
+    if any(a != b and a != 1 != b and None not in (a, b) for a, b in pairs):
         raise ModelError(
             f"losses: expected shapes that fit together, received {tuple(x1.shape)} and {tuple(x2.shape)}. "
             "Give a target for each number that is predicted, and a weight for each sample."
