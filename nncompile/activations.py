@@ -39,6 +39,8 @@ def _formula(function: Callable[P, Any]) -> Callable[P, Any]:
         if isinstance(x, (ops.Expression, ops.KerasTensor)):
             return formula(x, *args, **keywords)
         array = ops.convert_to_tensor(x)
+        if isinstance(array, ops.Expression):  # of a weight, in a layer
+            return formula(array, *args, **keywords)
         if array.dtype.kind in "biu" or isinstance(x, float):
             array = array.astype(config.floatx())
         with np.errstate(all="ignore"):

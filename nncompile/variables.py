@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import config
-from .errors import ModelError
+from .errors import ModelError, line_of_user
 
 Array = NDArray[Any]
 
@@ -214,16 +214,25 @@ class Variable:
 
     def numpy(self) -> Array:
         """The numbers, as an array that is the caller's to keep."""
-        return self.value
+        return self._numbers()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        return self.value.astype(dtype or self.dtype, copy=False)
+        return self._numbers().astype(dtype or self.dtype, copy=False)
 
     def __float__(self) -> float:
-        return float(self.value)
+        return float(self._numbers())
 
     def __int__(self) -> int:
-        return int(self.value)
+        return int(self._numbers())
+
+    def _numbers(self) -> Array:
+        """The numbers for Python and NumPy, which a formula that is traced would not see change."""
+        if as_symbol.get() is not None:
+            raise ModelError(
+                f"{self.path}: the numbers of a weight are not known while a formula is traced: they change in "
+                f"training. Compute with nncompile.ops.{line_of_user()}"
+            )
+        return self.value
 
     def _with(self, operation: Callable[[Any, Any], Any], other: Any, reflected: bool = False) -> Any:
         """Arithmetic with numbers, arrays and variables; expressions do their own."""

@@ -210,14 +210,28 @@ def einsum_across_samples(x: Any) -> Any:
     return ops.einsum("ij,kj->ik", x, x)  # the cause
 
 
-def mean_of_the_batch(x: Any) -> Any:
-    return x - ops.mean(x, axis=0)  # the cause
+def largest_of_the_batch(x: Any) -> Any:
+    return x - ops.max(x, axis=0)  # the cause
+
+
+def turned_batch(x: Any) -> Any:
+    return ops.flip(x, axis=0)  # the cause
+
+
+def rolled_batch(x: Any) -> Any:
+    return ops.roll(x, 1)  # the cause
+
+
+def counted_batch(x: Any) -> Any:
+    return x / ops.cast(ops.shape(x)[0], "float32")  # the cause
 
 
 MISTAKES = {
     two_rows: r"shape \(3, 4\) meets values of shape \(None, 4\)", no_numbers: "expected numbers",
     of_other_size: "do not fit", across_samples: "across the samples", product_of_other_size: r"\(3, 2\) does not fit",
-    einsum_across_samples: "across samples", mean_of_the_batch: "over the rows of a batch",
+    einsum_across_samples: "across samples", largest_of_the_batch: "over the rows of a batch",
+    turned_batch: "rows of a batch stay apart", rolled_batch: "rows of a batch stay apart",
+    counted_batch: "number of rows of a batch",
 }  # fmt: skip
 
 

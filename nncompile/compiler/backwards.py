@@ -137,7 +137,7 @@ class Backwards:
                 return
             per_row, seed = value, seed_of_value
         if node.name in self.flow.open:
-            self.through(node, per_row, seed, leaves, stores)
+            self.made += self.through(node, per_row, seed, leaves, stores)
             return
         (g,) = differentiate(per_row, seed, [node.expression])
         if g is not None:
@@ -153,7 +153,7 @@ class Backwards:
     ) -> None:
         """Begins at what a layer adds to the loss, likewise."""
         if not crosses_rows(value, self._known(node)):
-            self.through(node, value, seed, leaves, stores)
+            self.made += self.through(node, value, seed, leaves, stores)
             return
         known = self._known(node)
         wanted = [n for n in self.flow.inputs(node) if self.wants[n.name]]
@@ -597,12 +597,13 @@ class Backwards:
     def _mean(
         self, node: Node, positions: int, sums: Sequence[tuple[str, Expression]], g: Expression, leaves: Leaves
     ) -> None:
-        """From a mean to what it is the mean of: each row gets its share."""
+        """From a mean or sum to what it is that of: each row gets its share."""
         count = ops.symbol("count", UNIFORM)
         name = self._statistic(f"d_{node.name}", node, f"gradient of each row through {node.name}")
         rows = max(n.positions for n in self.flow.inputs(node) if not n.per_feature)
         leaves[count] = Operand("number", rows_of(rows))
-        self._columns(node, positions, sums, [(name, g / count)], leaves)
+        each = g if node.expression.value == "sum" else g / count
+        self._columns(node, positions, sums, [(name, each)], leaves)
         share = ops.symbol(name, ELEMENT, node.shape)
         found = {**self.flow.leaves(node), share: Operand("statistic", name)}
         inner, known = node.expression.args[0], self._known(node)

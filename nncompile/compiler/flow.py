@@ -256,7 +256,8 @@ class Flow:
             symbol, count = ops.symbol(total, ELEMENT, node.shape), ops.symbol("count", UNIFORM)
             of = dict(self.planner.found([root], leaves))
             of |= {symbol: Operand("statistic", total), count: Operand("number", rows_of(positions))}
-            sums, mean = ((total, root),), ((name, symbol / count),)
+            sums = ((total, root),)
+            mean = ((name, symbol if node.expression.value == "sum" else symbol / count),)
             made = Round(positions, sums, mean, tuple(of.items()))
             self.steps.append(Columns(node.name, node.shape[0], (made,), says(node)))
             return
@@ -283,7 +284,7 @@ class Flow:
             stored = self._put(node)
             formula = self.planner.formula([(stored, self.root(node))], others, node.layer)
             width = max([node.features, *(n.features for n in inner)])
-            name = f"{node.name}_rows"
+            name = self.planner.names.new(f"{node.name}_rows")
             self.steps.append(Rows(name, node.positions, width, formula, None, node.layer))
             return
         extra = []

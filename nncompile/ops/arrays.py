@@ -17,10 +17,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ModelError, UnsupportedError
-from ..variables import Variable
+from ..errors import ModelError, UnsupportedError, line_of_user
+from ..variables import Variable, as_symbol
 from . import weights
-from .core import ELEMENT, ROW, Expression, _as_number, _is_given, _number_or_array, _traced, equal, node, where
+from .core import (
+    ELEMENT,
+    ROW,
+    UNIFORM,
+    Expression,
+    _as_number,
+    _is_given,
+    _number_or_array,
+    _traced,
+    equal,
+    is_weight,
+    node,
+    where,
+)
 from .core import reshape as _reshape
 
 _PIECES = 256
@@ -81,8 +94,15 @@ def arranged(
         function: of NumPy arrays, the batch first; it may leave places at -1, which become 0.
         xs: the operands.
         shape: of a sample of the result, if the function returns more axes, which are easier to loop over.
+
+    Weights and arrays have no batch: a function of these alone gets their axes as they are.
     """
-    xs = tuple(x if _is_number(x) else elements(x) for x in map(_as_number, map(_traced, xs)))
+    from . import parameters
+
+    given = tuple(map(_as_number, map(_traced, xs)))
+    if any(map(parameters.is_parameter, given)):
+        return _of_parameters(function, given)
+    xs = tuple(x if _is_number(x) else elements(x) for x in given)
     places, first = [], 0
     for x in xs:
         sizes = tuple(n or 0 for n in x.shape[1:])
@@ -113,6 +133,62 @@ def _placed(
     if len(xs) == 1 and value.whole and _moves_nothing(value, int(ends[0])):
         return xs[0] if xs[0].shape[1:] == shape else _reshape(xs[0], (-1, *shape))
     return node("arrange", xs, value, level=ELEMENT, shape=(None, *shape))
+
+
+def _of_parameters(function: Callable[..., NDArray[Any]], xs: tuple[Expression, ...]) -> Expression:
+    """As :func:`arranged`, of what is the same for all samples."""
+    from . import parameters
+
+    shapes = " and ".join(str(x.shape) for x in xs)
+    if as_symbol.get() is None:
+        raise UnsupportedError(f"ops: the numbers of a weight are not put in another order here, received {shapes}.")
+    if not all(map(parameters.is_parameter, xs)):
+        raise ModelError(
+            f"ops: values of shapes {shapes} cannot be put in order together: some have a batch and some have none. "
+            "ops.broadcast_to(weight, (ops.shape(x)[0], …)) gives a weight one."
+        )
+    places, first = [], 0
+    for x in xs:
+        size = math.prod(n or 0 for n in x.shape)
+        places.append(np.arange(first, first + size).reshape([n or 0 for n in x.shape]))
+        first += size
+    try:
+        made = np.asarray(function(*places))
+    except (ValueError, IndexError, TypeError) as error:
+        raise ModelError(f"ops: values of shape {shapes} cannot be put in order that way: {error}.") from error
+    ends = np.cumsum([p.size for p in places])
+    value = _arrangement(made.astype(np.int64).tobytes(), made.shape or (1,), tuple(int(n) for n in ends))
+    if (
+        len(xs) == 1
+        and value.whole
+        and _moves_nothing(value, int(ends[0]))
+        and parameters.is_plain(xs[0])
+        and made.ndim
+    ):
+        return parameters.reshaped(xs[0], made.shape)
+    return node("moved", xs, value, level=ELEMENT if made.ndim else UNIFORM, shape=made.shape)
+
+
+def with_batch(x: Any, shape: Sequence[int | None]) -> Expression:
+    """What is the same for all samples as values of each: of a shape whose first size, of the batch, is None or -1."""
+    from . import parameters
+
+    x = _traced(x)
+    x = _as_number(x) if isinstance(x, Expression) else parameters.array(x)
+    sizes = tuple(int(n or 0) for n in shape[1:])
+    if not parameters.is_parameter(x):
+        return arranged(lambda a: np.broadcast_to(a, (1, *sizes)), x)
+    if len(x.shape) == len(shape):
+        if x.shape[0] != 1:
+            raise ModelError(f"ops.broadcast_to: {x.shape} cannot be repeated along the batch to {tuple(shape)}.")
+        x = _of_parameters(lambda a: a[0], (x,))
+    one = parameters.of_rank(parameters.valued(x), len(shape))
+    return arranged(lambda a: np.broadcast_to(a, (1, *sizes)), one)
+
+
+def is_batch(size: Any) -> bool:
+    """Whether a size is that of the batch in a formula, ``ops.shape(x)[0]``, and nothing that is known."""
+    return size is None and as_symbol.get() is not None
 
 
 def _moves_nothing(value: Arrangement, size: int) -> bool:
@@ -288,9 +364,8 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
         order = [*range(len(x.shape))][::-1] if axes is None else [a % len(x.shape) for a in axes]
         if order == [*range(len(x.shape))][::-1]:
             return weights.transpose(x)
-        if order != [*range(len(x.shape))]:
-            raise UnsupportedError(f"ops.transpose: axes={axes!r} is not supported of a weight of shape {x.shape}.")
-        return x
+        if order == [*range(len(x.shape))]:
+            return x
     return _move(lambda a: np.transpose(a, None if axes is None else tuple(axes)), x)
 
 
@@ -304,21 +379,39 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Any:
     return _move(lambda a: np.moveaxis(a, source, destination), x)
 
 
+def _not_along_batch(x: Any, axis: Any, where: str) -> Any:
+    """Returns what is to be moved along axes, of which none is the batch."""
+    x = _traced(x)
+    if isinstance(x, Expression) and x.shape[:1] == (None,):
+        rank = len(x.shape)
+        axes = range(rank) if axis is None else axis if isinstance(axis, Sequence) else [axis]
+        if 0 in {_axis(a, rank, where) for a in axes}:
+            raise ModelError(
+                f"ops.{where}: the rows of a batch stay apart: expected an axis of a row, received {axis!r} for values "
+                f"of shape {x.shape}.{line_of_user()}"
+            )
+    return x
+
+
 def flip(x: Any, axis: Any = None) -> Any:
     """x in reverse order along axes; in a formula not along the batch."""
-    return _move(lambda a: np.flip(a, axis), x)
+    return _move(lambda a: np.flip(a, axis), _not_along_batch(x, axis, "flip"))
 
 
 def roll(x: Any, shift: Any, axis: Any = None) -> Any:
     """x shifted along axes, what leaves at one end coming in at the other."""
-    return _move(lambda a: np.roll(a, shift, axis), x)
+    return _move(lambda a: np.roll(a, shift, axis), _not_along_batch(x, axis, "roll"))
 
 
-def repeat(x: Any, repeats: int, axis: int | None = None) -> Any:
+def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
     """x with each entry along an axis so many times in a row; in a formula all of them equally often."""
     x = _traced(x)
+    if is_batch(repeats) and axis == 0 and not (isinstance(x, Expression) and x.shape[:1] == (None,)):
+        return with_batch(x, (None, *np.shape(x)[1:]))
     if not isinstance(x, Expression):
         return np.repeat(_number_or_array(x), repeats, axis)
+    if is_weight(x):
+        return arranged(lambda a: np.repeat(a, repeats, axis), x)
     if axis is None or not isinstance(repeats, (int, np.integer)):
         raise ModelError(f"ops.repeat: a formula expects a number and an axis, received {repeats!r} and {axis!r}.")
     place = _axis(axis, len(x.shape), "repeat")
@@ -335,15 +428,23 @@ def repeat(x: Any, repeats: int, axis: int | None = None) -> Any:
 
 
 def tile(x: Any, repeats: Any) -> Any:
-    """x so many times side by side along each axis."""
+    """x so many times side by side along each axis; in a formula ``(ops.shape(x)[0], 1)`` gives a weight a batch."""
+    x = _traced(x)
+    if isinstance(repeats, Sequence) and repeats and is_batch(repeats[0]):
+        if isinstance(x, Expression) and x.shape[:1] == (None,):
+            raise ModelError(f"ops.tile: values of shape {x.shape} have a batch already: expected 1 for it.")
+        inner = np.tile(np.empty(np.shape(x)), (1, *repeats[1:])).shape
+        return with_batch(_move(lambda a: np.tile(a, (1, *repeats[1:])), x), (None, *inner[1:]))
     return _move(lambda a: np.tile(a, repeats), x)
 
 
 def broadcast_to(x: Any, shape: Sequence[int | None]) -> Any:
     """x repeated along axes of size 1 to a shape; in a formula shape[0] is -1 or None."""
     x = _traced(x)
-    if isinstance(x, Expression):
-        return arranged(lambda a: np.broadcast_to(a, (1, *(int(n or 0) for n in shape[1:]))), x)
+    if is_batch(shape[0]) or (isinstance(x, Expression) and not is_weight(x)):
+        return with_batch(x, shape)
+    if is_weight(x):
+        return arranged(lambda a: np.broadcast_to(a, tuple(shape)), x)  # type: ignore[arg-type]
     return np.broadcast_to(_number_or_array(x), tuple(shape))  # type: ignore[arg-type]
 
 
@@ -391,7 +492,7 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     if not isinstance(x, Expression):
         return list(np.split(_number_or_array(x), indices_or_sections, axis))
     place = _axis(axis, len(x.shape), "split")
-    if place == 0:
+    if place == 0 and not is_weight(x):
         raise ModelError("ops.split: the rows of a batch stay apart: axis 0 cannot be cut in a formula.")
     size = x.shape[place] or 0
     if isinstance(indices_or_sections, (int, np.integer)):
@@ -409,6 +510,8 @@ def taken(x: Expression, key: Any) -> Expression:
     keys = key if isinstance(key, tuple) else (key,)
     if any(not isinstance(k, (int, np.integer, slice)) and k is not None and k is not Ellipsis for k in keys):
         raise UnsupportedError(f"A formula is indexed by numbers and slices, received {key!r:.80}.")
+    if is_weight(x):
+        return arranged(lambda a: a[key], x)
     first = keys[0] if keys else Ellipsis
     whole = first is Ellipsis or (isinstance(first, slice) and first == slice(None))
     if not whole:
@@ -435,8 +538,10 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
             index = as_column(index) if alone else elements(index)
             rows = node("take", (index,), x, level=ELEMENT, shape=(*index.shape, x.shape[1]))
             return _reshape(rows, (-1, x.shape[1])) if alone else rows
-        x = x.value
+        x = _traced(x)
     if isinstance(x, Expression):
+        if is_weight(x):
+            return arranged(lambda a: np.take(a, np.asarray(indices), axis), x)
         place = _axis(axis if axis is not None else -1, len(x.shape), "take")
         return arranged(lambda a: np.take(a, np.asarray(indices), place), x)
     array, index = np.asarray(_number_or_array(x)), np.asarray(indices)

@@ -47,7 +47,11 @@ def reduced(reduce: Any, x: Expression, axis: Any, keepdims: bool) -> Expression
     axes = {int(a) % rank for a in given}
     if 0 not in axes:
         return None
-    inside = as_symbol.get() is not None  # of a layer, where add_loss alone may take sums over the batch
+    inside = as_symbol.get() is not None  # of a layer, where add_loss alone may take sums over all of a batch
+    if inside and op in ("sum", "mean") and axes == set(range(max(rank - 1, 1))) and rank > 1 and axis is not None:
+        from .arrays import elements
+
+        return of_columns(op, elements(x), inside)
     if op in ("sum", "mean") and not (inside and (axis is not None or keepdims)):
         if len(axes) == rank or (rank == 2 and x.op == "expand"):
             return whole(op, x)
@@ -60,10 +64,16 @@ def reduced(reduce: Any, x: Expression, axis: Any, keepdims: bool) -> Expression
     )
 
 
-def of_columns(op: str, x: Expression) -> Expression:
-    """The sum or mean of each column over the rows of a batch, ``(features,)``."""
-    if op == "mean":
-        return node("batch_mean", (x,), level=ELEMENT, shape=(x.shape[-1],))
+def of_columns(op: str, x: Expression, inside: bool = False) -> Expression:
+    """The sum or mean of each column over the rows of a batch, ``(features,)``.
+
+    Args:
+        op: ``"sum"`` or ``"mean"``.
+        x: the values, ``(None, …, features)``.
+        inside: whether in a layer, where rows that are known later meet what is found.
+    """
+    if op == "mean" or inside:
+        return node("batch_mean", (x,), None if op == "mean" else op, level=ELEMENT, shape=(x.shape[-1],))
     return node("over_rows", (x,), op, level=ELEMENT, shape=(x.shape[-1],))
 
 

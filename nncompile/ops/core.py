@@ -740,8 +740,13 @@ def _fold(op: str, value: Sequence[Any]) -> float:
 
 def _number_or_array(x: Any) -> Any:
     """Numbers stay Python's, so that they are typed weakly; the rest becomes an array."""
+    if x is None:
+        raise ModelError(
+            "ops: expected numbers, received None. In a formula the number of rows of a batch, ops.shape(x)[0], is not "
+            f"known: it can be the first size of a shape, and nothing is computed from it.{line_of_user()}"
+        )
     if isinstance(x, Variable):
-        return x.value
+        return x.value if as_symbol.get() is None else np.asarray(x)  # which says why not
     if isinstance(x, (bool, int, float, np.ndarray, np.generic)):
         return x
     array = np.asarray(x)
@@ -1052,6 +1057,7 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
 
 def squeeze(x: Any, axis: int | None = None) -> Any:
     """x without an axis of size 1; in a formula the last one leaves a value per row."""
+    x = _traced(x)
     if not isinstance(x, Expression):
         return np.squeeze(np.asarray(x), axis=axis)
     if is_weight(x):
@@ -1075,6 +1081,7 @@ def squeeze(x: Any, axis: int | None = None) -> Any:
 
 def expand_dims(x: Any, axis: int) -> Any:
     """x with a new axis of size 1; in a formula a value per row becomes one per row and column."""
+    x = _traced(x)
     if not isinstance(x, Expression):
         return np.expand_dims(np.asarray(x), axis)
     if is_weight(x):
@@ -1101,6 +1108,7 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None, rag
     """x as an array; expressions stay what they are. Arrays are neither ``sparse`` nor ``ragged``."""
     if sparse or ragged:
         raise UnsupportedError("ops.convert_to_tensor: sparse and ragged arrays are not supported.")
+    x = _traced(x)
     if isinstance(x, Expression):
         return x
     if dtype is None and isinstance(x, (int, list, tuple)):
@@ -1111,6 +1119,7 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None, rag
 
 def zeros_like(x: Any, dtype: Any = None) -> Any:
     """0 in the shape of x."""
+    x = _traced(x)
     if not isinstance(x, Expression):
         return np.zeros_like(_number_or_array(x), dtype=dtype)
     return where(equal(x, x), 0.0, 0.0)  # not x * 0, which is NaN for an infinite x
@@ -1130,6 +1139,7 @@ def reshape(x: Any, newshape: Sequence[int | None]) -> Any:
         if tuple(newshape) == (-1,):
             return node("weight", (), x, level=ELEMENT, shape=(math.prod(x.shape),))
         x = _lift(x)
+    x = _traced(x)
     if not isinstance(x, Expression):
         return np.reshape(x, tuple(-1 if n is None else n for n in newshape))
     if is_weight(x):

@@ -29,8 +29,8 @@ from ..variables import Variable
 from . import arrays, core
 from .core import ELEMENT, PRIMITIVES, ROW, UNIFORM, Expression, node
 
-_WHOLE = ("over", "view", "transposed", "product")
-"""Operations on a whole weight, of :mod:`nncompile.ops.weights`."""
+_WHOLE = ("over", "view", "transposed", "product", "moved")
+"""Operations on a whole weight, of :mod:`nncompile.ops.weights`, and its numbers in other places."""
 _OVER_BATCH = ("batch_mean", "over_rows", "batch_sum", "whole")
 """What is known of a whole batch, of :mod:`nncompile.ops.batch`: numbers, or one per feature."""
 _MOST = 2**16
@@ -158,6 +158,8 @@ def _joined(x: Expression, level: int) -> Expression:
         return x
     if x.op == "weight":
         return node("weight", (), x.value, level=UNIFORM)
+    if x.op == "custom":  # its gradient is one for numbers that lie as they did
+        return _joined(x.args[0], level)
     return core._symbolic(x.op, *(_joined(a, level) for a in x.args))
 
 
@@ -167,6 +169,8 @@ def reshaped(x: Expression, shape: tuple[int, ...]) -> Expression:
         return x
     if x.op == "weight":
         return node("weight", (), x.value, level=ELEMENT, shape=shape)
+    if x.op == "custom":
+        return reshaped(x.args[0], shape)
     return core._symbolic(x.op, *(reshaped(a, shape) for a in x.args))
 
 
@@ -252,9 +256,12 @@ def _flattened(op: str, x: Expression, shape: Sequence[int | None], tail: int) -
 
 
 def of_rank(x: Expression, rank: int) -> Expression:
-    """A value of samples with axes of size 1 behind the batch."""
+    """A value of samples with axes of size 1 behind the batch, more or fewer."""
     missing = rank - len(x.shape)
-    return core.reshape(x, (-1, *(1,) * missing, *x.shape[1:])) if missing > 0 else x
+    inner = [n or 1 for n in x.shape[1:]]
+    while missing < 0 and inner[0] == 1:
+        inner, missing = inner[1:], missing + 1
+    return core.reshape(x, (-1, *(1,) * missing, *inner)) if len(inner) + missing + 1 != len(x.shape) else x
 
 
 def _repeated(x: Expression) -> Expression:
@@ -284,13 +291,19 @@ def valued(x: Expression) -> Expression:
             made = node("take", (numbers,), x.value, level=ELEMENT, shape=(None, *x.value.shape))
         else:
             made = _repeated(node("weight", (), x.value, level=ELEMENT, shape=(size,)))
-        return core.reshape(made, (-1, *(x.value.shape or (1,))))  # type: ignore[no-any-return]
+        return core.reshape(made, (-1, *(x.shape or (1,))))  # type: ignore[no-any-return]
     if x.op == "over":
         inner = arrays.stored(valued(x.args[0]))  # a formula has the columns of its values in memory
         op, axis = str(x.value).split()
         axes = tuple(range(1, len(inner.shape))) if axis == "all" else (int(axis) + 1,)
         made = arrays.reduced(getattr(core, op), inner, axes, True)
         return core.reshape(made, (-1, *(x.shape or (1,))))  # type: ignore[no-any-return]
+    if x.op == "custom":
+        return valued(x.args[0])
+    if x.op == "moved":
+        values = (arrays.elements(valued(a)) for a in x.args)
+        flat = (v.args[0] if v.op == "reshape" and v.args[0].level == ELEMENT else v for v in values)
+        return node("arrange", tuple(flat), x.value, level=ELEMENT, shape=(None, *(x.shape or (1,))))
     if x.op == "view":
         return core.reshape(valued(x.args[0]), (-1, *x.shape))  # type: ignore[no-any-return]
     if x.op == "transposed":

@@ -17,8 +17,7 @@ import numpy as np
 
 from .. import config
 from ..errors import ModelError, UnsupportedError
-from ..variables import Variable
-from .arrays import _axis, _move, arranged, concatenate
+from .arrays import _axis, _move, arranged, concatenate, is_batch, with_batch
 from .core import (
     Expression,
     _computed,
@@ -27,6 +26,7 @@ from .core import (
     _traced,
     add,
     convert_to_tensor,
+    is_weight,
     sum,
     zeros_like,
 )
@@ -72,7 +72,7 @@ def _triangle(x: Any, keep: Callable[[Any], Any]) -> Any:
     if not isinstance(x, Expression):
         x = convert_to_tensor(x)
         return np.where(keep(np.ones(x.shape[-2:], bool)), x, np.zeros((), x.dtype))
-    if len(x.shape) < 3:
+    if len(x.shape) < 3 and not is_weight(x):
         raise ModelError(f"ops: expected two axes behind the batch, received shape {x.shape}.")
     return arranged(lambda a: np.where(keep(np.ones(a.shape[-2:], bool)), a, -1), x)
 
@@ -149,7 +149,7 @@ def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Any]:
     x = _traced(x) if _symbols(x) else convert_to_tensor(x)
     place = _axis(axis, len(x.shape), "unstack")
     size = x.shape[place]
-    if size is None or (place == 0 and isinstance(x, Expression)):
+    if size is None or (place == 0 and isinstance(x, Expression) and not is_weight(x)):
         raise ModelError("ops.unstack: the rows of a batch stay apart: axis 0 cannot be cut in a formula.")
     if num not in (None, size):
         raise ModelError(f"ops.unstack: expected num={size}, the size of axis {axis}, received {num}.")
@@ -165,7 +165,7 @@ def get_item(x: Any, key: Any) -> Any:
 def slice_(inputs: Any, start_indices: Sequence[int], shape: Sequence[int]) -> Any:
     """The block of a shape that begins at a place; in a formula all rows: ``start_indices[0] = 0``."""
     places = [slice(int(a), None if n in (-1, None) else int(a + n)) for a, n in zip(start_indices, shape, strict=True)]
-    if _symbols(inputs):
+    if _symbols(inputs) and not is_weight(_traced(inputs)):
         if start_indices[0] != 0:
             raise ModelError(f"ops.slice: the rows of a batch stay apart: expected 0 first, received {start_indices}.")
         places[0] = slice(None)
@@ -185,7 +185,7 @@ def copy(x: Any) -> Any:
 
 def convert_to_numpy(x: Any) -> Any:
     """x as an array of NumPy; an expression has no numbers before it runs."""
-    return np.asarray(x.value if isinstance(x, Variable) else x)
+    return np.asarray(x)
 
 
 def is_tensor(x: Any) -> bool:
@@ -225,17 +225,21 @@ def array(x: Any, dtype: Any = None) -> Any:
 
 
 def zeros(shape: Any, dtype: Any = None) -> Any:
-    """An array of zeros."""
-    return np.zeros(shape, dtype or config.floatx())
+    """An array of zeros; in a formula the first size may be that of the batch, ``ops.shape(x)[0]``."""
+    return full(shape, 0, dtype)
 
 
 def ones(shape: Any, dtype: Any = None) -> Any:
-    """An array of ones."""
-    return np.ones(shape, dtype or config.floatx())
+    """An array of ones; in a formula the first size may be that of the batch, ``ops.shape(x)[0]``."""
+    return full(shape, 1, dtype)
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
-    """An array of one number."""
+    """An array of one number; in a formula the first size may be that of the batch, ``ops.shape(x)[0]``."""
+    if isinstance(shape, (tuple, list)) and shape and is_batch(shape[0]):
+        inner = np.full(tuple(shape[1:]) or (1,), fill_value, dtype or config.floatx())
+        made = with_batch(inner, (None, *inner.shape))
+        return made if len(shape) > 1 else made[:, 0]
     return np.full(shape, fill_value, dtype or config.floatx())
 
 
@@ -560,10 +564,12 @@ def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Any:
     return np.einsum(subscripts, *map(convert_to_tensor, operands), **kwargs)
 
 
-@_of_arrays(_ROWS)
 def diag(x: Any, k: int = 0) -> Any:
-    """A matrix with x on its k-th diagonal, or the k-th diagonal of a matrix."""
-    return np.diag(x, k)
+    """A matrix with x on its k-th diagonal, or the k-th diagonal of a matrix; in a formula x is a weight."""
+    if _symbols(x) and not is_weight(_traced(x)):
+        raise UnsupportedError(f"ops.diag: {_ROWS}")
+    # places count from 0 on, and below 0 there is nothing
+    return _move(lambda a: np.diag(a + 1, k) - 1 if _symbols(x) else np.diag(a, k), x)
 
 
 @_of_arrays(_ROWS)

@@ -76,10 +76,12 @@ def view(x: Expression, shape: tuple[int, ...]) -> Expression:
     if x.level <= UNIFORM or x.shape == shape:
         return x
     if as_symbol.get() is not None:
-        from . import parameters
+        from . import arrays, parameters
 
         if parameters.is_plain(x):
             return parameters.reshaped(x, shape)
+        if len(shape) > 2 or [n for n in x.shape if n != 1] != [n for n in shape if n != 1]:
+            return arrays.arranged(lambda a: a.reshape(shape), x)
     if [n for n in x.shape if n != 1] != [n for n in shape if n != 1] or len(shape) > 2:
         raise UnsupportedError(
             f"ops.reshape: {x.shape} as {shape} is not supported over a weight: only axes of size 1 can come and go."
