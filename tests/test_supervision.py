@@ -579,3 +579,19 @@ def test_pandas() -> None:
     columns = table[["a", "b", "c"]]
     expected = model.evaluate(columns.to_numpy("float32"), LABELS, sample_weight=WEIGHT, verbose=0)
     assert model.evaluate(columns, table["label"], sample_weight=table["weight"], verbose=0) == expected
+
+
+def test_outputs_of_single_numbers() -> None:
+    """Of ``(None,)`` a metric of Keras makes one number for a batch: the means of batches count the same."""
+    model = nn.Sequential([nn.Input((3,)), nn.layers.Dense(1), nn.layers.Reshape(())])
+    model.compile("sgd", "mse", metrics=["mae", "mse"])
+    y = np.arange(5.0, dtype="float32")
+    loss, mae, mse = model.evaluate(X[:5], y, batch_size=3, verbose=0)
+    off = model.predict(X[:5], verbose=0) - y
+    assert off.shape == (5,)
+    np.testing.assert_allclose(loss, np.mean(off**2), rtol=1e-5)
+    np.testing.assert_allclose(mae, (np.abs(off[:3]).mean() + np.abs(off[3:]).mean()) / 2, rtol=1e-5)
+    np.testing.assert_allclose(mse, (np.mean(off[:3] ** 2) + np.mean(off[3:] ** 2)) / 2, rtol=1e-5)
+    model.compile("sgd", "mse", weighted_metrics=["mae"])
+    with pytest.raises(ModelError, match=r"expected an output of shape \(batch, features\), received \(None,\)"):
+        model.fit(X[:5], y, sample_weight=np.ones(5), verbose=0)

@@ -111,6 +111,12 @@ class Intake(Compiled):
                         f"{where}: weighted_metrics beside a loss that leaves out samples would do so too. "
                         "Give them as metrics."
                     )
+            if len(shape) == 1 and weights[number] is not None and goals[number].weighted:
+                raise ModelError(
+                    f"{where}: weighted_metrics: expected an output of shape (batch, features), received {shape}: of "
+                    "single numbers a metric makes one for a whole batch, which weights of samples do not fit. "
+                    "End the model with Reshape((1,))."
+                )
             columns = 0 if kind == "labels" else int(shape[-1] or 1)
             counted = isinstance(found[number], MeanOfCounted)
             forms.append(Form(kind == "labels", columns, weights[number] is not None, counted))

@@ -370,8 +370,10 @@ class Supervisor:
                     metric = metrics.resolve(given, shapes[number], targets[number] or shapes[number])
                     prefix = f"{goal.name}_" if goal.name and len(goals) > 1 else ""
                     key = _key(prefix, metric.name, weighted, used)
-                    parts = _parts(metric, shapes[number])
-                    own = not _is_ours(type(metric)) or (not parts and _by_batch(metric, shapes[number]))
+                    # of single numbers Keras' functions make one for a batch, and the mean over batches is taken
+                    alone = len(shapes[number]) == 1
+                    parts = () if alone else _parts(metric, shapes[number])
+                    own = alone or not _is_ours(type(metric)) or (not parts and _by_batch(metric, shapes[number]))
                     c_names = [names.new(key if len(parts) == 1 else f"{key}_{n}") for n in range(len(parts))]
                     self.entries.append(
                         Entry(key, metric, number, weighted, tuple(zip(c_names, parts, strict=True)), own)
