@@ -133,10 +133,7 @@ ABSENT: dict[str, dict[str, str]] = {
             "cdist segment_max segment_min segment_prod segment_sum"
         ),
         "the size of its result depends on values, which are not known before it runs": "unique",
-        "a formula does not sort": "sparsemax",
-        "values of a formula are not changed in place; take where, or concatenate parts": (
-            "scatter scatter_update slice_update"
-        ),
+        "it writes to places that are data; slice_update writes to a block": "scatter scatter_update",
         "axes are put in order by transpose and reshape": "rearrange",
     },
     "optimizers": {

@@ -58,6 +58,11 @@ def celu(x: Any, alpha: float = 1.0) -> Any:
     return _activations().celu(x, alpha)
 
 
+def sparsemax(x: Any, axis: int = -1) -> Any:
+    """The point of the simplex that is the nearest to x, along an axis."""
+    return _activations().sparsemax(x, axis)
+
+
 def gelu(x: Any, approximate: bool = True) -> Any:
     """``x / 2 (1 + erf(x / sqrt(2)))``, or an approximation of it by tanh, which is the default as in Keras."""
     return _activations().gelu(x, approximate)
@@ -194,6 +199,7 @@ __all__ = [
     "sparse_categorical_crossentropy",
     "sparse_plus",
     "sparse_sigmoid",
+    "sparsemax",
     "squareplus",
     "swish",
     "tanh_shrink",

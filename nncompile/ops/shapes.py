@@ -175,6 +175,32 @@ def slice_(inputs: Any, start_indices: Sequence[int], shape: Sequence[int]) -> A
 slice_.__name__ = slice_.__qualname__ = "slice"
 
 
+def slice_update(inputs: Any, start_indices: Sequence[int], updates: Any) -> Any:
+    """``inputs`` with ``updates`` in the place of the block that begins there; in a formula for all rows.
+
+    Args:
+        inputs: an array or a value of samples.
+        start_indices: where the block begins, a number for each axis; 0 first in a formula.
+        updates: what is to stand there, of as many axes.
+    """
+    first = [int(i) for i in start_indices]
+    inputs, updates = (_traced(x) if _symbols(x) else convert_to_tensor(x) for x in (inputs, updates))
+
+    def written(a: Any, b: Any) -> Any:
+        made = np.array(a)
+        made[tuple(slice(i, i + n) for i, n in zip(first, b.shape, strict=True))] = b
+        return made
+
+    if not _symbols(inputs, updates):
+        return written(inputs, np.asarray(updates, inputs.dtype))
+    if len(first) != len(inputs.shape) or (first[0] != 0 and not is_weight(inputs)):
+        raise ModelError(
+            f"ops.slice_update: the rows of a batch stay apart: expected {len(inputs.shape)} numbers, 0 first, "
+            f"received {first}."
+        )
+    return arranged(written, inputs, updates)
+
+
 def copy(x: Any) -> Any:
     """x in memory of its own; an expression is not changed by anything, so it is itself."""
     return _traced(x) if _symbols(x) else np.array(_number_or_array(x))
@@ -704,6 +730,7 @@ __all__ = [
     "ravel",
     "rot90",
     "size",
+    "slice_update",
     "sort",
     "switch",
     "take_along_axis",

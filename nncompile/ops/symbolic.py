@@ -300,7 +300,7 @@ _KINDS = {
 }  # fmt: skip
 """Classes of Keras whose names do not follow from those of the functions."""
 _MODULES = {
-    "core": "cast saturate_cast slice stop_gradient unstack",
+    "core": "cast saturate_cast slice slice_update stop_gradient unstack",
     "math": "cdist erf erfc erfinv in_top_k logsumexp rsqrt segment_max segment_min segment_prod segment_sum top_k",
     "linalg": "cholesky det inv norm",
     "nn": "batch_normalization binary_crossentropy categorical_crossentropy celu elu gelu glu hard_shrink "

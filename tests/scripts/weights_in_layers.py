@@ -30,6 +30,7 @@ class Parts(layers.Layer):
 
     def call(self, x):
         scale, shift = ops.split(self.long, [2])
+        x = ops.slice_update(x, (0, 1), x[:, 2:4] * 2.0)
         x = x * self.bank[0] + scale[1] * self.bank[1:3, ::-1][1]
         x = x + shift * ops.flip(self.row[0]) - ops.roll(shift, 2)
         x = x * ops.squeeze(self.row, 0) + ops.expand_dims(shift, 0)
