@@ -10,7 +10,7 @@ import pytest
 
 import nncompile as nn
 from nncompile import losses, ops
-from nncompile.errors import ModelError
+from nncompile.errors import ModelError, UnsupportedError
 from nncompile.training.supervision import Objectives, Supervisor
 
 # Keras on NumPy 2 warns of itself
@@ -496,7 +496,7 @@ def test_keras_reads_it(pair: Any) -> None:
     other.compile_from_config(mine)
 
 
-@pytest.mark.parametrize("name", ["train_step", "test_step", "compute_loss", "compute_metrics"])
+@pytest.mark.parametrize("name", ["train_step", "test_step", "compute_metrics"])
 def test_steps_of_the_users_own_are_refused_by_name(name: str) -> None:
     own = type("Mine", (nn.Sequential,), {name: lambda self, *a: None})
     with pytest.raises(nn.errors.UnsupportedError, match=rf"Mine\): defines {name}\(\), which is not supported"):
@@ -595,3 +595,21 @@ def test_outputs_of_single_numbers() -> None:
     model.compile("sgd", "mse", weighted_metrics=["mae"])
     with pytest.raises(ModelError, match=r"expected an output of shape \(batch, features\), received \(None,\)"):
         model.fit(X[:5], y, sample_weight=np.ones(5), verbose=0)
+
+
+class WithLossOfItsOwn(nn.Model):
+    def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None) -> Any:
+        return ops.mean(ops.square(y - y_pred))
+
+
+def test_what_a_loss_of_the_models_own_cannot_be() -> None:
+    inputs = nn.Input((3,))
+    regular = WithLossOfItsOwn(inputs, nn.layers.Dense(1, kernel_regularizer="l2")(inputs))
+    regular.compile("sgd")
+    with pytest.raises(UnsupportedError, match=r"layers add to the loss.*WithLossOfItsOwn\.compute_loss.*Call super"):
+        regular.fit(X, ONE, verbose=0)
+    two = WithLossOfItsOwn(inputs, [nn.layers.Dense(1)(inputs), nn.layers.Dense(2)(inputs)])
+    with pytest.raises(UnsupportedError, match="compiled for one output, and there are 2"):
+        two.compile("sgd")
+    with pytest.raises(ModelError, match="compute_loss.. needs to know how"):
+        nn.Model(inputs, nn.layers.Dense(1)(inputs)).compute_loss(X, ONE, ONE)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .. import optimizers, registry, targets
+from .. import data, losses, ops, optimizers, registry, targets
 from ..errors import ModelError, UnsupportedError
 from ..variables import Array
 from . import supervision
@@ -16,7 +17,7 @@ from .feeds import Form
 if TYPE_CHECKING:
     from ..compiler import Library, Training
 
-_OVERRIDES = ("train_step", "test_step", "compute_loss", "compute_metrics", "make_train_function", "make_test_function")
+_OVERRIDES = ("train_step", "test_step", "compute_metrics", "make_train_function", "make_test_function")
 """Methods of Keras that say in Python what is done with a batch, which is in C here."""
 
 
@@ -141,7 +142,10 @@ class Compiled:
         if jit_compile not in (True, False, "auto", None):
             raise ModelError(f"{where}: jit_compile: expected True, False or 'auto', received {jit_compile!r}.")
         steps = positive(where, "steps_per_execution", 1 if steps_per_execution is None else steps_per_execution)
-        objectives = supervision.Objectives(loss, loss_weights, metrics, weighted_metrics, where=self._title)
+        whole = self._loss_of_the_users_own() if type(self).compute_loss is not Compiled.compute_loss else None
+        objectives = supervision.Objectives(
+            loss, loss_weights, metrics, weighted_metrics, where=self._title, whole=whole
+        )
         if self.built:
             objectives.sort(self._ends.names, self._ends.made)
         made = optimizers.get(optimizer)
@@ -157,6 +161,83 @@ class Compiled:
         }
         self.compiled, self.stop_training = True, False
         self._drop_libraries()
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
+        """The loss of a batch: what ``compile`` was given of targets and outputs, and what layers add.
+
+        A class may define it anew for a model of one output, over ``y`` and ``y_pred``; it is traced once as a
+        formula, in which ``super().compute_loss`` is the loss that ``compile`` was given, and what layers add.
+        ``x`` and ``sample_weight`` are None there.
+
+        Args:
+            x: not used.
+            y: targets, of one output or of several as the model has them.
+            y_pred: outputs.
+            sample_weight: factors of the samples' losses.
+            training: not used.
+
+        Raises:
+            ModelError: there is no loss.
+
+        Source: ``keras.Model.compute_loss``.
+        """
+        if self._objectives is None:
+            raise ModelError(f"{self._title}: compute_loss() needs to know how. Call compile(optimizer, loss) first.")
+        ends = self._ends
+        traced = isinstance(y_pred, ops.Expression)
+        goals = self._objectives.given(ends.names, ends.made)
+        wanted, outputs, weights = (
+            data.in_row(name, part, ends.made, where=f"{self._title}: compute_loss", of="output")
+            for name, part in (("y", y), ("y_pred", y_pred), ("sample_weight", sample_weight))
+        )
+        if ends.alone:
+            wanted, outputs, weights = [wanted], [outputs], [weights]
+        elif isinstance(outputs, Mapping):
+            wanted, outputs = ([part[name] for name in ends.names] for part in (wanted, outputs))
+        if weights is None or len(goals) > len(weights):
+            weights = [sample_weight] * len(goals)
+        total: Any = None
+        for goal, target, output, weight in zip(goals, wanted, outputs, weights, strict=True):
+            shape = getattr(target, "shape", None) or np.shape(target)
+            loss = losses.resolve(goal.loss, tuple(output.shape), tuple(shape))
+            if loss is not None:
+                value = loss(target, output, weight)
+                value = value if goal.factor == 1.0 else value * goal.factor
+                total = value if total is None else total + value
+        for penalty in () if traced else self.losses:  # type: ignore[attr-defined]
+            total = penalty if total is None else total + penalty
+        if total is None:
+            raise ModelError(f"{self._title}: compute_loss(): there is no loss. Call compile(loss=…).")
+        return total
+
+    def _loss_of_the_users_own(self) -> Callable[[Any, Any], Any]:
+        """``compute_loss`` of a class of the user's, as a loss of targets and outputs."""
+        takes = inspect.signature(self.compute_loss).parameters
+        every = any(p.kind is p.VAR_KEYWORD for p in takes.values())
+        more: dict[str, Any] = {k: v for k, v in (("sample_weight", None), ("training", True)) if every or k in takes}
+
+        def compute_loss(y_true: Any, y_pred: Any) -> Any:
+            return self.compute_loss(x=None, y=y_true, y_pred=y_pred, **more)
+
+        return compute_loss
+
+    def _check_loss_of_the_users_own(self, where: str) -> None:
+        """What layers add to the loss is in it if ``super().compute_loss`` is, and only so."""
+        from ..compiler import graph
+
+        code = getattr(type(self).compute_loss, "__code__", None)
+        asks = set(code.co_names) if code is not None else set()
+        if "super" in asks and "losses" not in asks:
+            return
+        regularized = any(w.regularizer for layer in self.layers for w in layer.weights)
+        if regularized or graph.build(self, training=True).penalties:
+            raise UnsupportedError(
+                f"{where}: layers add to the loss, by regularizers or add_loss, and "
+                f"{type(self).__name__}.compute_loss() leaves that out. Call super().compute_loss(x, y, y_pred, "
+                "sample_weight) in it, or give the layers none."
+            )
 
     def _refuse_overrides(self, names: Sequence[str]) -> None:
         for name in names:

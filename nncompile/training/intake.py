@@ -84,6 +84,8 @@ class Intake(Compiled):
         supervisor, wanted = self._supervisor, [None if target is None else target.shape for target in raw]
         if supervisor is None:
             self._need_loss(where)
+            if self._objectives.whole is not None:
+                self._check_loss_of_the_users_own(where)
             order = self._objectives.order(names, made)
             supervisor = supervision.Supervisor(goals, shapes, wanted, order)
         found = list(supervisor.losses(wanted, where))

@@ -9,14 +9,14 @@ and turns the sums of C into the logs, in Keras' names and order.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import data, losses, metrics, ops, registry, tree
-from ..errors import ModelError, NncompileError
+from ..errors import ModelError, NncompileError, UnsupportedError
 from ..ops.batch import AcrossRowsError, crosses_rows
 from ..variables import Array
 
@@ -62,13 +62,17 @@ class Objectives:
         metrics: a list or dict; for a single output all belong to it.
         weighted_metrics: likewise.
         where: the model, for messages.
+        whole: what takes the place of the loss, of a model of one output.
 
     Raises:
         ModelError: something that is no loss or metric, or not in one of these forms.
     """
 
-    def __init__(self, loss: Any, loss_weights: Any, metrics: Any, weighted_metrics: Any, *, where: str) -> None:
+    def __init__(
+        self, loss: Any, loss_weights: Any, metrics: Any, weighted_metrics: Any, *, where: str, whole: Any = None
+    ) -> None:
         self.where = f"{where}: compile()"
+        self.whole = whole
         self.loss, self.loss_weights = loss, loss_weights
         self.metrics, self.weighted_metrics = metrics, weighted_metrics
         for one in _flat(loss):
@@ -92,12 +96,19 @@ class Objectives:
     @property
     def has_loss(self) -> bool:
         """Whether there is something to minimise."""
-        return any(one is not None for one in _flat(self.loss))
+        return self.whole is not None or any(one is not None for one in _flat(self.loss))
 
     def given_metrics(self) -> list[Any]:
         """All metrics as they were given."""
         both = (self.metrics, self.weighted_metrics)
         return [one for given in both if given is not None for one in _flat(given) if one is not None]
+
+    def given(self, names: Sequence[str | None], made: Any) -> tuple[Goal, ...]:
+        """As :meth:`sort`, with the loss that ``compile`` was given and not what takes its place."""
+        return tuple(
+            replace(goal, loss=loss)
+            for goal, loss in zip(self.sort(names, made), self._losses(names, made), strict=True)
+        )
 
     def sort(self, names: Sequence[str | None], made: Any) -> tuple[Goal, ...]:
         """Returns what each output is trained for.
@@ -111,6 +122,13 @@ class Objectives:
         """
         keyed = isinstance(made, Mapping)
         found_losses, factors = self._losses(names, made), self._factors(names, keyed, made)
+        if self.whole is not None:
+            if len(names) != 1:
+                raise UnsupportedError(
+                    f"{self.where}: compute_loss() of a class of one's own is compiled for one output, and there are "
+                    f"{len(names)}. Give a loss for each, or add_loss in a layer that takes the outputs."
+                )
+            found_losses, factors = [self.whole], [1.0]
         plain, weighted = (self._metrics(key, names, made) for key in ("metrics", "weighted_metrics"))
         paths = [path if data.is_deep(made) else () for path, _ in tree.flatten_with_path(made)]
         return tuple(
