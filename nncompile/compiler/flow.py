@@ -284,7 +284,9 @@ class Flow:
             stored = self._put(node)
             formula = self.planner.formula([(stored, self.root(node))], others, node.layer)
             width = max([node.features, *(n.features for n in inner)])
-            name = self.planner.names.new(f"{node.name}_rows")
+            name = f"{node.name}_rows"  # the same for training and prediction, whose steps are one if they are equal
+            if any(n.name == name for n in self.graph.nodes):  # rows of a weight that this layer takes
+                name = f"{node.name}_by_row"
             self.steps.append(Rows(name, node.positions, width, formula, None, node.layer))
             return
         extra = []

@@ -40,7 +40,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import backend, constraints, dtype_policies, ops, registry, regularizers, targets, tree
 from ..dtype_policies import DTypePolicy
-from ..errors import FileFormatError, ModelError, UnsupportedError
+from ..errors import FileFormatError, ModelError, ModelTypeError, NncompileError, UnsupportedError
 from ..ops import symbolic
 from ..ops.symbolic import KerasTensor, Node
 from ..random import SeedGenerator
@@ -812,6 +812,10 @@ class Layer(symbolic.Operation):
             }
         try:
             layer = cls(**arguments)
+        except NncompileError as error:
+            if not isinstance(error, ModelTypeError):
+                raise
+            raise FileFormatError(f"{cls.__name__}: its configuration does not fit: {error}") from error
         except TypeError as error:
             raise FileFormatError(f"{cls.__name__}: its configuration does not fit: {error}") from error
         if later.get("trainable") is False:
