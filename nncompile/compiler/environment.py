@@ -6,6 +6,7 @@ imports is needed there as well.
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import jinja2
@@ -50,9 +51,10 @@ def create(folder: Path, kept: Path | None = None) -> jinja2.Environment:
 
 
 def compile_templates(folder: Path) -> None:
-    """Compiles all templates of a folder into one inside it, where :func:`create` finds them.
+    """Compiles all templates of a folder into one inside it, where :func:`create` finds them; anew if it is there.
 
     Raises:
         jinja2.TemplateSyntaxError: a template is none.
     """
+    shutil.rmtree(folder / COMPILED, ignore_errors=True)  # of a build before this one
     create(folder).compile_templates(folder / COMPILED, extensions=["j2"], zip=None, ignore_errors=False)
