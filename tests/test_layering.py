@@ -72,7 +72,9 @@ def module_name(path: Path) -> str:
 
 
 MODULES = {
-    module_name(path): ast.parse(path.read_text(encoding="utf-8"), str(path)) for path in sorted(ROOT.rglob("*.py"))
+    module_name(path): ast.parse(path.read_text(encoding="utf-8"), str(path))
+    for path in sorted(ROOT.rglob("*.py"))
+    if path.relative_to(ROOT).parts[0] != "templates"  # what Jinja2 has made of them, where it is installed
 }
 PACKAGES = {module_name(path.parent / "__init__.py") for path in ROOT.rglob("__init__.py")}
 
