@@ -210,6 +210,23 @@ def test_ctrl_c_in_a_build_leaves_nothing(folder: Path, tmp_path: Path) -> None:
         os.close(reader)
 
 
+def test_an_interrupt_waits_until_a_process_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    begin = subprocess.Popen
+
+    def interrupted(*given: Any, **more: Any) -> subprocess.Popen[str]:
+        process = begin(*given, **more)
+        os.kill(os.getpid(), signal.SIGINT)  # before anybody has it
+        time.sleep(0.01)  # Python would raise here
+        return process
+
+    monkeypatch.setattr(build.subprocess, "Popen", interrupted)
+    processes = build._Processes()
+    with pytest.raises(KeyboardInterrupt), processes:
+        processes.start(["sleep", "100"])
+    (process,) = processes._started
+    assert process.returncode == -signal.SIGTERM
+
+
 def test_damaged_templates_are_prepared_again(folder: Path) -> None:
     checkout = str(Path(__file__).parent.parent)  # what is installed has its templates compiled
     first, _ = start(PYTHONPATH=checkout).communicate("go\n", timeout=60)

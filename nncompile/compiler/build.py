@@ -13,6 +13,7 @@ model, and none waits for another.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.machinery
 import importlib.util
@@ -25,12 +26,13 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import threading
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import FrameType, ModuleType, TracebackType
 
 from .. import _version
 from ..errors import BuildError
@@ -148,17 +150,18 @@ class _Processes:
 
     def start(self, command: Sequence[str], cwd: Path | None = None) -> subprocess.Popen[str]:
         """Starts a command without input; what it says is kept for :meth:`finish`."""
-        process = subprocess.Popen(
-            command,
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,  # a compiler is a process that starts others, which have to end with it
-        )
-        self._started.append(process)
+        with _interrupts_later():  # in between the process would run, and nobody know of it
+            process = subprocess.Popen(
+                command,
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,  # a compiler is a process that starts others, which have to end with it
+            )
+            self._started.append(process)
         return process
 
     def finish(self, process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
@@ -182,6 +185,23 @@ class _Processes:
         for process in self._started:
             if process.stdout is not None:
                 process.stdout.close()
+
+
+@contextlib.contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """Ctrl-C takes effect at the end of this; in other threads than the main one it never does."""
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+        yield
+        return
+    caught: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: caught.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if caught:
+        handler(*caught[0])
 
 
 def _signal(process: subprocess.Popen[str], number: int) -> None:
