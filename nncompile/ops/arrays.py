@@ -562,7 +562,7 @@ def _weight_or_value(x: Any) -> Any:
 def batch_mean(x: Any) -> Any:
     """The mean over all axes but the last: of a column over the samples of a batch and their positions.
 
-    It is not an operation of Keras, whose ``mean(x, axis=0)`` a formula cannot have: its rows stay apart.
+    It is not an operation of Keras, whose ``mean(x, axis=0)`` is the same for values of two axes in a layer.
 
     Args:
         x: values, ``(batch, …, features)``.
