@@ -611,5 +611,18 @@ def test_what_a_loss_of_the_models_own_cannot_be() -> None:
     two = WithLossOfItsOwn(inputs, [nn.layers.Dense(1)(inputs), nn.layers.Dense(2)(inputs)])
     with pytest.raises(UnsupportedError, match="compiled for one output, and there are 2"):
         two.compile("sgd")
+    weighed = WithLossOfItsOwn(inputs, nn.layers.Dense(1)(inputs))
+    weighed.compile("sgd")
+    with pytest.raises(UnsupportedError, match=r"weights of samples or classes: WithLossOfItsOwn\.compute_loss"):
+        weighed.fit(X, ONE, sample_weight=np.ones(len(X)), verbose=0)
+
+    class OfInputs(nn.Model):
+        def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, **_: Any) -> Any:
+            return ops.mean(ops.square(y_pred - x[:, :1]))
+
+    with pytest.raises(UnsupportedError, match=r"formula of targets and outputs, of which x is none.*add_loss"):
+        made = OfInputs(inputs, nn.layers.Dense(1)(inputs))
+        made.compile("sgd", "mse")
+        made.fit(X, ONE, verbose=0)
     with pytest.raises(ModelError, match="compute_loss.. needs to know how"):
         nn.Model(inputs, nn.layers.Dense(1)(inputs)).compute_loss(X, ONE, ONE)

@@ -169,7 +169,7 @@ class Compiled:
 
         A class may define it anew for a model of one output, over ``y`` and ``y_pred``; it is traced once as a
         formula, in which ``super().compute_loss`` is the loss that ``compile`` was given, and what layers add.
-        ``x`` and ``sample_weight`` are None there.
+        Inputs are not part of it, and samples have no weights.
 
         Args:
             x: not used.
@@ -219,7 +219,7 @@ class Compiled:
         more: dict[str, Any] = {k: v for k, v in (("sample_weight", None), ("training", True)) if every or k in takes}
 
         def compute_loss(y_true: Any, y_pred: Any) -> Any:
-            return self.compute_loss(x=None, y=y_true, y_pred=y_pred, **more)
+            return self.compute_loss(x=_Inputs(), y=y_true, y_pred=y_pred, **more)
 
         return compute_loss
 
@@ -244,7 +244,11 @@ class Compiled:
             if hasattr(type(self), name):
                 raise UnsupportedError(
                     f"{self._title}: defines {name}(), which is not supported: what is done with a batch is compiled. "
-                    "Write a loss, a metric, an optimizer or a layer with add_loss instead."
+                    + (
+                        "Give metrics to compile, your own as well."
+                        if name == "compute_metrics"
+                        else "Define compute_loss(), or write a loss, a metric, an optimizer or a layer with add_loss."
+                    )
                 )
 
     def get_compile_config(self) -> dict[str, Any] | None:
@@ -430,6 +434,19 @@ class Compiled:
             return self._libraries[key].source
         self._need_built("source")
         return self._predictor().source
+
+
+class _Inputs:
+    """What stands for the inputs in a loss of the user's, which may hand them on."""
+
+    def _refuse(self, *_: Any) -> Any:
+        raise UnsupportedError(
+            "compute_loss(): it is a formula of targets and outputs, of which x is none. Give the model an output that "
+            "is what is needed of its inputs, or call add_loss in a layer that takes them."
+        )
+
+    __getitem__ = __getattr__ = __len__ = __iter__ = _refuse
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __matmul__ = _refuse
 
 
 def names_of(method: Callable[..., Any], *also: str) -> tuple[str, ...]:

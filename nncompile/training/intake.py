@@ -96,6 +96,11 @@ class Intake(Compiled):
             if len(names) > 1 or raw[0] is None:
                 raise ModelError(f"{where}: class_weight is for models of one output, received {len(names)} outputs.")
             weights = [data.class_weights(raw[0], class_weight, where=where)]
+        if self._objectives.whole is not None and any(weight is not None for weight in weights):
+            raise UnsupportedError(
+                f"{where}: weights of samples or classes: {type(self).__name__}.compute_loss() is a formula of targets "
+                "and outputs, which does not get them. Give a loss to compile, and add to it by add_loss in a layer."
+            )
         ys: list[Array | None] = []
         forms = []
         for number, (target, shape, loss, weight) in enumerate(zip(raw, shapes, found, weights, strict=True)):
