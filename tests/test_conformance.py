@@ -463,8 +463,9 @@ def steps_agree(make: Callable[[], Any], dtype: str, roundings: float) -> None:
         add_up(summands, theirs, reference, before)
         for mine, other in pairs:
             assert mine.dtype == other.dtype and mine.shape == other.shape
-            # weights are sums of numbers of their size, and so are the slots that begin as weights
-            added = isinstance(theirs, optimizers.ScheduleFreeAdamW) or any(mine is w for w in model.weights)
+            # weights are sums of numbers of their size, and so is the slot that begins as the weight
+            begun = isinstance(theirs, optimizers.ScheduleFreeAdamW) and mine.path.endswith("_momentum")
+            added = begun or any(mine is w for w in model.weights)
             size = np.maximum(np.abs(other.value), np.abs(other.value).max() if added else 0)
             size = np.maximum(size, summands.get(id(other), 0))
             unit = np.finfo(dtype).eps * np.maximum(size, np.finfo(dtype).tiny)

@@ -256,3 +256,15 @@ def test_means_over_the_batch_are_those_of_the_batches_that_are_predicted() -> N
     model.compile("sgd", "mse")
     loss = model.evaluate(x, y, batch_size=7, verbose=0)
     np.testing.assert_allclose(loss, np.mean(np.square(expected)), rtol=1e-4)
+
+
+def test_shapes_of_weights_are_taken_without_their_numbers() -> None:
+    class Like(layers.Layer):
+        def build(self, input_shape: Any) -> None:
+            self.scale = self.add_weight(shape=(3,), initializer="zeros")
+
+        def call(self, x: Any) -> Any:
+            return x + 2.0 * ops.ones_like(self.scale) + ops.zeros_like(self.scale) + ops.full_like(self.scale, 5.0)
+
+    model = nn.Sequential([nn.Input((3,)), Like()])
+    np.testing.assert_array_equal(model.predict(np.ones((2, 3), "float32"), verbose=0), np.full((2, 3), 8.0))

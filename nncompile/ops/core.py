@@ -1127,6 +1127,7 @@ def zeros_like(x: Any, dtype: Any = None) -> Any:
 
 def ones_like(x: Any, dtype: Any = None) -> Any:
     """1 in the shape of x."""
+    x = _traced(x)
     return where(equal(x, x), 1.0, 1.0) if isinstance(x, Expression) else np.ones_like(_number_or_array(x), dtype=dtype)
 
 
@@ -1139,7 +1140,6 @@ def reshape(x: Any, newshape: Sequence[int | None]) -> Any:
         if tuple(newshape) == (-1,):
             return node("weight", (), x, level=ELEMENT, shape=(math.prod(x.shape),))
         x = _lift(x)
-    x = _traced(x)
     if not isinstance(x, Expression):
         return np.reshape(x, tuple(-1 if n is None else n for n in newshape))
     if is_weight(x):

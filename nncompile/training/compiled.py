@@ -75,6 +75,7 @@ class Compiled:
     # of Model, which derives from this
     name: str
     layers: Any
+    losses: Any
     built: bool
     trainable: bool
     input_shape: Any
@@ -206,7 +207,7 @@ class Compiled:
                 value = loss(target, output, weight)
                 value = value if goal.factor == 1.0 else value * goal.factor
                 total = value if total is None else total + value
-        for penalty in () if traced else self.losses:  # type: ignore[attr-defined]
+        for penalty in () if traced else self.losses:
             total = penalty if total is None else total + penalty
         if total is None:
             raise ModelError(f"{self._title}: compute_loss(): there is no loss. Call compile(loss=…).")
