@@ -221,8 +221,12 @@ def test_an_interrupt_waits_until_a_process_is_known(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(build.subprocess, "Popen", interrupted)
     processes = build._Processes()
-    with pytest.raises(KeyboardInterrupt), processes:
-        processes.start(["sleep", "100"])
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's process in the background ignores it
+    try:
+        with pytest.raises(KeyboardInterrupt), processes:
+            processes.start(["sleep", "100"])
+    finally:
+        signal.signal(signal.SIGINT, before)
     (process,) = processes._started
     assert process.returncode == -signal.SIGTERM
 
