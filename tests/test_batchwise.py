@@ -83,8 +83,49 @@ def of_columns(k: Any) -> dict[str, Any]:
     }
 
 
-def network(k: Any, names: Any, activation: str) -> Any:
-    x = k.Input((4,))
+def over_axes(k: Any) -> dict[str, Any]:
+    """Losses of outputs of several rows, over other axes than the last, or with products in them."""
+    o, of = k.ops, k.losses
+
+    def steps(y: Any, p: Any) -> Any:
+        return o.mean(o.square((p[:, 1:] - p[:, :-1]) - (y[:, 1:] - y[:, :-1])), axis=(1, 2))
+
+    def gram(y: Any, p: Any) -> Any:
+        a, b = (o.matmul(o.transpose(x, (0, 2, 1)), x) for x in (y, p))
+        return o.mean(o.square(a - b), axis=(1, 2))
+
+    def centred(y: Any, p: Any) -> Any:
+        return o.mean(o.square(y - p - o.mean(y - p, axis=1, keepdims=True)), axis=1)
+
+    def furthest(y: Any, p: Any) -> Any:
+        return o.max(o.abs(y - p), axis=1)
+
+    def root(y: Any, p: Any) -> Any:
+        return o.sqrt(o.sum(o.square(y - p), axis=(1, 2)))
+
+    def spread(y: Any, p: Any) -> Any:
+        return o.sqrt(o.mean(o.square(o.transpose(y, (0, 2, 1)) - o.transpose(p, (0, 2, 1)))))
+
+    own = [steps, gram, centred, furthest, root, spread]
+    return {
+        **{f.__name__: f for f in own},
+        **{
+            f"dice_{number}": of.Dice(axis=axis)
+            for number, axis in enumerate([1, -1, (1, 2), (0, 1), (0, 2), 0, (2, 0, 1)])
+        },
+        "tversky": of.Tversky(axis=(1, 2), alpha=0.3, beta=0.7),
+        "tversky_over_rows": of.Tversky(axis=[0, -1], reduction="sum"),
+        "cosine": of.CosineSimilarity(axis=-2),
+        "crossentropy": of.CategoricalCrossentropy(axis=1, label_smoothing=0.1),
+        "of_logits": of.CategoricalCrossentropy(axis=1, from_logits=True),
+        "focal": of.CategoricalFocalCrossentropy(axis=1, alpha=[0.2, 0.3, 0.5]),
+        "binary": of.BinaryCrossentropy(axis=1),
+        "binary_focal": of.BinaryFocalCrossentropy(axis=1),
+    }
+
+
+def network(k: Any, names: Any, activation: str, shape: tuple[int, ...] = (4,)) -> Any:
+    x = k.Input(shape)
     h = k.layers.Dense(5, "tanh")(x)
     model = k.Model(x, {name: k.layers.Dense(3, activation, name=name)(h) for name in names})
     rng = np.random.default_rng(2)
@@ -92,23 +133,23 @@ def network(k: Any, names: Any, activation: str) -> Any:
     return model
 
 
-def assert_trains_like_keras(made: Any, activation: str, weights: Any) -> None:
+def assert_trains_like_keras(made: Any, activation: str, weights: Any, x: Any = X, each: Any = Y) -> None:
     from oracle import keras
 
     found = []
     for k in (keras, nn):
         of = made(k)
-        model = network(k, of, activation)
+        model = network(k, of, activation, x.shape[1:])
         factors = {name: 0.5 + 0.1 * number for number, name in enumerate(of)}
         model.compile(k.optimizers.SGD(0.1), of, loss_weights=factors, metrics={next(iter(of)): "mae"})
-        y = {name: Y for name in of}
+        y = {name: each for name in of}
         given = None if weights is None else {name: weights for name in of}
         # 29 rows of training are 3 batches of 8 and a short one, as are the rows that it is validated and measured with
         history = model.fit(
-            X, y, sample_weight=given, validation_split=0.2, epochs=3, batch_size=8, shuffle=False, verbose=0
+            x, y, sample_weight=given, validation_split=0.2, epochs=3, batch_size=8, shuffle=False, verbose=0
         )
-        measured = model.evaluate(X, y, sample_weight=given, batch_size=9, verbose=0, return_dict=True)
-        alone = model.train_on_batch(X[:1], {name: Y[:1] for name in of}, return_dict=True)
+        measured = model.evaluate(x, y, sample_weight=given, batch_size=9, verbose=0, return_dict=True)
+        alone = model.train_on_batch(x[:1], {name: each[:1] for name in of}, return_dict=True)
         found.append((history.history, measured, alone, [np.asarray(w.value) for w in model.weights]))
     (history, measured, alone, ends), (our_history, our_measured, our_alone, our_ends) = found
     assert our_history.keys() == history.keys()
@@ -133,6 +174,62 @@ def test_weights_of_samples_are_factors_of_a_number_for_the_batch() -> None:
 
 def test_training_of_numbers_per_column_is_that_of_keras() -> None:
     assert_trains_like_keras(of_columns, "sigmoid", None)
+
+
+WIDE_X = RNG.normal(size=(ROWS, 5, 4)).astype(np.float32)
+WIDE_Y = RNG.uniform(size=(ROWS, 5, 3)).astype(np.float32)
+
+
+def test_losses_over_other_axes_train_as_in_keras() -> None:
+    assert_trains_like_keras(over_axes, "sigmoid", None, WIDE_X, WIDE_Y)
+
+
+def test_weights_of_samples_with_losses_over_other_axes() -> None:
+    names = ("steps", "root", "dice_2", "tversky", "spread")
+    assert_trains_like_keras(lambda k: {name: over_axes(k)[name] for name in names}, "softmax", WEIGHTS, WIDE_X, WIDE_Y)
+
+
+def test_metrics_along_another_axis() -> None:
+    from oracle import keras
+
+    found = []
+    for k in (keras, nn):
+        model = network(k, ("measured",), "sigmoid", (5, 4))
+        axes = [
+            k.metrics.CosineSimilarity(axis=1),
+            k.metrics.CategoricalCrossentropy(axis=1),
+            "mae",
+            over_axes(k)["steps"],
+        ]
+        model.compile(k.optimizers.SGD(0.1), {"measured": k.losses.Dice(axis=1)}, metrics={"measured": axes})
+        y = {"measured": WIDE_Y}
+        logs = model.fit(WIDE_X, y, epochs=2, batch_size=8, shuffle=False, verbose=0).history
+        logs |= {f"end_{n}": v for n, v in model.evaluate(WIDE_X, y, verbose=0, return_dict=True).items()}
+        found.append(logs)
+    assert found[0].keys() == found[1].keys()
+    for name, theirs in found[0].items():
+        np.testing.assert_allclose(found[1][name], theirs, rtol=2e-5, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("ignored", [None, 4])
+def test_labels_along_another_axis(ignored: int | None) -> None:
+    """Keras takes these with classes on the last axis alone: what is trained is what arrays give."""
+    labels = RNG.integers(0, 5, (9, 3))
+    labels[::3, 1] = 4
+    loss = losses.SparseCategoricalCrossentropy(axis=1, ignore_class=ignored)
+    with float_type("float64"):
+        model = network(nn, ("a",), "sigmoid", (5, 4))
+    x, y = WIDE_X[:9].astype("f8"), {"a": labels}
+
+    def whole(_: Any, outputs: Any) -> float:
+        return float(
+            losses.SparseCategoricalCrossentropy(axis=1, ignore_class=ignored, dtype="float64")(labels, outputs["a"])
+        )
+
+    descent(model, loss)
+    expected = central_differences(model, whole, x, None)
+    for variable, got, other in zip(model.trainable_weights, trained_gradients(model, x, y), expected, strict=True):
+        np.testing.assert_allclose(got, other, rtol=1e-6, atol=1e-8, err_msg=variable.path)
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS[:20]])

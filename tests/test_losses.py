@@ -351,29 +351,41 @@ def test_training_without_some_samples() -> None:
             # one with weights and one without are two things, whatever came first
             assert model.test_on_batch(x, y) == pytest.approx(float(loss(y, model.call(x))), rel=1e-12)
             assert model.test_on_batch(x, y, w) == pytest.approx(float(loss(y, model.call(x), w)), rel=1e-12)
-    model.compile("sgd", losses.SparseCategoricalCrossentropy(ignore_class=1), weighted_metrics=["accuracy"])
+    # metrics know nothing of the samples that a loss leaves out, as in Keras
+    for reduction, w in (
+        ("sum_over_batch_size", None),
+        ("sum_over_batch_size", weight),
+        ("mean_with_sample_weight", None),
+    ):
+        loss = losses.SparseCategoricalCrossentropy(ignore_class=1, reduction=reduction, dtype="float64")
+        model.compile("sgd", loss, weighted_metrics=["accuracy"])
+        right = model.predict(x, verbose=0).argmax(-1) == y
+        measured = model.evaluate(x, y, 12, sample_weight=w, verbose=0)
+        assert measured[1] == pytest.approx(float(np.average(right, weights=w)), rel=1e-12)
+        assert measured[0] == pytest.approx(float(loss(y, model.call(x), w)), rel=1e-12)
+    model.compile("sgd", loss, weighted_metrics=["accuracy"])
     with pytest.raises(UnsupportedError, match=r"weighted_metrics beside a loss that leaves out samples.*as metrics"):
-        model.fit(x, y, verbose=0)
+        model.fit(x, y, sample_weight=weight, verbose=0)
 
 
 def test_what_a_compiled_loss_cannot_take() -> None:
-    def part(y_true: Any, y_pred: Any) -> Any:
-        return ops.mean(ops.square(ops.reshape(y_true - y_pred, (-1, 2, 2))), axis=(1, 2))
+    def both(y_true: Any, y_pred: Any) -> Any:
+        error = ops.square(y_true - y_pred)
+        return ops.sqrt(ops.mean(ops.mean(error, axis=1))) + ops.sqrt(ops.mean(ops.mean(error, axis=2)))
 
-    model = nn.Sequential([nn.Input((3,)), nn.layers.Dense(4, "sigmoid")])
-    x, y = np.ones((2, 3)), np.ones((2, 4))
+    def across(y_true: Any, y_pred: Any) -> Any:
+        error = y_true - y_pred
+        return ops.max(ops.abs(error - ops.mean(error)), axis=1)
+
+    model = nn.Sequential([nn.Input((2, 3)), nn.layers.Dense(4, "sigmoid")])
+    x, y = np.ones((2, 2, 3)), np.ones((2, 2, 4))
     for loss, message in (
-        (
-            part,
-            "loss 'part': it is computed row by row; other shapes are not supported in it yet.*ops.where",
-        ),
+        (both, r"loss 'both': values in rows of shapes .* a loss each"),
+        (across, "loss 'across': sums over the batch are part of what is put in other places"),
     ):
         model.compile("sgd", loss)
         with pytest.raises(UnsupportedError, match=message):
             model.fit(x, y, verbose=0)
-    model.compile("sgd", "mse", metrics=[part])
-    with pytest.raises(UnsupportedError, match="metric 'part': it is computed row by row"):
-        model.evaluate(x, y, verbose=0)
 
 
 def test_arguments_that_keras_does_not_save_are_saved_where_they_matter() -> None:

@@ -325,7 +325,7 @@ class Backwards:
                 self._per_feature(node)
             elif node.op == "formula":
                 self._formula(node)
-            elif node.op != "input":
+            elif node.op not in ("input", "target"):
                 self._source(node)
         return [*self.made, *self.late]
 
@@ -339,7 +339,7 @@ class Backwards:
 
     def _width(self, node: Node, formula: Formula) -> int:
         names = (*formula.reads(), *(n for n, _ in formula.stores))
-        return max([node.features, *(self.planner.buffers[n][1] for n in names)])
+        return max([node.features, *(self.planner.extent(n)[1] for n in names)])
 
     def _emit(
         self, node: Node, pending: _Pending | None, stores: list[tuple[str, Expression]], leaves: Leaves, comment: str
@@ -530,7 +530,7 @@ class Backwards:
             if not on_numbers([x], found):
                 x, found = self._in_memory(node, x, found)
             needed = dict(self.planner.found([x], found))
-            positions = max([positions, *(self.planner.buffers[name][0] for name in _places(needed))])
+            positions = max([positions, *(self.planner.extent(name)[0] for name in _places(needed))])
             name = self._statistic(f"d_{node.name}_sum", node, f"sum for {node.name}")
             sums.append((name, x))
             total = ops.symbol(name, ELEMENT, node.shape)
@@ -585,11 +585,11 @@ class Backwards:
 
     def _in_memory(self, node: Node, x: Expression, found: Leaves) -> tuple[Expression, Leaves]:
         """Stores a gradient that is not computed number by number, to be summed from there."""
-        of = [self.planner.buffers[name] for name in _places(dict(self.planner.found([x], found)))]
+        of = [self.planner.extent(name) for name in _places(dict(self.planner.found([x], found)))]
         name = self.planner.names.new(f"d_{node.name}_rows")
-        self.planner.buffers[name] = (max(p for p, _, _ in of), node.shape[0], f"gradient of {node.name} by row")
+        self.planner.buffers[name] = (max(p for p, _ in of), node.shape[0], f"gradient of {node.name} by row")
         formula = self.planner.formula([(name, x)], found, f"gradient of {node.layer}")
-        width = max(node.shape[0], *(c for _, c, _ in of))
+        width = max(node.shape[0], *(c for _, c in of))
         called = self.planner.names.new(f"{name}_backward")
         self.made.append(Rows(called, self.planner.buffers[name][0], width, formula, None, node.layer))
         return self._memory(name, ops.symbol("g", ELEMENT, (None, node.shape[0])))

@@ -44,6 +44,7 @@ _SAYS = {
     "row": "its column",
     "batch_mean": "means over the batch",
     "vector": "numbers per feature",
+    "target": "what it should be",
 }
 
 
@@ -120,7 +121,7 @@ class Flow:
     def __init__(self, planner: Planner, graph: Graph, called: Mapping[str, str]) -> None:
         self.planner, self.graph, self.called = planner, graph, called
         self.takers: dict[str, list[str]] = {n.name: [] for n in graph.nodes}
-        also = [node for _, node in graph.assignments] + [p.node for p in graph.penalties]
+        also = [node for _, node in (*graph.assignments, *graph.aims)] + [p.node for p in graph.penalties]
         for n in (*graph.nodes, *also):
             for name in n.inputs:
                 self.takers[name].append(n.name)
@@ -137,6 +138,8 @@ class Flow:
         self.kept: dict[str, Leaves] = {}
         """What backward finds of a formula on a tile, as the product itself is nowhere."""
         self.steps: list[Step] = []
+        self.late: list[Step] = []
+        """Those that losses alone need."""
 
     def root(self, node: Node) -> Expression:
         """What is computed."""
@@ -170,15 +173,20 @@ class Flow:
         return name
 
     def forward(self, keeps: bool) -> list[Step]:
-        """The steps; formulas stand as those of training.
+        """The steps that predict; formulas stand as those of training.
 
         Args:
             keeps: whether a backward pass follows.
         """
         waiting: dict[str, Node] = {}  # products whose formula comes
+        ahead = self.steps
         for node in self.graph.nodes:
+            self.steps = self.late if node.name in self.graph.late else ahead
             if node.op == "input":
                 self._put(node)
+            elif node.op == "target":
+                labels = node.expression.level == ROW
+                self.at[node.name] = Operand("labels" if labels else "buffer", node.name)
             elif node.op == "matmul":
                 takers = self.takers[node.name]
                 if len(takers) == 1 and self._fuses(takers[0], node):
@@ -204,7 +212,7 @@ class Flow:
                 self._columns(node)
             elif node.name not in self.open:
                 self._formula(node, waiting, keeps)
-        return self.steps
+        return ahead
 
     def _fuses(self, taker: str, product: Node) -> bool:
         """Whether the one that takes a product is a formula that can be computed on its tiles."""

@@ -68,6 +68,7 @@ class Node:
     ``formula``           what a formula makes of other values
     ``batch_mean``        means of columns over the batch, of a formula that is stored nowhere
     ``vector``            numbers per feature, computed from means and weights
+    ``target``            what an output should be, for a loss that rearranges it
     ====================  =====================================================
 
     Attributes:
@@ -132,6 +133,9 @@ class Graph:
         outputs: names of the nodes that are returned.
         assignments: (weight, formula) done after the forward pass of a step of training.
         penalties: what layers add to the loss.
+        aims: (number of an output, its loss) where that is a formula of more than the rows of that output. Its node is
+            stored nowhere, as that of a penalty.
+        late: names of the nodes that these losses alone take: a prediction does without.
     """
 
     name: str
@@ -141,6 +145,12 @@ class Graph:
     training: bool
     assignments: tuple[tuple[str, Node], ...] = ()
     penalties: tuple[Penalty, ...] = ()
+    aims: tuple[tuple[int, Node], ...] = ()
+    late: frozenset[str] = frozenset()
+
+    def aim(self, number: int) -> Node | None:
+        """The loss of an output, if it is a formula of more than its rows."""
+        return dict(self.aims).get(number)
 
     def node(self, name: str) -> Node:
         return next(n for n in self.nodes if n.name == name)
@@ -153,6 +163,7 @@ class Graph:
         lines = [f"graph {self.name}{' (training)' if self.training else ''}", *map(str, self.nodes)]
         lines += [f"{name} becomes {node.name}" for name, node in self.assignments]
         lines += [f"penalty {p.node}" for p in self.penalties]
+        lines += [f"loss of output {number}: {node}" for number, node in self.aims]
         return "\n".join([*lines, f"output {', '.join(self.outputs)}; weights {', '.join(map(str, self.weights))}"])
 
 

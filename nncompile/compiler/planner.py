@@ -22,6 +22,7 @@ from ..ops import ELEMENT, ROW, UNIFORM, Expression
 from ..ops.batch import count
 from ..targets import Target
 from . import sweeps, updates
+from .aims import extended, target_symbol
 from .backwards import Backwards
 from .batchwise import Batchwise
 from .columns import joined, summed_already
@@ -130,6 +131,8 @@ class Planner:
         real: ``float`` or ``double``.
         training_graph: the network as it trains; None for a program that only predicts.
         trains: whether there is an optimizer.
+
+    Both graphs have the nodes of losses that need more than the rows of their outputs.
     """
 
     def __init__(
@@ -231,6 +234,13 @@ class Planner:
         self.buffers.setdefault(name, (*shape, comment))
         return name
 
+    def extent(self, name: str) -> tuple[int, int]:
+        """Rows of a sample in a buffer, and their columns; what an output should be is one as well."""
+        if name in self.buffers:
+            return self.buffers[name][:2]
+        target = self.training.graph.node(name)
+        return target.positions, target.features
+
     def statistic(self, name: str, columns: int, comment: str) -> str:
         self.statistics.setdefault(name, (columns, comment))
         return name
@@ -299,6 +309,12 @@ class Planner:
         predicted = self.inference.forward(keeps=False)
         return _merged(trained, predicted, self.names)
 
+    def late(self) -> list[Step]:
+        """The steps behind these that losses alone need."""
+        if self.training is self.inference:
+            return []
+        return _merged(self.training.late, self.inference.late, self.names)
+
     def assignments(self) -> list[Columns]:
         """What training sets beside the weights that are trained."""
         made = []
@@ -360,24 +376,91 @@ class Planner:
         for number, given in enumerate(training.outputs):
             if given.loss is None and not given.metrics:
                 continue
-            made.append(self._loss(number, given, several or penalties > 0, backward))
+            more = several or penalties > 0
+            if self.training.graph.aim(number) is None:
+                made.append(self._loss(number, given, more, backward))
+                continue
+            made.append(self._aimed(number, given, more, backward))
+            if given.metrics:
+                made.append(self._loss(number, replace(given, loss=None), more, backward, made[-1].targets))
         for trained, predicted in zip(
             self.training.graph.penalties, _padded(self.inference.graph.penalties, penalties), strict=True
         ):
             made.append(self._penalty(trained, predicted, backward))
         return made
 
-    def _loss(self, number: int, given: Supervision, several: bool, backward: Backwards | None) -> Loss:
-        name = getattr(given.loss, "name", None) or type(given.loss).__name__
+    def _total(self, number: int, given: Supervision, several: bool) -> str:
+        """What the loss of an output is called."""
         own = given.name if several and given.name else self._numbered("", number)
-        total = f"{identifier(own)}_loss" if several else "loss"
+        return f"{identifier(own)}_loss" if several else "loss"
+
+    def _targets(self, number: int, given: Supervision, positions: int, rows: int) -> Targets:
+        """The memory of what an output should be.
+
+        Args:
+            number: of the output.
+            given: what it is trained for.
+            positions: rows of its targets.
+            rows: of the loss, each of which may have a weight.
+        """
+        columns = 1 if given.labels else given.columns
+        stride = 1 if given.labels else -(-columns // self.lanes) * self.lanes
+        weight = self._numbered("weight", number) if given.weighted else ""
+        name = self._numbered("target", number)
+        return Targets(name, number, given.labels, positions, columns, stride, rows, weight)
+
+    def _aimed(self, number: int, given: Supervision, several: bool, backward: Backwards | None) -> Loss:
+        """A loss that is a formula of more than the rows of its output."""
+        name = f"loss {getattr(given.loss, 'name', None) or type(given.loss).__name__!r}"
+        total, reduction = self._total(number, given, several), str(getattr(given.loss, "reduction", ""))
+        forms, tallies, of_batch = [], list[tuple[Tally, ...]](), ""
+        places: dict[tuple[str, int, int], str] = {}
+        aims = [flow.graph.aim(number) for flow in (self.training, self.inference)]
+        for flow, aim, training in zip((self.training, self.inference), aims, (True, False), strict=True):
+            assert aim is not None
+            scale = ops.symbol("scale", UNIFORM)
+            leaves = flow.leaves(aim)
+            about = list(leaves)
+            leaves |= {scale: Operand("number", "scale"), count(): Operand("number", rows_of(aim.positions))}
+            value, of_batch = per_row(aim.expression, name, about, summed=reduction == "sum", weighted=given.weighted)
+            seed, weighted = scale, value
+            if given.weighted:
+                factor = ops.symbol("weight", ROW, value.shape)
+                leaves[factor] = Operand("weight", self._numbered("weight", number))
+                seed, weighted = scale * factor, value * factor
+            stores: list[tuple[str, Expression]] = []
+            if training and backward is not None:
+                backward.from_penalty(aim, value, seed, leaves, stores)
+            ahead, formula = self._ahead(
+                total, name, aim.features, leaves, stores, [(total, weighted)], f"{name} of {aim.layer}", places
+            )
+            tallies.append(tuple(ahead))
+            forms.append(formula)
+        assert aim is not None
+        rows = Rows(total, aim.positions, aim.features, forms[0], forms[1], forms[0].comment)
+        target = self.training.graph.node(self._numbered("target", number))
+        targets = self._targets(number, given, target.positions, aim.positions)
+        mean = _mean_of(of_batch or reduction, given.weighted)
+        return Loss(rows.name, rows, targets, total, (total,), mean, given.factor, *tallies)
+
+    def _loss(
+        self,
+        number: int,
+        given: Supervision,
+        several: bool,
+        backward: Backwards | None,
+        targets: Targets | None = None,
+    ) -> Loss:
+        """A loss and metrics over the rows of an output; ``targets`` has what it should be, if they are given."""
+        name = getattr(given.loss, "name", None) or type(given.loss).__name__
+        total = self._total(number, given, several)
         target, weight = self._numbered("target", number), self._numbered("weight", number)
         forms, totals, tallies = [], list[str](), list[tuple[Tally, ...]]()
         places: dict[tuple[str, int, int], str] = {}
         for flow, training in ((self.training, True), (self.inference, False)):
             node = flow.graph.node(flow.graph.outputs[number])
             shape = node.expression.shape
-            y_true = ops.symbol("label", ROW, shape[:-1]) if given.labels else ops.symbol("y_true", ELEMENT, shape)
+            y_true = target_symbol(given, node.expression)
             scale = ops.symbol("scale", UNIFORM)
             leaves = {
                 **flow.end_leaves(node),
@@ -398,13 +481,13 @@ class Planner:
                     fused, value = fuse_cross_entropy(given.loss, output)
                 traced = trace(fused.call, y_true, value)
                 value_of_row, of_batch = per_row(
-                    traced, f"loss {name!r}", value, summed=reduction == "sum", weighted=factor is not None
+                    traced, f"loss {name!r}", [value], summed=reduction == "sum", weighted=factor is not None
                 )
                 results.append((total, value_of_row if factor is None else value_of_row * factor))
                 seed = scale if factor is None else scale * factor
             for key, metric, weighted in given.metrics:
                 root = flow.root(node)
-                measured, _ = per_row(trace(metric.call, y_true, root), f"metric {metric.name!r}", root)
+                measured, _ = per_row(trace(metric.call, y_true, root), f"metric {metric.name!r}", [root])
                 if weighted and factor is not None:
                     results += [(key, measured * factor), (f"{key}_weights", factor)]
                 else:
@@ -424,13 +507,8 @@ class Planner:
             total if given.loss is not None else self._numbered("metrics", number),
             node.positions, node.features, forms[0], forms[1], forms[0].comment,
         )  # fmt: skip
-        columns = 1 if given.labels else given.columns
-        stride = 1 if given.labels else -(-columns // self.lanes) * self.lanes
-        supervised = Targets(
-            target, number, given.labels, node.positions, columns, stride, weight if given.weighted else ""
-        )
-        reduction = of_batch or reduction
-        mean = {"sum": "sum", REDUCED_BY_WEIGHTS: "weights" if given.weighted else "mean"}.get(reduction, "mean")
+        supervised = targets or self._targets(number, given, node.positions, node.positions)
+        mean = _mean_of(of_batch or reduction, given.weighted)
         return Loss(
             rows.name, rows, supervised, total if given.loss is not None else "", tuple(totals), mean, given.factor,
             *tallies,
@@ -502,6 +580,11 @@ class Planner:
 REDUCED_BY_WEIGHTS = "mean_with_sample_weight"
 
 
+def _mean_of(reduction: str, weighted: bool) -> str:
+    """What the sum of a loss over the rows of a batch is divided by, as :class:`Loss` has it."""
+    return {"sum": "sum", REDUCED_BY_WEIGHTS: "weights" if weighted else "mean"}.get(reduction, "mean")
+
+
 def _padded(penalties: Sequence[Penalty], count: int) -> Sequence[Penalty]:
     if len(penalties) != count:
         raise ModelError(f"add_loss: expected as many calls in training as in inference, {len(penalties)} and {count}.")
@@ -569,6 +652,7 @@ def _one_pass(program: Program) -> bool:
         and program.losses[0].targets is not None  # a penalty alone has none
         and not program.losses[0].targets.weights
         and not program.assignments
+        and not program.late
         and not any(program.losses[0].mean == kind for kind in ("sum", "weights"))
         and not program.losses[0].trained
         and all(o.capture is None for o in program.outputs)
@@ -608,9 +692,14 @@ def build(
         ModelError: a loss, metric or optimizer is not a formula that can be used.
     """
     trains = training is not None and training.optimizer is not None
+    if training is not None and training_graph is not None:
+        names = ["target" if len(training.outputs) == 1 else f"target_{n + 1}" for n in range(len(training.outputs))]
+        training_graph, inference_graph = (
+            extended(graph, training.outputs, names) for graph in (training_graph, inference_graph)
+        )
     planner = Planner(inference_graph, target, real, training_graph, trains)
     planner.captures = training is not None and training.capture
-    forward = joined(planner.forward())
+    forward, late = joined(planner.forward()), joined(planner.late())
     outputs = planner.outputs()
     assignments = planner.assignments() if training is not None else []
     assignments = [step for step in joined(assignments) if isinstance(step, Columns)]
@@ -627,7 +716,7 @@ def build(
     for loss in losses:
         ends += [*loss.trained, *loss.predicted, loss.rows]
     ends += [rows for o in outputs for rows in (o.predict, o.capture) if rows]
-    steps: list[Step] = [*forward, *assignments, *ends, *backward]
+    steps: list[Step] = [*forward, *assignments, *late, *ends, *backward]
     inputs = [n for n in planner.training.graph.nodes if n.op == "input"]
     sizes = {n: p * planner.stride(c) for n, (p, c, _) in planner.buffers.items()}
     alone = dict(zip(sizes, itertools.accumulate(sizes.values(), initial=0), strict=False))
@@ -656,10 +745,11 @@ def build(
             (s.matrix.outputs * planner.panel for s in backward if isinstance(s, Backward) and not s.matrix.parts),
             default=0,
         ),
-        laps=_laps(forward, losses, backward) if profile else (),
+        laps=_laps([*forward, *late], losses, backward) if profile else (),
         profile=profile,
         one_pass=False,
         forward=tuple(forward),
+        late=tuple(late),
         losses=tuple(losses),
         backward=tuple(backward),
         assignments=tuple(assignments),

@@ -374,6 +374,7 @@ class Targets:
         positions: rows per sample.
         columns: numbers per row.
         stride: from a row to the next.
+        rows: of the loss of a sample.
         weights: name of the memory of the weights, one per row; empty if there are none.
     """
 
@@ -383,6 +384,7 @@ class Targets:
     positions: int
     columns: int
     stride: int
+    rows: int
     weights: str = ""
 
 
@@ -421,6 +423,7 @@ class Program:
         sample_size: numbers per sample of all buffers, which share memory.
         alone_size: numbers of all buffers of a single row, where none share.
         totals: of a step, members of the state.
+        late: steps behind those of forward that losses alone need.
     """
 
     name: str
@@ -440,6 +443,7 @@ class Program:
     profile: bool
     one_pass: bool
     forward: tuple[Step, ...]
+    late: tuple[Step, ...]
     losses: tuple[Loss, ...]
     backward: tuple[Step, ...]
     assignments: tuple[Columns, ...]
@@ -449,6 +453,10 @@ class Program:
     layers: tuple[str, ...]
 
     def buffer(self, name: str) -> Buffer:
+        """The buffer of a name; what an output should be is one as well."""
+        for t in self.targets:
+            if t.name == name:
+                return Buffer(name, t.positions, t.columns, t.stride, t.stride, 0, 0, "what the output should be")
         return next(b for b in self.buffers if b.name == name)
 
     @property
@@ -473,11 +481,11 @@ class Program:
     @property
     def targets(self) -> tuple[Targets, ...]:
         """All targets, in the order of the outputs."""
-        return tuple(loss.targets for loss in self.losses if loss.targets)
+        return tuple(dict.fromkeys(loss.targets for loss in self.losses if loss.targets))
 
     def __str__(self) -> str:
         ends = [loss.rows for loss in self.losses] or [o.predict for o in self.outputs]
-        steps = [*self.forward, *self.assignments, *ends, *self.backward]
+        steps = [*self.forward, *self.assignments, *self.late, *ends, *self.backward]
         lines = [f"program {self.name} for {self.target}, {self.sample_size} numbers per sample"]
         lines += [f"  {type(s).__name__.lower():8} {s.name}: {s.comment}" for s in steps]
         return "\n".join([*lines, *(f"  buffer {b}" for b in (*self.buffers, *self.statistics))])

@@ -115,7 +115,7 @@ def training(program: Program) -> Sources:
 def _records(printer: FormulasPrinter) -> dict[str, Any]:
     """All steps of a program, printed."""
     program, updates = printer.program, printer.updates
-    forward = [step_text(printer, step) for step in program.forward]
+    forward, late = ([step_text(printer, step) for step in some] for some in (program.forward, program.late))
     outputs = [
         (step_text(printer, o.predict), step_text(printer, o.capture) if o.capture else None) for o in program.outputs
     ]
@@ -139,6 +139,7 @@ def _records(printer: FormulasPrinter) -> dict[str, Any]:
         forward = [replace(f, update=changes[f.step.matrix.name]) for f in forward]
     return {
         "forward": forward,
+        "late": late,
         "outputs": outputs,
         "losses": losses,
         "backward": backward,
@@ -154,7 +155,7 @@ def _records(printer: FormulasPrinter) -> dict[str, Any]:
 def _kernels(program: Program, records: Mapping[str, Any]) -> dict[str, Any]:
     """Which kernels of products the steps need, and in which sizes."""
     target, lanes = program.target, _lanes(program)
-    steps = [*records["forward"], *records["backward"]]
+    steps = [*records["forward"], *records["late"], *records["backward"]]
     products = [s for s in (*program.forward, *program.backward) if isinstance(s, (Forward, Backward))]
     low = tuple(m for m in program.matrices if m.low and not m.parts)
     copied = tuple(m for m in program.matrices if m.copied)
@@ -227,7 +228,7 @@ def _widths(program: Program, lanes: int) -> list[int]:
     """The widths of panels that products have, in vectors, the widest first."""
     cut = [m.panels for m in program.matrices]
     cut += [s.panels for s in program.backward if isinstance(s, Backward)]
-    cut += [s.panels for s in (*program.forward, *program.backward) if isinstance(s, Dot)]
+    cut += [s.panels for s in (*program.forward, *program.late, *program.backward) if isinstance(s, Dot)]
     applies = [s for s in program.backward if isinstance(s, Apply)]
     applies += program.optimizer.penalties if program.optimizer else ()
     cut += [p.panels for a in applies for p in a.steps if isinstance(p, Product)]

@@ -9,7 +9,7 @@ columns, each of which is a sum over a row in which the others are 0.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .. import ops
@@ -26,15 +26,19 @@ _LOWERED = (*BOUNDARY, "over_rows", "over", "view", "product", "transposed")
 _FOLDS = {"sum": ops.add, "prod": ops.multiply, "max": ops.maximum, "min": ops.minimum}
 
 
+class OtherShapesError(UnsupportedError):
+    """A loss or metric is no formula over the rows of its output alone: it rearranges or multiplies them."""
+
+
 def per_row(
-    x: Any, what: str, given: Expression, summed: bool = False, weighted: bool = False
+    x: Any, what: str, given: Sequence[Expression], summed: bool = False, weighted: bool = False
 ) -> tuple[Expression, str]:
     """A loss or metric of ``given`` as one value per row.
 
     Args:
         x: what its formula returned.
         what: what it is, for messages.
-        given: the output.
+        given: values that it is about, such as the output: they are not looked behind.
         summed: whether the values of a batch are added up; else their mean is taken.
         weighted: whether rows have weights, which a number for a batch is multiplied by as well.
 
@@ -45,22 +49,22 @@ def per_row(
 
     Raises:
         ModelError: it is no formula, or depends on no sample.
-        UnsupportedError: it needs more than the numbers of one row, and sums over all.
+        OtherShapesError: it needs more than the numbers of one row, and sums over all.
     """
     if not isinstance(x, Expression):
         raise ModelError(f"{what}: expected a formula over nncompile.ops, received {type(x).__name__}.")
     of_batch, alone = "", False
-    if x.op == "whole" and not weighted and not crosses_rows(x, [given]):
+    if x.op == "whole" and not weighted and not crosses_rows(x, given):
         of_batch, x = {"rows": ""}.get(x.value, x.value), x.args[0]
     else:
         x = x.args[1] if x.op == "whole" else x
-        alone = x.shape[:1] != (None,) and crosses_rows(x, [given])
+        alone = x.shape[:1] != (None,) and crosses_rows(x, given)
     if alone and x.shape and weighted:
         raise UnsupportedError(
             f"{what}: it is a number per column for a batch, but samples have weights: return one number, such as "
             "ops.mean(…) of them, or a value per sample."
         )
-    x = lowered(x, what, [given])
+    x = lowered(x, what, given)
     join = ops.sum if summed else ops.mean
     if isinstance(x, list):
         total = functools.reduce(ops.add, x)
@@ -141,7 +145,7 @@ class _Columns:
 
     def _refuse(self, x: Expression) -> None:
         done = {"matmul": "products with weights", "take": "rows of tables"}
-        raise UnsupportedError(
+        raise OtherShapesError(
             f"{self.what}: it is computed row by row; {done.get(x.op, 'other shapes')} are not supported "
             "in it yet. Make them in a layer at the end of the model, or select columns with ops.where."
         )
@@ -233,4 +237,4 @@ def of_layers(x: Expression) -> Expression:
     return value
 
 
-__all__ = ["lowered", "of_layers", "per_row"]
+__all__ = ["OtherShapesError", "lowered", "of_layers", "per_row"]

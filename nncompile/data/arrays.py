@@ -228,7 +228,13 @@ def _shape_hint(x: Array, inner: tuple[int | None, ...]) -> str:
 
 
 def prepare_targets(
-    y: Array, output_shape: Shape, loss: Any, *, where: str = "fit", name: str = "y"
+    y: Array,
+    output_shape: Shape,
+    loss: Any,
+    *,
+    where: str = "fit",
+    name: str = "y",
+    rows: Sequence[int | None] | None = None,
 ) -> tuple[Array, Kind]:
     """Returns ``y`` in the form that the loss takes, as a view, and which form that is.
 
@@ -245,6 +251,7 @@ def prepare_targets(
         loss: what ``compile`` was given: a name, a function or a Loss.
         where: what was called, for messages.
         name: name of the argument, for messages.
+        rows: shape of the labels of a sample; that of its outputs without the last axis if None.
 
     Raises:
         ModelError: shape or numbers do not fit the model and its loss.
@@ -257,7 +264,9 @@ def prepare_targets(
     if loss_name in ("crossentropy", "ce") and single and outputs > 1:
         loss_name = "sparse_categorical_crossentropy"
     if loss_name == "sparse_categorical_crossentropy" or getattr(loss, "sparse_labels", False):
-        rows = inner[:-1]  # outputs of several axes take a label for each row of the last one
+        rows = inner[:-1] if rows is None else tuple(rows)
+        if len(rows) == len(inner) - 1 and None not in inner:
+            outputs = math.prod(n or 1 for n in inner) // max(math.prod(n or 1 for n in rows), 1)
         if not (_fits(shape, rows) or (shape[-1:] == (1,) and _fits(shape[:-1], rows))):
             hint = "Give one label per row."
             if shape == inner:

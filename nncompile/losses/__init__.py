@@ -24,6 +24,7 @@ from .base import (
     counted_labels,
     describe_function,
     reduce,
+    shape_of_labels,
 )
 from .classes import (
     BinaryCrossentropy,
@@ -137,6 +138,7 @@ __all__ = [
     "reduce",
     "resolve",
     "serialize",
+    "shape_of_labels",
     "sparse_categorical_crossentropy",
     "squared_hinge",
     "squeeze_or_expand",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -242,6 +242,18 @@ class LossFunctionWrapper(Loss):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} fn={self.fn.__name__}, kwargs={self._fn_kwargs}>"
+
+
+def shape_of_labels(loss: Any, shape: Sequence[int | None]) -> tuple[int | None, ...]:
+    """The axes of integer labels of a sample: those of an output but the one of the classes.
+
+    Args:
+        loss: what is minimised, which may have an ``axis``; None for the last.
+        shape: of a sample of the output.
+    """
+    axis = getattr(loss, "_fn_kwargs", {}).get("axis", -1) if getattr(loss, "sparse_labels", False) else -1
+    axis = axis - 1 if axis >= 0 else axis + len(shape)
+    return tuple(n for place, n in enumerate(shape) if place != axis)
 
 
 def describe_function(function: Any, kind: str) -> dict[str, Any]:

@@ -525,7 +525,7 @@ class Dice(BuiltInLoss):
     Args:
         reduction: as of :class:`Loss`.
         name: of this loss.
-        axis: what is summed over; None for all, with the samples. Training takes all, all but the last, or the last.
+        axis: what is summed over, one axis or several; None for all, with the samples.
         dtype: as of :class:`Loss`.
 
     Source: ``keras.losses.Dice``.
@@ -550,7 +550,7 @@ class Tversky(BuiltInLoss):
         beta: what a prediction costs that is no member.
         reduction: as of :class:`Loss`.
         name: of this loss.
-        axis: what is summed over; None for all, with the samples. Training takes all, all but the last, or the last.
+        axis: what is summed over, one axis or several; None for all, with the samples.
         dtype: as of :class:`Loss`.
 
     Source: ``keras.losses.Tversky``.

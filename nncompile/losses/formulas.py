@@ -95,40 +95,42 @@ def to_last(where: str, axis: int, *tensors: Any) -> tuple[Any, ...]:
     if axis == rank - 1:
         return tensors
     order = [*(i for i in range(rank) if i != axis), axis]
-    return tuple(_transpose(where, x, order) for x in tensors)
+    return tuple(ops.transpose(x, order) for x in tensors)
 
 
-def _transpose(where: str, x: Any, order: list[int]) -> Any:
-    if isinstance(x, ops.Expression):
-        raise UnsupportedError(
-            f"{where}: axis={order[-1]} of {len(order)} cannot be compiled yet. Put Permute() at the end of the model, "
-            "so that it is the last one."
-        )
-    return np.transpose(x, order)
+def _sums_over(where: str, axis: Any, function: Callable[[Any, Any], tuple[Any, ...]], *of: Any) -> tuple[Any, ...]:
+    """Sums over one axis, several, or all if None, of what a function makes of targets and outputs, number by number.
 
-
-def _sum_over(where: str, axis: Any, x: Any) -> Any:
-    """Sums over one axis, several, or all if None; in a formula over those of the samples, the last, or all."""
-    if not isinstance(x, ops.Expression):
-        return np.sum(x, axis=tuple(axis) if isinstance(axis, (list, tuple)) else axis)
-    rank = len(x.shape)
+    In a formula numbers are put in order first, so that the axes are the last one, or all but the last if the samples
+    are among them.
+    """
+    y_pred = of[-1]
+    if not isinstance(y_pred, ops.Expression):
+        axes = tuple(axis) if isinstance(axis, (list, tuple)) else axis
+        return tuple(np.sum(x, axis=axes) for x in function(*of))
     if axis is None:
-        return ops.sum(x)
-    axes = set()
+        return tuple(ops.sum(x) for x in function(*of))
+    rank, over = len(y_pred.shape), set[int]()
     for each in axis if isinstance(axis, (list, tuple)) else (axis,):
         check_axis(where, each)
         if not -rank <= each < rank:
-            raise ModelError(f"{where}: axis={each}: y_pred of shape {tuple(x.shape)} has no such axis.")
-        axes.add(each % rank)
-    if axes in ({*range(rank)}, {*range(rank - 1)}):
-        with_samples: Any = tuple(sorted(axes))
-        return ops.sum(x, axis=with_samples)
-    if axes != {rank - 1}:
-        raise UnsupportedError(
-            f"{where}: axis={axis} of values of shape {tuple(x.shape)} cannot be compiled yet, but for the last. "
-            "End the model with Flatten() or Reshape()."
-        )
-    return ops.sum(x, axis=-1)
+            raise ModelError(f"{where}: axis={each}: y_pred of shape {tuple(y_pred.shape)} has no such axis.")
+        over.add(each % rank)
+    if over == {*range(rank)}:
+        return tuple(ops.sum(x) for x in function(*of))
+    across, inner = 0 in over, sorted(over - {0})
+    left = [a for a in range(1, rank) if a not in over]
+    # (batch, what is summed, what is left), or the other way round
+    sizes = [[y_pred.shape[a] or 0 for a in axes] for axes in ((inner, left) if across else (left, inner))]
+    shape = [-1, *sizes[0], math.prod(sizes[1])]
+    order = [0, *inner, *left] if across else [0, *left, *inner]
+    rows = (
+        [ops.reshape(ops.transpose(x, order), shape) for x in of]
+        if order != [*range(rank)] or rank != len(shape)
+        else of
+    )
+    sums: Any = tuple(range(len(shape) - 1)) if across else -1
+    return tuple(ops.sum(x, axis=sums) for x in function(*rows))
 
 
 def _formula(function: Callable[..., T]) -> Callable[..., T]:
@@ -612,7 +614,7 @@ def categorical_focal_crossentropy(
     y_true = _smooth_classes(where, y_true, y_pred, label_smoothing)
     factor = _per_class(alpha, y_pred)  # along the last axis, whatever axis the classes are on: so Keras
     if np.ndim(alpha) and _axis_of(where, axis, y_pred) != len(y_pred.shape) - 1:
-        raise UnsupportedError(f"{where}: a list of alpha needs the classes on the last axis, axis={axis} was given.")
+        y_true, factor = y_true * factor, 1.0
     y_true, y_pred = to_last(where, axis, y_true, y_pred)
     p = _clipped_shares(ops.softmax(y_pred, axis=-1) if from_logits else y_pred)
     return -ops.sum(factor * ops.power(1.0 - p, gamma) * (y_true * ops.log(p)), axis=-1)
@@ -705,17 +707,14 @@ def dice(y_true: Any, y_pred: Any, axis: Any = None) -> Any:
         y_true: 0 or 1 for each member, of the shape of ``y_pred``.
         y_pred: predicted memberships in [0, 1], ``(batch, …)``.
         axis: what is summed over, one axis or several; None for all, with the samples
-            among them. A formula has all, all but the last, or the last.
+            among them.
 
     Returns:
         A value for what is left of the axes: per sample if ``axis`` is all the others.
 
-    Raises:
-        UnsupportedError: other axes in a formula.
-
     Source: ``keras.losses.dice``; Dice, 1945.
     """
-    total, common = (_sum_over("dice", axis, x) for x in (y_true + y_pred, y_true * y_pred))
+    total, common = _sums_over("dice", axis, lambda t, p: (t + p, t * p), y_true, y_pred)
     return 1.0 - 2.0 * common / (total + config.epsilon())
 
 
@@ -736,11 +735,9 @@ def tversky(y_true: Any, y_pred: Any, alpha: float = 0.5, beta: float = 0.5, axi
     Returns:
         A value for what is left of the axes: per sample if ``axis`` is all the others.
 
-    Raises:
-        UnsupportedError: other axes in a formula.
-
     Source: ``keras.losses.tversky``; Salehi et al., 2017, https://arxiv.org/abs/1706.05721.
     """
-    parts = (y_true * y_pred, (1.0 - y_pred) * y_true, y_pred * (1.0 - y_true))
-    common, missed, wrong = (_sum_over("tversky", axis, x) for x in parts)
+    common, missed, wrong = _sums_over(
+        "tversky", axis, lambda t, p: (t * p, (1.0 - p) * t, p * (1.0 - t)), y_true, y_pred
+    )
     return 1.0 - common / (common + alpha * missed + beta * wrong + config.epsilon())

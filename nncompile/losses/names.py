@@ -82,7 +82,7 @@ def resolve(identifier: Any, output_shape: Shape, target_shape: Shape) -> Loss |
     return LossFunctionWrapper(found, name=identifier if isinstance(identifier, str) else name_of(found))
 
 
-def counted_form(loss: Loss, y_true: Any, sample_weight: Any) -> tuple[Loss, Any]:
+def counted_form(loss: Loss, y_true: Any, sample_weight: Any, apart: bool = False) -> tuple[Loss, Any]:
     """Returns the loss and the weights of samples that compiled code needs so that only some samples count.
 
     Compiled code divides by the number of rows, or by the sum of their weights. Without
@@ -94,15 +94,16 @@ def counted_form(loss: Loss, y_true: Any, sample_weight: Any) -> tuple[Loss, Any
         loss: as of :func:`get`.
         y_true: the labels of all samples, an array.
         sample_weight: a weight per sample, or None.
+        apart: whether something else takes the weights of samples as well, so that they stay as they are, if they can.
     """
     counted = loss.counted(y_true)
     if counted is None or loss.reduction in ("sum", "none", None):  # what does not count is 0 already
         return loss, sample_weight
-    if sample_weight is None:
+    if sample_weight is None and not apart:
         weighted = copy.copy(loss)
         weighted.reduction = "mean_with_sample_weight"
         return weighted, counted
-    if loss.reduction == "mean_with_sample_weight":
+    if loss.reduction == "mean_with_sample_weight" and sample_weight is not None:
         weights = np.asarray(sample_weight)
         return loss, weights.reshape(weights.shape + (1,) * (counted.ndim - weights.ndim)) * counted
     return MeanOfCounted(loss), sample_weight

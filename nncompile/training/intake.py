@@ -89,7 +89,8 @@ class Intake(Compiled):
             order = self._objectives.order(names, made)
             supervisor = supervision.Supervisor(goals, shapes, wanted, order)
         found = list(supervisor.losses(wanted, where))
-        weights = data.sample_weights(sample_weight, y, names, shapes, len(xs[0]), where=where)
+        seen = shapes if sample_weight is None else supervisor.weighed(found, shapes)
+        weights = data.sample_weights(sample_weight, y, names, seen, len(xs[0]), where=where)
         if class_weight is not None:
             if sample_weight is not None:
                 raise ModelError(f"{where}: expected class_weight or sample_weight, received both. Multiply them.")
@@ -109,15 +110,24 @@ class Intake(Compiled):
                 forms.append(Form(False, 0, False))
                 continue
             argument = f"y[{names[number]!r}]" if len(names) > 1 else "y"
-            prepared, kind = data.prepare_targets(target, shape, loss, where=where, name=argument)
+            rows = losses.shape_of_labels(loss, shape[1:])
+            prepared, kind = data.prepare_targets(target, shape, loss, where=where, name=argument, rows=rows)
             ys.append(prepared)
             if loss is not None:
-                found[number], weights[number] = losses.counted_form(loss, prepared, weight)
+                found[number], weights[number] = losses.counted_form(
+                    loss, prepared, weight, bool(goals[number].weighted)
+                )
                 if weights[number] is not weight and goals[number].weighted:
                     raise UnsupportedError(
-                        f"{where}: weighted_metrics beside a loss that leaves out samples would do so too. "
-                        "Give them as metrics."
+                        f"{where}: weighted_metrics beside a loss that leaves out samples and divides by the sum of "
+                        "weights would leave them out too. Give them as metrics, or the loss another reduction."
                     )
+            if weights[number] is not None and goals[number].weighted and len(seen[number]) != len(shape):
+                raise UnsupportedError(
+                    f"{where}: weighted_metrics: expected metrics of as many values as the loss {loss.name!r} has, "
+                    f"{(None, *seen[number][1:-1])}, as weights are of these, received an output of shape {shape}. "
+                    "Give them as metrics."
+                )
             if len(shape) == 1 and weights[number] is not None and goals[number].weighted:
                 raise ModelError(
                     f"{where}: weighted_metrics: expected an output of shape (batch, features), received {shape}: of "

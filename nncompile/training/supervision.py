@@ -433,6 +433,12 @@ class Supervisor:
             self._losses[key] = tuple(found)
         return self._losses[key]
 
+    def weighed(self, found: Sequence[Any], shapes: Sequence[Sequence[int | None]]) -> list[tuple[int | None, ...]]:
+        """Shapes of outputs whose rows are those that the losses make a value of each: the weights are of these."""
+        from ..compiler import aims
+
+        return [tuple(aims.seen_by(loss, shape)) for loss, shape in zip(found, shapes, strict=True)]
+
     def reset(self) -> None:
         """Forgets what was measured."""
         for metric in self.metrics:
@@ -506,14 +512,35 @@ def _parts(metric: Any, shape: Sequence[int | None]) -> tuple[Any, ...]:
             return ()
     if _by_batch(metric, shape):
         return ()
-    if hasattr(metric, "parts"):
-        return tuple(metric.parts(shape))
-    return (metric,) if isinstance(metric, metrics.MeanMetricWrapper) else ()
+    parts = tuple(metric.parts(shape)) if hasattr(metric, "parts") else ()
+    if isinstance(metric, metrics.MeanMetricWrapper) and not hasattr(metric, "parts"):
+        parts = (metric,)
+    return parts if (len(shape) < 3 and not _is_of_the_user(metric)) or _over_rows(parts, shape) else ()
+
+
+def _over_rows(parts: Sequence[Any], shape: Sequence[int | None]) -> bool:
+    """Whether metrics are formulas over the rows of an output, and reduce over no other axis than the last."""
+    from ..compiler import aims
+
+    for part in parts:
+        for labels in (False, True):
+            try:
+                if not aims.computed_by_rows(part.call, shape, labels):
+                    return False
+            except NncompileError:  # the other form of targets, or what the planner will say with its name
+                continue
+    return True
+
+
+def _is_of_the_user(metric: Any) -> bool:
+    """Whether a metric is a function of the user's."""
+    function = getattr(metric, "fn", None) if isinstance(metric, metrics.MeanMetricWrapper) else None
+    return function is not None and not str(getattr(function, "__module__", "")).startswith(_OURS)
 
 
 def _by_batch(metric: Any, shape: Sequence[int | None]) -> bool:
     """Whether a metric is a function of the user's that takes all rows of a batch together."""
-    if not isinstance(metric, metrics.MeanMetricWrapper) or str(getattr(metric.fn, "__module__", "")).startswith(_OURS):
+    if not _is_of_the_user(metric):
         return False
     from ..compiler.expression import trace
 
