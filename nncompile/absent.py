@@ -117,24 +117,11 @@ ABSENT: dict[str, dict[str, str]] = {
         ),
         _SEQUENCES: "ctc_decode ctc_loss dot_product_attention extract_sequences istft stft",
         "numbers are real": "angle fft fft2 ifft2 imag irfft polar rfft view_as_complex view_as_real",
-        "it works on the bits of whole numbers, and the values of a network are real numbers": (
-            "bitwise_and bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor "
-            "left_shift right_shift view"
-        ),
-        "a formula is one piece, and loops whose steps wait for each other are none; a Python loop over a fixed number "
-        "of steps becomes part of it": "associative_scan map scan vectorized_map while_loop",
-        "a formula is written for a whole row and needs no function that is called for each number": "vectorize",
+        "it gives the bits of a number another meaning; ops.cast changes the type": "view",
         "the compiler differentiates by itself when a model is trained": "jvp",
-        "it works on whole matrices, and a formula on rows": (
-            "cholesky cholesky_inverse det eig eigh inv logdet lstsq lu_factor matrix_rank pinv qr slogdet solve "
-            "solve_triangular svd"
-        ),
-        "it works across the samples of a batch, which stay apart; batch_mean is the mean over them": (
-            "cdist segment_max segment_min segment_prod segment_sum"
-        ),
+        "its results are complex, and numbers are real": "eig",
+        "it gives the places of pivots, which nothing else here takes; solve and inv do the whole": "lu_factor",
         "the size of its result depends on values, which are not known before it runs": "unique",
-        "it writes to places that are data; slice_update writes to a block": "scatter scatter_update",
-        "axes are put in order by transpose and reshape": "rearrange",
     },
     "optimizers": {
         "no loss is scaled: bfloat16 has the exponents of float32": "LossScaleOptimizer",

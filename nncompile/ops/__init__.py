@@ -16,7 +16,7 @@ they meet a tensor or the step.
 
 from __future__ import annotations
 
-from . import mathematics, neural, reductions, shapes, symbolic, weights
+from . import loops, mathematics, neural, reductions, shapes, symbolic, weights, whole
 from .arrays import (
     batch_mean,
     broadcast_to,
@@ -226,16 +226,20 @@ __all__ = [
     "zeros_like",
 ]
 
+from .loops import *  # noqa: F403
 from .mathematics import *  # noqa: F403
 from .neural import *  # noqa: F403
 from .reductions import *  # noqa: F403
 from .shapes import *  # noqa: F403
 from .shapes import slice_ as slice
+from .whole import *  # noqa: F403
 
 __all__ += mathematics.__all__
 __all__ += neural.__all__
 __all__ += reductions.__all__
 __all__ += shapes.__all__
+__all__ += loops.__all__
+__all__ += whole.__all__
 __all__ += ["slice"]
 
 symbolic.overload(globals(), __all__)

@@ -422,8 +422,9 @@ def _call(name: str, *args: Any) -> Any:
 
 _NOT_RECORDED = frozenset(
     (
-        "array bfloat16 column cond constant convert_to_numpy convert_to_tensor custom_gradient dtype fori_loop "
-        "is_tensor ndim node noise products_in set_owner shape size switch symbol"
+        "array associative_scan bfloat16 column cond constant convert_to_numpy convert_to_tensor custom_gradient dtype "
+        "fori_loop is_tensor map ndim node noise products_in rearrange scan set_owner shape size switch symbol "
+        "vectorize vectorized_map while_loop"
     ).split()
 )
 
