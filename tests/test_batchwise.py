@@ -397,9 +397,46 @@ def test_what_is_refused() -> None:
 
     class Scaled(layers.Layer):
         def call(self, inputs: Any) -> Any:
-            return inputs / ops.mean(inputs)
+            return inputs * ops.expand_dims(ops.sum(inputs, axis=-1) / ops.mean(inputs), -1)
 
-    model = nn.Sequential([nn.Input((4,)), Scaled(name="scaled"), layers.Dense(3)])
-    model.compile("sgd", "mse")
-    with pytest.raises(ModelError, match=r"scaled \(Scaled\): sums and means over the whole batch.*ops\.batch_mean"):
-        model.fit(X, Y, verbose=0)
+    class Largest(layers.Layer):
+        def call(self, inputs: Any) -> Any:
+            return inputs / ops.max(inputs, axis=0)
+
+    for layer, says in (
+        (Scaled(name="scaled"), r"scaled \(Scaled\): a sum or mean over the whole batch can meet values of columns"),
+        (Largest(), r"ops\.max: .* received 0 for values of shape \(None, 4\)\. Of a batch there are sums and means"),
+    ):
+        model = nn.Sequential([nn.Input((4,)), layer, layers.Dense(3)])
+        model.compile("sgd", "mse")
+        with pytest.raises(ModelError, match=says):
+            model.fit(X, Y, verbose=0)
+
+
+STATISTICS: dict[str, Any] = {
+    "mean": lambda o, x: x / (1.0 + o.square(o.mean(x))),
+    "kept": lambda o, x: x - o.mean(x, keepdims=True),
+    "axes": lambda o, x: x * o.tanh(o.sum(x, axis=(0, 1))),
+    "deviation": lambda o, x: (x - o.mean(x)) / o.std(x),
+    "columns": lambda o, x: (x - o.mean(x, axis=0)) / (o.std(x, axis=0, keepdims=True) + 1.0),
+    "chosen": lambda o, x: o.where(o.mean(x) > 0.1, x * 2.0, o.mean(o.square(x), axis=0) - x),
+}
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras on NumPy 2
+def test_layers_over_the_batch_train_and_predict_as_in_keras() -> None:
+    from oracle import keras
+
+    rng, found = np.random.default_rng(3), []
+    start = [rng.normal(size=s).astype("f4") * 0.5 for _ in STATISTICS for s in ((4, 5), (5,))]
+    start += [rng.normal(size=s).astype("f4") * 0.5 for s in ((30, 3), (3,))]
+    for k in (keras, nn):
+        x = k.Input((4,))
+        of = [k.layers.Lambda(lambda v, f=f, o=k.ops: f(o, v))(k.layers.Dense(5)(x)) for f in STATISTICS.values()]
+        model = k.Model(x, k.layers.Dense(3)(k.layers.Concatenate()(of)))
+        model.set_weights(start)
+        model.compile(k.optimizers.SGD(0.05), "mse")
+        losses = model.fit(X, Y, batch_size=8, epochs=2, shuffle=False, verbose=0).history["loss"]
+        found.append([np.asarray(losses), model.predict(X, batch_size=9, verbose=0), *model.get_weights()])
+    for theirs, ours in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)

@@ -41,7 +41,7 @@ UPWARDS = {
     ("utils", "models"),
 }
 # of the compiler, in the order of the pipeline
-STAGES = ["compiler.cache", "compiler.expression", "compiler.plain", "compiler.vocabulary", "compiler.rowwise", "compiler.graph", "compiler.memory", "compiler.weightwise", "compiler.program", "compiler.aims", "compiler.batchwise", "compiler.sweeps", "compiler.updates", "compiler.updates_text", "compiler.columns", "compiler.flow", "compiler.backwards", "compiler.tiles", "compiler.planner", "compiler.inference", "compiler.environment", "compiler.records", "compiler.formulas_text", "compiler.steps_text",
+STAGES = ["compiler.cache", "compiler.expression", "compiler.plain", "compiler.vocabulary", "compiler.rowwise", "compiler.wholes", "compiler.graph", "compiler.memory", "compiler.weightwise", "compiler.program", "compiler.aims", "compiler.batchwise", "compiler.sweeps", "compiler.updates", "compiler.updates_text", "compiler.columns", "compiler.flow", "compiler.backwards", "compiler.tiles", "compiler.planner", "compiler.inference", "compiler.environment", "compiler.records", "compiler.formulas_text", "compiler.steps_text",
           "compiler.render", "compiler.standalone",
           "compiler.build", "compiler.library", "compiler"]  # fmt: skip
 ONLY_IN = {

@@ -20,6 +20,7 @@ from ..ops import ELEMENT, PRIMITIVES, ROW, UNIFORM, Expression, arrays, paramet
 from ..variables import Variable, recording
 from .expression import BOUNDARY, Names, identifier, operands, resolved, topological, trace
 from .rowwise import of_layers
+from .wholes import in_columns
 
 RESERVED = frozenset(
     """
@@ -197,7 +198,7 @@ def build(model: Any, training: bool) -> Graph:
     while True:
         with recording() as records, parameters.kept_whole(whole):
             result = trace(model._traced, model._pack_inputs(list(sources)), training)
-        roots = _roots(model, result)
+        roots = in_columns(_roots(model, result))
         _refuse_sums(model, [*roots, *(x for _, x in records.assignments)])
         penalties = [(of_layers(x), mean) for x, mean in records.penalties]
         cutter = _Cutter(model, dict(zip(sources, names, strict=True)), layer_names, titles, training)
@@ -239,12 +240,13 @@ def _roots(model: Any, result: Any) -> list[Expression]:
 
 
 def _refuse_sums(model: Any, formulas: Iterable[Expression]) -> None:
-    """Raises for a sum or mean over the batch that is no loss: a network takes its rows one by one."""
+    """Raises for a number for the whole batch that meets no columns: as such it is for losses and add_loss."""
     for x in topological(formulas):
         if x.op in ("over_rows", "whole"):
             raise ModelError(
-                f"{_where(model, x.owner)}: sums and means over the whole batch are for losses and add_loss; in a "
-                "layer rows stay apart: ops.mean(x, axis=-1), or ops.batch_mean(x) for the mean of each column."
+                f"{_where(model, x.owner)}: a sum or mean over the whole batch can meet values of columns in a layer, "
+                "and here it meets values of rows that have none, or nothing. Apply it before rows are reduced; "
+                "ops.mean(x, axis=0) has a number for each column."
             )
 
 
@@ -401,7 +403,8 @@ class _Cutter:
                 own = _DEAR if dear else PRIMITIVES[x.op].cost if x.op in PRIMITIVES else 0
                 cost[x] = max([own, *(cost.get(a, 0) for a in operands(x))])
         of_rows = {resolved(a) for x in order if x not in cost for a in operands(x)}
-        return {resolved(x) for x, c in cost.items() if c >= _DEAR and resolved(x) in of_rows and x not in assigned}
+        kept = {resolved(x) for x, c in cost.items() if c >= _DEAR and resolved(x) in of_rows and x not in assigned}
+        return {x for x in kept if not x.mask}  # a choice is no number that could be kept
 
     def _title(self, x: Expression) -> str:
         return self.titles.get(x.owner, x.owner)

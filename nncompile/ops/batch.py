@@ -52,15 +52,22 @@ def reduced(reduce: Any, x: Expression, axis: Any, keepdims: bool) -> Expression
         from .arrays import elements
 
         return of_columns(op, elements(x), inside)
-    if op in ("sum", "mean") and not (inside and (axis is not None or keepdims)):
+    if op in ("sum", "mean") and (len(axes) == rank or not (inside and (axis is not None or keepdims))):
         if len(axes) == rank or (rank == 2 and x.op == "expand"):
             return whole(op, x)
         if len(axes) == rank - 1 and rank - 1 not in axes and x.level == ELEMENT:
             return of_columns(op, x)
+    if op not in ("sum", "mean"):
+        hint = "Of a batch there are sums and means, and what is made of them: ops.std, ops.var, ops.norm."
+    elif inside:
+        hint = (
+            "ops.reshape(x, (-1, n)) makes one row of a sample, of which ops.mean(…, axis=0) has a number per column."
+        )
+    else:
+        hint = "A loss has ops.sum and ops.mean over all axes, or all but the last; ops.transpose puts others there."
     raise AcrossRowsError(
         f"ops.{op}: a formula does not reduce over the rows of a batch: expected axis=-1, or others but 0, received "
-        f"{axis!r}. ops.batch_mean(x) is the mean over the rows; a loss may also have ops.sum and ops.mean over all "
-        f"axes, or all but the last.{line_of_user()}"
+        f"{axis!r} for values of shape {x.shape}. {hint}{line_of_user()}"
     )
 
 
