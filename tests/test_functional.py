@@ -977,3 +977,21 @@ def test_prediction_builds_what_is_not_built() -> None:
         for predict in (lambda m: m.predict(x, verbose=0), lambda m: m.predict(x), lambda m: m.predict_on_batch(x)):
             model = make()
             agree(predict(model), model(x))
+
+
+@pytest.mark.parametrize(
+    "shapes, axes, sums",
+    [
+        (((6, 8), (5, 8)), -1, "bik,bjk->bij"),
+        (((3, 4, 8), (8, 5)), (3, 1), "bcik,bkj->bcij"),
+        (((8,), (5, 8)), (1, 2), "bk,bjk->bj"),
+    ],
+)
+def test_dot_of_matrices_is_a_product(shapes: Any, axes: Any, sums: str) -> None:
+    from nncompile.compiler import graph
+
+    inputs = [nn.Input(shape) for shape in shapes]
+    model = nn.Model(inputs, Dot(axes=axes)(inputs))
+    given = [np.random.default_rng(0).normal(size=(7, *shape)).astype(np.float32) for shape in shapes]
+    np.testing.assert_allclose(model.predict(given, verbose=0), np.einsum(sums, *given), rtol=1e-4, atol=1e-5)
+    assert any(node.op == "dot" for node in graph.build(model, False).nodes)

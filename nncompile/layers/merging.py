@@ -316,14 +316,10 @@ class Dot(Merge):
         left, right = tuple(first.shape[1:-1]), tuple(second.shape[1:-1])
         if not left and not right:
             return ops.sum(first * second, axis=-1, keepdims=True)
-        if not isinstance(first, ops.Expression) and not isinstance(second, ops.Expression):
-            size = first.shape[-1]
-            a = ops.reshape(first, (-1, math.prod(left), size))
-            b = ops.transpose(ops.reshape(second, (-1, math.prod(right), size)), (0, 2, 1))
-            return ops.reshape(ops.matmul(a, b), (-1, *left, *right))
-        a = ops.reshape(first, (-1, *left, *(1,) * len(right), first.shape[-1]))
-        b = ops.reshape(second, (-1, *(1,) * len(left), *right, second.shape[-1]))
-        return ops.sum(a * b, axis=-1)
+        size = first.shape[-1]
+        a = ops.reshape(first, (-1, math.prod(left), size))
+        b = ops.transpose(ops.reshape(second, (-1, math.prod(right), size)), (0, 2, 1))
+        return ops.reshape(ops.matmul(a, b), (-1, *left, *right))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         shapes = self._shapes_of(input_shape)
