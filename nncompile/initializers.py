@@ -264,7 +264,7 @@ class TruncatedNormal(RandomNormal):
     """
 
     def __call__(self, shape: Shape, dtype: Any = None) -> Array:
-        return random.truncated_normal(shape, self.mean, self.stddev, dtype, self.seed)
+        return np.asarray(random.truncated_normal(shape, self.mean, self.stddev, dtype, self.seed))
 
 
 @register("initializers", "uniform")
@@ -367,7 +367,7 @@ class VarianceScaling(RandomInitializer):
             values = random.normal(shape, 0.0, math.sqrt(variance), dtype, self.seed)
             return values
         stddev = math.sqrt(variance) / _TRUNCATED_STDDEV
-        return random.truncated_normal(shape, 0.0, stddev, dtype, self.seed)
+        return np.asarray(random.truncated_normal(shape, 0.0, stddev, dtype, self.seed))
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -5,13 +5,16 @@ resets, unless a call brings its own seed. As in Keras the functions have no sta
 integer as the seed gives the same numbers at every call, a :class:`SeedGenerator`
 gives the next ones.
 
-In a formula, where the number of rows is not known, :func:`uniform`, :func:`normal` and
-:func:`dropout` build an expression; the numbers are then drawn by the generated C.
+In a formula, where the number of rows is not known, :func:`uniform`, :func:`normal`,
+:func:`truncated_normal`, :func:`randint`, :func:`binomial`, :func:`categorical` and :func:`dropout`
+build an expression; the numbers are then drawn by the generated C.
 """
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -123,12 +126,15 @@ def _source(seed: Seed) -> np.random.Generator:
     return np.random.default_rng([int(seed) & _WORD, 0])
 
 
+_IN_FORMULAS = ("uniform", "normal", "truncated_normal", "randint", "binomial", "categorical", "dropout")
+
+
 def _sizes(shape: Shape, where: str) -> tuple[int, ...]:
     sizes = tuple(shape)
     if None in sizes:
         raise UnsupportedError(
             f"random.{where}: the number of rows is not known here; "
-            "in a formula only random.uniform, random.normal and random.dropout can be used."
+            f"in a formula these can be used: random.{', random.'.join(_IN_FORMULAS)}."
         )
     return tuple(int(size) for size in sizes if size is not None)
 
@@ -207,11 +213,16 @@ _SINE_OF_TURNS = (
 
 def truncated_normal(
     shape: Shape, mean: float = 0.0, stddev: float = 1.0, dtype: str | None = None, seed: Seed = None
-) -> Array:
+) -> Any:
     """Draws from the normal distribution, again wherever it is over 2 ``stddev`` off.
 
-    The standard deviation of the result is 0.8796 ``stddev``.
+    The standard deviation of the result is 0.8796 ``stddev``. In a formula, where ``shape`` has
+    None in it, nothing is drawn again: it is ``sqrt(2) erfinv(erf(sqrt(2)) (2 u - 1))`` of a
+    uniform u, which is distributed the same.
     """
+    if None in tuple(shape):
+        centred = math.erf(math.sqrt(2)) * (2.0 * ops.noise(shape, seed) - 1.0)
+        return ops.erfinv(centred) * (math.sqrt(2) * stddev) + mean
     kind = _float_type(dtype, "truncated_normal")
     source = _source(seed)
     values = np.asarray(source.standard_normal(_sizes(shape, "truncated_normal"), dtype=kind))
@@ -220,22 +231,43 @@ def truncated_normal(
     return np.asarray(values * kind(stddev) + kind(mean))
 
 
-def randint(shape: Shape, minval: int, maxval: int, dtype: str = "int32", seed: Seed = None) -> Array:
-    """Draws integers from [minval, maxval), every one equally likely."""
+def randint(shape: Shape, minval: int, maxval: int, dtype: str = "int32", seed: Seed = None) -> Any:
+    """Draws integers from [minval, maxval), every one equally likely.
+
+    In a formula, where ``shape`` has None in it, they are ``minval + floor(u (maxval - minval))``
+    of a uniform u with 24 bits.
+
+    Raises:
+        ModelError: the type is not one of integers, or in a formula there are over 2^24 of them.
+    """
     if np.dtype(dtype).kind not in "iu":
         raise ModelError(f"random.randint: expected an integer type, received dtype={dtype!r}.")
+    if None in tuple(shape):
+        if not 0 < maxval - minval <= 1 << 24:
+            raise ModelError(f"random.randint: expected 1 to 2^24 integers, received {minval} to {maxval}.")
+        return ops.floor(ops.noise(shape, seed) * float(maxval - minval)) + float(minval)
     return np.asarray(_source(seed).integers(minval, maxval, _sizes(shape, "randint"), dtype=np.dtype(dtype)))
 
 
-def categorical(logits: ArrayLike, num_samples: int, dtype: str = "int32", seed: Seed = None) -> Array:
+def categorical(logits: ArrayLike, num_samples: int, dtype: str = "int32", seed: Seed = None) -> Any:
     """Draws ``num_samples`` classes for each row of unnormalised log-probabilities.
 
+    A class is where ``logits - log(-log(u))`` is largest, of uniform u (Gumbel, 1954).
+
     Args:
-        logits: shape (rows, classes).
+        logits: shape (rows, classes); values of a formula as well.
 
     Returns:
         Class numbers, shape (rows, num_samples).
     """
+    if isinstance(logits, ops.Expression):
+        if len(logits.shape) != 2:
+            raise ModelError(f"random.categorical: expected logits (rows, classes), received shape {logits.shape}.")
+        drawn = []
+        for _ in range(num_samples):
+            u = ops.noise(logits.shape, seed) + 2.0**-25  # never 0, whose logarithm would never be drawn
+            drawn.append(ops.argmax(logits - ops.log(-ops.log(u)), axis=-1))
+        return ops.stack(drawn, axis=-1)
     scores = np.asarray(logits, dtype="float64")
     if scores.ndim != 2:
         raise ModelError(f"random.categorical: expected logits (rows, classes), received shape {scores.shape}.")
@@ -259,11 +291,19 @@ def beta(shape: Shape, alpha: ArrayLike, beta: ArrayLike, dtype: str | None = No
 
 def binomial(
     shape: Shape, counts: ArrayLike, probabilities: ArrayLike, dtype: str | None = None, seed: Seed = None
-) -> Array:
-    """Draws how many of ``counts`` trials succeed."""
+) -> Any:
+    """Draws how many of ``counts`` trials succeed.
+
+    In a formula, where ``shape`` has None in it, each trial is drawn: ``counts`` is then a number up to 64.
+    """
+    if None in tuple(shape):
+        if np.ndim(counts) or not 0 < counts <= 64 or counts != int(counts):  # type: ignore[operator,arg-type]
+            raise ModelError(f"random.binomial: in a formula expected counts from 1 to 64, received {counts!r}.")
+        trials = [ops.cast(ops.less(ops.noise(shape, seed), probabilities), "float32") for _ in range(int(counts))]  # type: ignore[arg-type]
+        return functools.reduce(operator.add, trials)
     kind = _float_type(dtype, "binomial")
-    trials = np.asarray(counts).astype("int64")
-    values = _source(seed).binomial(trials, np.asarray(probabilities), size=_sizes(shape, "binomial"))
+    whole = np.asarray(counts).astype("int64")
+    values = _source(seed).binomial(whole, np.asarray(probabilities), size=_sizes(shape, "binomial"))
     return np.asarray(values).astype(kind)
 
 

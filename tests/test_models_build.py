@@ -723,3 +723,30 @@ def test_input_layer_in_a_model():
     assert Sequential().input_layer is None
     assert model.weights == []
     assert model.built
+
+
+def test_layers_come_in_the_order_in_which_a_layer_got_them() -> None:
+    """As in Keras: a list that is filled late comes late, whatever its attribute's place."""
+
+    class Late(Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.parts: list[Layer] = []
+            self.table: dict[str, Layer] = {}
+            self.parts.append(Dense(2, name="first"))
+            self.head = Dense(1, name="head")
+            self.parts += [Dense(2, name=f"later_{i}") for i in range(2)]
+            self.table["x"] = Dense(2, name="in_table")
+            self.last = (Dense(2, name="last"),)
+            self.parts.pop(1)
+
+        def call(self, x):
+            for part in (*self.parts, *self.table.values(), *self.last):
+                x = part(x)
+            return self.head(x)
+
+    model = Late()
+    model(np.ones((1, 2), "float32"))
+    names = ["first", "head", "later_1", "in_table", "last"]
+    assert [layer.name for layer in model.layers] == names
+    assert [w.path.split("/")[-2] for w in model.weights] == [name for name in names for _ in range(2)]

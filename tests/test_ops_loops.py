@@ -117,6 +117,24 @@ def test_loops_in_layers_are_trained_as_in_keras() -> None:
         np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-6)
 
 
+def test_branches_take_what_runs() -> None:
+    class Branching(nn.layers.Layer):
+        def build(self, shape: Any) -> None:
+            self.which = self.add_weight((), initializer="zeros")
+
+        def call(self, x: Any) -> Any:
+            kinds = ops.switch(ops.cast(self.which, "int32"), [lambda a: a, lambda a: a * 2.0, lambda a: -a], x)
+            big = ops.cond(ops.mean(x) > 1.0, lambda: (x, x + 1.0), lambda: (-x, x * 0.0))
+            return ops.concatenate([kinds, *big], axis=-1)
+
+    model = nn.Sequential([nn.Input((2,)), Branching()])
+    for which, factor in ((-1.0, 1.0), (0.0, 1.0), (1.0, 2.0), (7.0, -1.0)):
+        model.set_weights([np.float32(which)])
+        for x in (np.array([[1.0, 2.0], [0.0, 3.0]], "f4"), np.array([[1.0, 2.0], [0.0, 0.5]], "f4")):
+            big = (x, x + 1) if x.mean() > 1 else (-x, 0 * x)
+            np.testing.assert_array_equal(model.predict_on_batch(x), np.concatenate([factor * x, *big], -1))
+
+
 def test_on_tensors_of_functional_models() -> None:
     x = nn.Input((4, 3))
     last, _ = ops.scan(lambda c, _: (c * 2.0 + 1.0, None), x, length=3)
@@ -139,6 +157,8 @@ def test_what_is_refused() -> None:
         (lambda: ops.map(same, 1.0), ModelError, "at least one axis"),
         (lambda: ops.rearrange(T, "b h -> h b"), ModelError, r"3 axes of shape \(2, 4, 3\) once on either side"),
         (lambda: ops.rearrange(T, "b (h p) c -> b h p c", p=3), ModelError, r"\(h p\) of 4 numbers cannot be cut"),
+        (lambda: ops.cond(x > 1.0, A.sum, A.sum), ModelError, r"ops\.cond: expected a truth value .*\(None, 3\)"),
+        (lambda: ops.switch(x, [same, same], 1.0), ModelError, r"ops\.switch: expected a number .*ops\.select"),
         (lambda: ops.inv(x), UnsupportedError, r"ops\.inv: takes a matrix apart"),
         (lambda: ops.det(B), ModelError, r"expected square matrices, received shape \(3, 2\)"),
         (lambda: ops.segment_sum(x, OF), UnsupportedError, "across the samples of a batch"),

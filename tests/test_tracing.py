@@ -93,10 +93,6 @@ def contains(x: Any) -> Any:
     return 1.0 if 0.0 in x else x  # the cause
 
 
-def compared(x: Any) -> Any:
-    return ops.where(x == 0.0, 1.0, x)  # the cause
-
-
 def axes(x: Any) -> Any:
     return x - ops.mean(x, axis=-1)  # the cause
 
@@ -117,7 +113,7 @@ MISTAKES = {
     branch: r"ops\.where", both: "& and", loop: r"ops\.where", assign: r"in place.*ops\.where", number: r"float\(\)",
     standard_library: "module math", numpy_function: r"np\.tanh", numpy_reduction: r"np\.mean", numpy_array: r"\(4, 4\)",
     method: r"write ops\.sum\(x", to_numpy: "numbers are not known", rows: "rows, which is None", length: r"len\(\)",
-    each_row: r"x\[:, i\]", as_index: r"float\(\)", contains: r"ops\.equal", compared: r"ops\.equal\(a, b\)",
+    each_row: r"x\[:, i\]", as_index: r"float\(\)", contains: r"ops\.equal",
     axes: "keepdims=True", sorting: "does not sort", conditional: r"ops\.where", image: "images",
 }  # fmt: skip
 
@@ -190,6 +186,10 @@ def test_operators_are_those_of_a_tensor() -> None:
     assert ((y > 0) & (X > 1)) is ops.logical_and(y > 0, X > 1) and ((y > 0) | (X > 1)) is ops.logical_or(y > 0, X > 1)
     assert ((y > 0) ^ (X > 1)) is ops.logical_xor(y > 0, X > 1) and (~(y > 0)) is ops.logical_not(y > 0)
     assert round(X) is ops.round(X) and round(X, 1) is ops.round(X, 1)
+    assert (X == 1) is ops.equal(X, 1) and (X != y) is ops.not_equal(X, y) and (y == X) is ops.equal(X, y)
+    assert (X == "a") is False and (X != None) is True  # noqa: E711
+    two = np.float32(2)
+    assert (two == X) is ops.equal(2.0, X) and two % X is ops.mod(2.0, X) and two // X is ops.floor_divide(2.0, X)
 
 
 def test_names_of_keras_that_are_refused() -> None:

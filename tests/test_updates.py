@@ -436,6 +436,7 @@ def test_fit_logs_penalties_and_ends_with_averages_as_keras() -> None:
         model.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=False)
         rng = np.random.default_rng(3)
         model.set_weights([rng.normal(size=w.shape).astype("float32") * 0.4 for w in model.get_weights()])
+        measured.append(model.evaluate(x, y, verbose=0))  # before anything has trained
         arguments = {"batch_size": 5, "shuffle": False, "verbose": 0, "validation_data": (x[:3], y[:3])}
         histories.append(model.fit(x, y, epochs=2, **arguments).history)
         finals.append(model.get_weights())
@@ -446,7 +447,9 @@ def test_fit_logs_penalties_and_ends_with_averages_as_keras() -> None:
         np.testing.assert_allclose(histories[1][name], histories[0][name], rtol=1e-5, err_msg=name)
     for a, b in zip(*finals, strict=True):
         np.testing.assert_allclose(b, a, rtol=0, atol=1e-5)
-    np.testing.assert_allclose(measured[2:], measured[:2], rtol=1e-5)
+    np.testing.assert_allclose(measured[3:], measured[:3], rtol=1e-5)
+    model.compile(None, "sparse_categorical_crossentropy")  # no optimizer, with which penalties are computed
+    np.testing.assert_allclose(model.evaluate(x, y, verbose=0), measured[1], rtol=1e-5)
 
 
 def test_a_layer_may_be_called_as_the_memory_for_figures() -> None:

@@ -196,7 +196,7 @@ class Backwards:
             neck = rows[0].expression
         elif wanted:
             neck = self._neck(value, [n.expression for n in wanted], known)
-        direct = neck is None or neck in known
+        direct = neck is None or neck in set(known)
         below = set() if neck is None or direct else set(self._trained(neck, known))
         above = [x for x in self._trained(value, known) if x not in below]
         gradients = differentiate(value, seed, [*([neck] if neck is not None else []), *above], known)
@@ -217,11 +217,11 @@ class Backwards:
 
     def _neck(self, value: Expression, wanted: Sequence[Expression], known: Sequence[Expression]) -> Expression:
         """The first value through which all ways from what is wanted go."""
-        order = topological([value], known)
+        order, found = topological([value], known), set(known)
         for x in above(order, wanted):
-            if x in known or x.mask or x.level < ROW or per_feature(x) or x.op == "expand":
+            if x in found or x.mask or x.level < ROW or per_feature(x) or x.op == "expand":
                 continue
-            if set(wanted).isdisjoint(topological([value], {*known, x})):
+            if set(wanted).isdisjoint(topological([value], {*found, x})):
                 return x
         return value
 

@@ -657,9 +657,9 @@ class RowWriter:
         storage: Mapping[Expression, str],
         row_names: dict[Expression, str],
     ) -> Pass:
-        leaves = {x: text for x, text in self.loads.items()}
+        leaves, kept = dict(self.loads), set(keep)
         for x, where in storage.items():
-            if x not in keep:
+            if x not in kept:
                 leaves[x] = self._kept_value(where)
         roots = [resolved(x.args[0]) for x in reductions] + [resolved(x) for _, x in stores] + list(keep)
         order = topological(roots, stop=[*leaves, *row_names])  # what is behind a stored value is no part of this

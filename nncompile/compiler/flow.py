@@ -223,7 +223,8 @@ class Flow:
 
     def _primary(self, node: Node) -> Node | None:
         """The product on whose tiles a formula is computed: the last that nobody else wants."""
-        leaves = [n.expression for n in self.inputs(node)] + [resolved(n.expression) for n in self.inputs(node)]
+        inputs = [n.expression for n in self.inputs(node)]
+        leaves = {*inputs, *map(resolved, inputs)}
         if self.root(node).level != ELEMENT or not on_numbers([self.root(node)], leaves):
             return None
         if self.root(node) in leaves:
@@ -324,7 +325,7 @@ class Flow:
         met = [x for x in met if x not in kept]
         if len(met) > 1:
             # later values of the topological order are nearer to the result: the last that serves
-            met = [next(x for x in reversed(inside) if leaf not in topological(met, [x]) or x is leaf)]
+            met = [next(x for x in reversed(inside) if leaf not in set(topological(met, [x])) or x is leaf)]
         for x in met:
             wish = f"{stem(product)}_{identifier(x.name) if x.name and x is not leaf else 'kept'}"
             where = self.planner.buffer(self.planner.names.new(wish), node, f"{node.layer}: kept for backward")

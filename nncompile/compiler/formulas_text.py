@@ -55,6 +55,7 @@ class FormulasPrinter:
                 "w",
                 "unit",
                 "thread",
+                "drawn",
                 "width",
                 "kernel",
                 "transposed",
@@ -84,7 +85,7 @@ class FormulasPrinter:
         return Text(
             comment=_comment(formula),
             scalars=tuple(f"const real {n} = {scalar(x, self.real, numbers)};" for x, n in scalars.items()),
-            keys=tuple(keys),
+            keys=tuple(dict.fromkeys(keys)),
             lines=(*lines, *writer.lines),
         )
 
@@ -132,7 +133,7 @@ class FormulasPrinter:
         begin: dict[str, list[str]] = {}
         keys: list[str] = []
         end: list[str] = []
-        reserved = {"state", "b", "rows", "y", "w", "unit", "thread", "first", "last", "end", "count"}
+        reserved = {"state", "b", "rows", "y", "w", "unit", "thread", "first", "last", "end", "count", "drawn"}
         reserved |= {b.name for b in self.program.buffers} | {"target"} | {n for n, _ in formula.results}
         for x, operand in formula.leaves:
             name = operand.name
@@ -198,7 +199,7 @@ class FormulasPrinter:
         return Text(
             comment=_comment(formula),
             scalars=tuple(f"const real {n} = {t};" for n, t in code.scalars),
-            keys=tuple(keys),
+            keys=tuple(dict.fromkeys(keys)),
             pointers=tuple(line for lines in begin.values() for line in lines),
             passes=code.passes,
             scratch=code.scratch,
@@ -267,6 +268,7 @@ class FormulasPrinter:
             "first",
             "last",
             "end",
+            "drawn",
             *(f"{n}_row" for n in buffers),
             *(n for n, _ in formula.results),
             *(("units", *(f"{n}_unit" for n in kept)) if kept else ()),
@@ -296,7 +298,7 @@ class FormulasPrinter:
         return Text(
             comment=_comment(formula),
             scalars=tuple(f"const real {n} = {t};" for n, t in code.scalars),
-            keys=tuple(keys),
+            keys=tuple(dict.fromkeys(keys)),
             pointers=tuple(pointers.values()),
             passes=code.passes,
             scratch=code.scratch,
@@ -329,10 +331,11 @@ class FormulasPrinter:
             # numbered without the padding, so that every target draws the same
             number = operand.name
             self.functions |= {"nn_key", "nn_uniform"}
-            seed = f"state->noise_{number}_seed, (uint64_t)state->step, {number}u"
-            at = f"(ptrdiff_t)({'r + i' if tile else 'r'}) * {width} + {column}"
+            seed = f"state->noise_{number}_seed, drawing(w), {number}u"
+            at = f"(drawn + {'r + i' if tile else 'r'}) * {width} + {column}"
             words = f"(uint32_t)key_{number}, (uint32_t)(key_{number} >> 32), (uint32_t)({at})"
-            return f"nn_uniform({words})", [f"const uint64_t key_{number} = nn_key({seed});"]
+            first = "const ptrdiff_t drawn = w->training ? 0 : (ptrdiff_t)w->position * (rows / w->samples);"
+            return f"nn_uniform({words})", [first, f"const uint64_t key_{number} = nn_key({seed});"]
         raise InternalError(f"no load for {operand}")
 
     def _numbers(self, leaves: Iterable[tuple[Expression, Operand]]) -> Mapping[Expression, str]:

@@ -402,8 +402,9 @@ class _Cutter:
                 dear = any(resolved(a).op == "batch_mean" for a in operands(x))
                 own = _DEAR if dear else PRIMITIVES[x.op].cost if x.op in PRIMITIVES else 0
                 cost[x] = max([own, *(cost.get(a, 0) for a in operands(x))])
+        given = set(assigned)
         of_rows = {resolved(a) for x in order if x not in cost for a in operands(x)}
-        kept = {resolved(x) for x, c in cost.items() if c >= _DEAR and resolved(x) in of_rows and x not in assigned}
+        kept = {resolved(x) for x, c in cost.items() if c >= _DEAR and resolved(x) in of_rows and x not in given}
         return {x for x in kept if not x.mask}  # a choice is no number that could be kept
 
     def _title(self, x: Expression) -> str:

@@ -401,6 +401,7 @@ class Library:
             outputs: for each output None or an array that receives it, if the program captures them.
         """
         with self.lock, self._captured(samples, outputs) if outputs else _NOTHING:
+            self._take_numbers()
             self._lib.network_evaluate(self.state, self._workspace(batch, samples), samples.data, first, count, batch)
 
     @contextlib.contextmanager
@@ -451,17 +452,22 @@ class Library:
 
     def begin(self, optimizer: Any) -> None:
         """Takes over the optimizer's numbers as they are now."""
-        assert self.program.optimizer is not None
-        for name, whose, attribute in self.program.optimizer.numbers:
-            setattr(self.state, name, float(getattr(self._owner(whose, optimizer), attribute)))
+        self._take_numbers(optimizer)
         if optimizer.schedule is None:
             self.state.learning_rate = float(optimizer.learning_rate)
         self.state.step = int(optimizer._iterations)
 
+    def _take_numbers(self, optimizer: Any = None) -> None:
+        """Takes over the numbers of regularizers and constraints, and those of the optimizer if there is one."""
+        for name, whose, attribute in self.program.optimizer.numbers if self.program.optimizer else ():
+            owner = self._owner(whose, optimizer)
+            if owner is not None:
+                setattr(self.state, name, float(getattr(owner, attribute)))
+
     def _owner(self, whose: str, optimizer: Any) -> Any:
         """Whose attribute a number in the state is: of the optimizer, its schedule, or what a weight has."""
         if whose in ("optimizer", "schedule"):
-            return optimizer if whose == "optimizer" else optimizer.schedule
+            return optimizer if whose == "optimizer" or optimizer is None else optimizer.schedule
         weight, _, what = whose.partition(" ")
         return getattr(next(w.variable for w in self.program.weights if w.name == weight), what)
 

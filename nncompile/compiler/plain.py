@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -143,7 +144,7 @@ class PlainRows(RowWriter):
         storage: Mapping[Expression, str],
         row_names: dict[Expression, str],
     ) -> Pass:
-        leaves = {**self.loads, **{x: f"{where}[c]" for x, where in storage.items() if x not in keep}}
+        leaves = {**self.loads, **{x: f"{where}[c]" for x, where in storage.items() if x not in set(keep)}}
         roots = [resolved(x) for x in (*(r.args[0] for r in reductions), *(x for _, x in stores), *keep)]
         order = topological(roots, stop={*leaves, *row_names})  # what is behind a stored value is no part of this
         ahead = PlainWriter(self.real, row_names, self.names, self.scalars, assigned=self.assigned)
@@ -167,7 +168,7 @@ class PlainRows(RowWriter):
         for text, x in stores:
             writer.lines.append(text.format(writer.value(x)))
         self.functions |= writer.functions | ahead.functions
-        self.conflict |= self._written and self.source in order
+        self.conflict |= self._written and self.source in set(order)
         self._written |= bool(keep) or bool(stores)
         return Pass(tuple(before), tuple(writer.lines), (), False, columns)
 
@@ -181,14 +182,14 @@ class PlainRows(RowWriter):
         early: bool,
     ) -> None:
         """Names what is used twice; with ``early`` stores everything, which must be read before."""
-        used = list(roots)
+        used = Counter(roots)
         for x in order:
             if x not in leaves and x not in row_names and resolved(x) is x:
-                used += map(resolved, operands(x))
+                used.update(map(resolved, operands(x)))
         for x in order:
             if x not in leaves:
                 continue
-            if early or used.count(x) > 1:
+            if early or used[x] > 1:
                 wish = x.name or _WISHES.get(x.op) or getattr(x.value, "name", None) or "value"
                 name = self.assigned.get(x) or self.names.new(wish)
                 self.assigned[x] = name

@@ -51,6 +51,7 @@ from .program import (
     Targets,
     Training,
     Update,
+    comparable,
 )
 from .rowwise import per_row
 from .weightwise import Optimization
@@ -606,8 +607,8 @@ def _merged(trained: Sequence[Step], predicted: Sequence[Step], names: Names) ->
 
     def key(step: Step) -> Any:
         if isinstance(step, (Forward, Rows)):
-            return replace(step, training=None, inference=None, comment="")
-        return step
+            step = replace(step, training=None, inference=None, comment="")
+        return comparable(step)
 
     waiting = list(predicted)
     taken = {s.name for s in trained}

@@ -7,7 +7,7 @@ Formulas are expressions with, for each leaf, where its numbers are found.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from ..ops import Expression
@@ -96,6 +96,15 @@ class Formula:
     def __str__(self) -> str:
         made = [f"{n} = {x!r}" for n, x in (*self.stores, *self.results)]
         return "; ".join(made)
+
+
+def comparable(record: Any) -> Any:
+    """A record as tuples that ``==`` compares: expressions, whose own ``==`` is a formula, by who they are."""
+    if isinstance(record, Expression):
+        return id(record)
+    if is_dataclass(record):
+        return type(record).__name__, *(comparable(getattr(record, f.name)) for f in fields(record))
+    return tuple(map(comparable, record)) if isinstance(record, (tuple, list)) else record
 
 
 def _uses(*formulas: Formula | None) -> list[str]:

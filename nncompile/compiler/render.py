@@ -332,6 +332,8 @@ def _state(program: Program) -> list[Field]:
         fields += [Field(program.real, n, 0, "of the optimizer, shared by all weights") for n, _ in optimizer.scalars]
     fields.append(Field("int64_t", "step", 0, "updates done"))
     fields.append(Field("int32_t", "turn", 0, "whether the next prediction does the units of a step backwards"))
+    if program.noises:
+        fields.append(Field("int64_t", "calls", 0, "so far; each draws other random numbers"))
     fields += [Field("uint64_t", f"noise_{i}_seed", 0, "of random numbers") for i in range(len(program.noises))]
     fields += [Field("double", f"{n}_total", 0, "sum so far") for n in program.totals]
     fields += [Field("double", f"{n}_seconds", 0, "that this took so far") for n in program.laps]

@@ -408,7 +408,12 @@ class Layer(symbolic.Operation):
                 raise ModelError(
                     f"{self._where}: is built; {name!r} can only be set to a weight or a layer in __init__ or build."
                 )
-        super().__setattr__(name, value)
+        if not self._simple and isinstance(value, Layer):
+            self._sublayers()  # what lists got so far comes before it, and what they get later behind it, as in Keras
+            super().__setattr__(name, value)
+            self._sublayers()
+        else:
+            super().__setattr__(name, value)
 
     def _may_hold(self, value: Any) -> bool:
         """Whether a value is or holds further weights or layers, or may do so later, as a list may."""
@@ -421,7 +426,11 @@ class Layer(symbolic.Operation):
         return state.held(self.__dict__, kind)
 
     def _sublayers(self) -> list[Layer]:
-        return [] if self._simple else state.unique(x for x in self._attributes(Layer) if x is not self)
+        """The inner layers, in the order in which the layer got them: a list may get some after other attributes."""
+        if self._simple:
+            return []
+        seen: list[Layer] = self.__dict__.setdefault("_layers_seen", [])
+        return state.in_order(seen, (x for x in self._attributes(Layer) if x is not self))
 
     def _variables(self) -> list[Variable]:
         """Own weights without those of inner layers: trainable first, as Keras orders them."""

@@ -27,7 +27,7 @@ PLAIN = frozenset((type(None), bool, int, float, str))
 NOT_STATE = frozenset(
     (
         "_trainable_variables", "_non_trainable_variables", "_arguments", "_build_shapes", "_initial_weights",
-        "_shapes", "_inbound_nodes", "_outbound_nodes", "_constants", "_losses",
+        "_shapes", "_inbound_nodes", "_outbound_nodes", "_constants", "_losses", "_layers_seen",
     )
 )  # fmt: skip
 """Attributes of every layer that are not looked through for weights and inner layers."""
@@ -54,6 +54,14 @@ def held_by(value: Any, kind: type[T]) -> list[T]:
 def unique(things: Iterable[T]) -> list[T]:
     """Returns each thing once, in order."""
     return list({id(thing): thing for thing in things}.values())
+
+
+def in_order(seen: list[T], things: Iterable[T]) -> list[T]:
+    """Returns each thing once, in the order in which they were first seen, which ``seen`` remembers."""
+    held_now = {id(thing): thing for thing in things}
+    known = {id(thing) for thing in seen}
+    seen[:] = [x for x in seen if id(x) in held_now] + [x for key, x in held_now.items() if key not in known]
+    return list(seen)
 
 
 def make_weight(

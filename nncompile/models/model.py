@@ -250,9 +250,6 @@ class Model(Trainer, Layer):
             elif kind is Layer and name not in state.NOT_STATE:
                 yield from state.held_by(value, kind)
 
-    def _sublayers(self) -> list[Layer]:
-        return state.unique(x for x in self._attributes(Layer) if x is not self)
-
     @property
     def layers(self) -> list[Layer]:
         """The layers directly in the model, in the order in which files and summaries have them."""

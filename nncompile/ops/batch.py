@@ -9,7 +9,6 @@ number for every row, which formulas over rows are differentiated through.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -119,7 +118,8 @@ def of_whole(op: str, args: tuple[Expression, ...]) -> Expression:
     kinds = {a.value for a in args if a.op == "whole"}
     others = [a for a in args if a.op != "whole"]
     numbers = all(a.level == NUMBER or (a.level == UNIFORM and a.op == "weight") for a in others)
-    if (op == "multiply" and len(others) == 1 and numbers) or (op == "divide" and others == [args[1]] and numbers):
+    divided = op == "divide" and len(others) == 1 and others[0] is args[1]
+    if numbers and (divided or (op == "multiply" and len(others) == 1)):
         (kind,) = kinds
         return _whole(_symbolic(op, *(a.args[0] if a.op == "whole" else a for a in args)), itself, kind)
     if op in ("add", "subtract"):
@@ -158,27 +158,25 @@ def crosses_rows(x: Expression, given: Iterable[Expression] = (), means: bool = 
 
 # ------------------------------------------------------------------ as formulas over rows take it
 
-_alike: weakref.WeakKeyDictionary[Expression, bool] = weakref.WeakKeyDictionary()
-
 
 def same_in_all_rows(x: Expression) -> bool:
     """Whether a value per row, or per row and column, is the same in all rows of a batch."""
     waiting = [x]
     while waiting:
         top = waiting[-1]
-        if top in _alike:
+        if top.alike is not None:
             waiting.pop()
             continue
         if top.level <= UNIFORM or top.op in ("batch_sum", "batch_mean", "column", "weight"):
-            _alike[top] = True
-        elif not top.args or any(_alike.get(a) is False for a in top.args):
-            _alike[top] = False
+            top.alike = True
+        elif not top.args or any(a.alike is False for a in top.args):
+            top.alike = False
         else:
-            missing = [a for a in top.args if a not in _alike]
+            missing = [a for a in top.args if a.alike is None]
             waiting.extend(missing)
             if not missing:
-                _alike[top] = True
-    return _alike[x]
+                top.alike = True
+    return bool(x.alike)
 
 
 def count() -> Expression:

@@ -47,9 +47,10 @@ class Expression:
         mask: whether it is a truth value.
         name: what its author called it, for the C that is printed.
         owner: name of the layer in whose ``call`` it was made.
+        alike: whether it is the same in all rows of a batch; None until that is asked for.
     """
 
-    __slots__ = ("__weakref__", "args", "level", "mask", "name", "op", "owner", "shape", "value")
+    __slots__ = ("__weakref__", "alike", "args", "level", "mask", "name", "op", "owner", "shape", "value")
     op: str
     args: tuple[Expression, ...]
     value: Any
@@ -58,6 +59,7 @@ class Expression:
     mask: bool
     name: str
     owner: str
+    alike: bool | None
 
     @property
     def dtype(self) -> str:
@@ -155,10 +157,12 @@ class Expression:
     def __ge__(self, other: Any) -> Any:
         return greater_equal(self, other)
 
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, (int, float, np.number, np.ndarray)):
-            raise _misuse("A formula compares with functions, as == tells its parts apart: use ops.equal(a, b).")
-        return self is other
+    def __eq__(self, other: object) -> Any:
+        # number by number, as everywhere in a formula: parts of one are told apart by ``is``
+        return equal(self, other) if isinstance(other, _VALUES) else NotImplemented
+
+    def __ne__(self, other: object) -> Any:
+        return not_equal(self, other) if isinstance(other, _VALUES) else NotImplemented
 
     __hash__ = object.__hash__
 
@@ -203,10 +207,10 @@ class Expression:
         raise AttributeError(f"An expression of a formula has no {name!r}{hint}.{'' if not hint else line_of_user()}")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **_: Any) -> Any:
-        if method == "__call__" and ufunc.__name__ == "matmul" and len(inputs) == 2:
-            return matmul(*inputs)
         if method == "__call__" and ufunc.__name__ in _OPERATORS:  # NumPy's number is on the left of an operator
-            return _symbolic(ufunc.__name__, *inputs)
+            from .. import ops
+
+            return getattr(ops, _OPERATORS[ufunc.__name__])(*inputs)
         raise _misuse(_NO_NUMPY.format(f"np.{ufunc.__name__}"))
 
     def __array_function__(self, function: Any, types: Any, args: Any, keywords: Any) -> Any:
@@ -363,7 +367,13 @@ PRIMITIVES: dict[str, Primitive] = {
 }
 # fmt: on
 
-_OPERATORS = ("add", "subtract", "multiply", "divide", "power", "less", "less_equal", "greater", "greater_equal")
+_OPERATORS = {  # NumPy's names of what its numbers do when they are on the left, and ours
+    **{n: n for n in "add subtract multiply divide floor_divide power matmul".split()},
+    **{n: n for n in "less less_equal greater greater_equal equal not_equal".split()},
+    **{"remainder": "mod", "bitwise_and": "logical_and", "bitwise_or": "logical_or", "bitwise_xor": "logical_xor"},
+}
+_VALUES = (Expression, Variable, int, float, np.number, np.bool_, np.ndarray, list, tuple)
+"""What a formula is compared with number by number; with anything else it is not equal."""
 _COMMUTATIVE = ("add", "multiply", "equal", "not_equal", "logical_and", "logical_or")
 
 # ------------------------------------------------------------------ building expressions
@@ -415,7 +425,7 @@ def node(
             found = Expression()
             found.op, found.args, found.value = op, args, value
             found.level, found.shape, found.mask = level, shape, mask
-            found.name, found.owner = "", _owner.get()
+            found.name, found.owner, found.alike = "", _owner.get(), None
             _nodes[key] = found
     return found
 

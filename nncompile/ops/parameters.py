@@ -196,11 +196,12 @@ def met(op: str, args: Sequence[Expression]) -> Expression | None:
                 "batch: it can have the axes behind that one, or fewer of the last ones. Matrices are multiplied by "
                 "ops.matmul."
             )
-    shape = core._broadcast([_sizes(a) if a in given else a.shape for a in args])
+    weights = set(given)
+    shape = core._broadcast([_sizes(a) if a in weights else a.shape for a in args])
     made = list(args)
     tail = max((len(_sizes(a)) for a in given if _is_tail(a, shape)), default=0)
     for i, a in enumerate(made):
-        if a not in given:
+        if a not in weights:
             continue
         sizes = _sizes(a)
         if is_plain(a) and not sizes:

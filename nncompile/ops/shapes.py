@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .. import config
+from .. import config, tree
 from ..errors import ModelError, UnsupportedError
 from .arrays import _axis, _move, arranged, concatenate, is_batch, with_batch
 from .core import (
@@ -28,6 +28,7 @@ from .core import (
     convert_to_tensor,
     is_weight,
     sum,
+    where,
     zeros_like,
 )
 
@@ -633,23 +634,48 @@ def meshgrid(*x: Any, indexing: str = "xy") -> Any:
 
 
 def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
-    """One of two functions, called; which is known when a formula is traced."""
-    if isinstance(pred, Expression):
-        raise UnsupportedError(
-            "ops.cond: a formula cannot branch on a value that is only known when it runs. "
-            "ops.where(condition, a, b) computes both."
-        )
-    return true_fn() if pred else false_fn()
+    """One of two functions, called: ``true_fn()`` if ``pred``, else ``false_fn()``.
+
+    Where the truth is only known when a formula runs both are computed, and the numbers of one are taken, as
+    :func:`where` does: what is infinite or NaN in the other's derivative becomes NaN in that of both.
+
+    Args:
+        pred: a truth value: of Python, an array's, or one for all samples in a formula.
+        true_fn: gives values, in any structure.
+        false_fn: gives values in the same structure.
+
+    Raises:
+        ModelError: ``pred`` is more than one truth value, or the structures differ.
+    """
+    pred = _traced(pred)
+    if not isinstance(pred, Expression):
+        return true_fn() if pred else false_fn()
+    _need_single("cond", "a truth value", pred, "ops.where(condition, a, b) takes one for each.")
+    return tree.map_structure(lambda a, b: where(pred, a, b), true_fn(), false_fn())
 
 
 def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
-    """One of several functions, called; which is known when a formula is traced."""
-    if isinstance(index, Expression):
-        raise UnsupportedError(
-            "ops.switch: a formula cannot branch on a value that is only known when it runs. "
-            "ops.select(conditions, choices) computes all."
-        )
-    return branches[min(max(int(index), 0), len(branches) - 1)](*operands)
+    """One of several functions, called: ``branches[index](*operands)``, the first or the last if there is none.
+
+    Where the index is only known when a formula runs all are computed; see :func:`cond`.
+
+    Raises:
+        ModelError: ``index`` is more than one number, or the structures of the results differ.
+    """
+    index = _traced(index)
+    if not isinstance(index, Expression):
+        return branches[min(max(int(index), 0), len(branches) - 1)](*operands)
+    _need_single("switch", "a number", index, "ops.select(conditions, choices) takes one for each.")
+    result = branches[0](*operands)
+    for i, branch in enumerate(branches[1:], 1):
+        reached = index >= i
+        result = tree.map_structure(lambda a, b, reached=reached: where(reached, b, a), result, branch(*operands))
+    return result
+
+
+def _need_single(op: str, expected: str, x: Expression, hint: str) -> None:
+    if x.shape != ():
+        raise ModelError(f"ops.{op}: expected {expected} for all samples, received shape {x.shape}. {hint}")
 
 
 def fori_loop(lower: int, upper: int, body_fun: Callable[[int, Any], Any], init_val: Any) -> Any:

@@ -423,7 +423,11 @@ class Compiled:
                 zip(found, forms, supervisor.goals, supervisor.c_names, strict=True)
             )
         )
-        return compiler.Training(outputs, self.optimizer, profile, supervisor.captured)
+        optimizer = self.optimizer
+        if optimizer is None and any(w.regularizer is not None for w in self.trainable_variables):
+            optimizer = optimizers.SGD()  # penalties are computed with the updates, of which nothing else is done
+            optimizer.build(self.trainable_variables)
+        return compiler.Training(outputs, optimizer, profile, supervisor.captured)
 
     def _supervised(self) -> supervision.Supervisor:
         assert self._supervisor is not None  # taking the first targets has made it
