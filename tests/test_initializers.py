@@ -226,8 +226,8 @@ def test_uniform_of_symbols_is_noise():
 
 def test_what_goes_into_formulas():
     assert random.normal((None, 5)) is not random.normal((None, 5))
-    with pytest.raises(UnsupportedError, match=r"only random.uniform, random.normal and random.dropout"):
-        random.truncated_normal((None, 5))
+    with pytest.raises(UnsupportedError, match=r"random.gamma: .* can be used: random.uniform, random.normal"):
+        random.gamma((None, 5), 2.0)
 
 
 def test_other_distributions():

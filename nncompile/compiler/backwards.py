@@ -271,7 +271,7 @@ class Backwards:
                 name = self.planner.by_variable[id(w.value)].name
                 g = ops.constant(0.0) if x is None else x
                 g = g if w.level == UNIFORM else _spread(g, (None, *w.shape))
-                own = self._space(name, _like(node, g), f"gradient of {name}")
+                own = self._space(name, _like(node, g if w.level == UNIFORM else w), f"gradient of {name}")
                 formula = self.planner.formula([(own, g)], found, f"gradient of {name}")
                 called = self.planner.names.new(f"{own}_rows")
                 after.append(Rows(called, node.positions, self._width(node, formula), formula, None, node.layer))
@@ -305,7 +305,7 @@ class Backwards:
             if gradient is (x.args[0] if x.op == "bfloat16" else x):  # that of a bias is the product's
                 place = buffer
         if not place:
-            place = self._space(name, _like(node, gradient), f"gradient of {name}")
+            place = self._space(name, _like(node, gradient if weight.level == UNIFORM else weight), f"gradient of {name}")
             stores.append((place, gradient))
         vector = self.planner.vector(name)
         # the update of a kernel goes over its columns: a single number, say, has fewer

@@ -1100,12 +1100,20 @@ def expand_dims(x: Any, axis: int) -> Any:
         of = weights.sizes(x)
         place = axis % (len(of) + 1)
         return weights.view(x, (*of[:place], 1, *of[place:]))
-    if x.level != ELEMENT or not x.shape or x.shape[0] is not None:
+    if not x.shape or x.shape[0] is not None:
         return _expand(x)
     rank = len(x.shape) + 1
+    if not -rank <= axis < rank:
+        raise ModelError(f"ops.expand_dims: expected an axis from {-rank} to {rank - 1}, received {axis}.")
     place = axis % rank
     if place == 0:
         raise ModelError("ops.expand_dims: axis 0 is the batch in a formula.")
+    if x.level == ROW and not _kept(x):
+        if place == rank - 1:
+            return _expand(x)
+        from . import arrays
+
+        x = _truth(arrays.elements(x)) if x.mask else arrays.elements(x)
     return reshape(x, (-1, *x.shape[1:place], 1, *x.shape[place:]))
 
 
