@@ -305,7 +305,9 @@ class Backwards:
             if gradient is (x.args[0] if x.op == "bfloat16" else x):  # that of a bias is the product's
                 place = buffer
         if not place:
-            place = self._space(name, _like(node, gradient if weight.level == UNIFORM else weight), f"gradient of {name}")
+            place = self._space(
+                name, _like(node, gradient if weight.level == UNIFORM else weight), f"gradient of {name}"
+            )
             stores.append((place, gradient))
         vector = self.planner.vector(name)
         # the update of a kernel goes over its columns: a single number, say, has fewer

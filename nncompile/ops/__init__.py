@@ -16,7 +16,7 @@ they meet a tensor or the step.
 
 from __future__ import annotations
 
-from . import loops, mathematics, neural, reductions, shapes, symbolic, weights, whole
+from . import loops, mathematics, neural, orders, reductions, shapes, symbolic, weights, whole
 from .arrays import (
     batch_mean,
     broadcast_to,
@@ -229,6 +229,7 @@ __all__ = [
 from .loops import *  # noqa: F403
 from .mathematics import *  # noqa: F403
 from .neural import *  # noqa: F403
+from .orders import *  # noqa: F403
 from .reductions import *  # noqa: F403
 from .shapes import *  # noqa: F403
 from .shapes import slice_ as slice
@@ -239,6 +240,7 @@ __all__ += neural.__all__
 __all__ += reductions.__all__
 __all__ += shapes.__all__
 __all__ += loops.__all__
+__all__ += orders.__all__
 __all__ += whole.__all__
 __all__ += ["slice"]
 

@@ -611,9 +611,9 @@ def _fitted(op: str, args: tuple[Expression, ...]) -> tuple[Expression, ...]:
 
     made = []
     for a in args:
-        if a.level == ROW and not _kept(a) and len(a.shape) > 1 and a.shape == shape:
-            a = arrays.elements(a)
-        elif _kept(a) and _reduced_width(a) not in (shape[-1], None):
+        if a.level == ROW and not _kept(a) and 1 < len(a.shape) == len(shape):
+            a = _truth(arrays.elements(a)) if a.mask else arrays.elements(a)
+        if _kept(a) and _reduced_width(a) not in (shape[-1], None):
             # A formula has one number of columns: what is reduced over others is a value of its own.
             mask = a.mask
             a = arrays.elements(a) if shape[-1] == 1 else arrays.stored(a)
@@ -815,7 +815,9 @@ def _reduce(op: str, x: Any, axis: int | None, keepdims: bool) -> Any:
 
                 return _reduce(op, arrays.elements(x), -1, keepdims)
             raise ModelError(f"ops.{op}: there is no column left to reduce over.")
-        result = constant(0.0) if op == "argmax" else _strip(x)
+        result = _strip(x)
+        if op == "argmax":  # 0 for each row, whatever it has
+            result = _symbolic("cast", _symbolic("less", result, result))
     elif x.level < ROW:
         raise ModelError(f"ops.{op}: expected values per row and column, received a single number.")
     elif len(x.shape) < 2 and x.op != "column":
@@ -1111,9 +1113,9 @@ def expand_dims(x: Any, axis: int) -> Any:
     if x.level == ROW and not _kept(x):
         if place == rank - 1:
             return _expand(x)
-        from . import arrays
+        from . import parameters
 
-        x = _truth(arrays.elements(x)) if x.mask else arrays.elements(x)
+        return expand_dims(parameters.together(x), axis)
     return reshape(x, (-1, *x.shape[1:place], 1, *x.shape[place:]))
 
 
@@ -1164,6 +1166,8 @@ def reshape(x: Any, newshape: Sequence[int | None]) -> Any:
         from . import weights
 
         return weights.view(x, np.zeros(weights.sizes(x)).reshape([-1 if n is None else n for n in newshape]).shape)
+    if x.mask:
+        return _truth(reshape(_as_number(x), newshape))
     first, *rest = newshape
     if x.level == ROW:
         from . import arrays

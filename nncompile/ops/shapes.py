@@ -384,54 +384,10 @@ def _of_arrays(reason: str) -> Callable[[F], F]:
     return decorate
 
 
-_SORTS = "a formula does not sort. Arrays can be sorted before they are given to the model."
-_RUNS = "a formula has no running sums: every column is computed on its own."
+_SORTS = "a formula puts all numbers in order: ops.median and ops.quantile are of all of them."
 _ROWS = "works on a whole array; a formula works on one row at a time."
 _VARIES = "the size of its result depends on values, which are not known before it runs."
 _WHOLE = "of whole numbers; the values of a network are real numbers."
-
-
-@_of_arrays(_SORTS)
-def sort(x: Any, axis: int = -1) -> Any:
-    """x in increasing order along an axis."""
-    return np.sort(x, axis)
-
-
-@_of_arrays(_SORTS)
-def argsort(x: Any, axis: int = -1) -> Any:
-    """The places of x in increasing order along an axis, equals in their own."""
-    return np.argsort(x, axis, kind="stable").astype(np.int32)
-
-
-@_of_arrays(_SORTS)
-def argpartition(x: Any, kth: int, axis: int = -1) -> Any:
-    """Places of which the k-th is where it would be in order, smaller numbers before it."""
-    return np.argpartition(x, kth, axis).astype(np.int32)
-
-
-@_of_arrays(_SORTS + " ops.in_top_k says whether a class is among the first.")
-def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Any, Any]:
-    """The k largest numbers of the last axis and their places, the largest first."""
-    at = np.argsort(-x, axis=-1, kind="stable")[..., :k]
-    return np.take_along_axis(x, at, axis=-1), at.astype(np.int32)
-
-
-@_of_arrays(_SORTS)
-def median(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """The middle of the values along an axis in order."""
-    return np.median(x, axis, keepdims=keepdims)
-
-
-@_of_arrays(_SORTS)
-def quantile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Any:
-    """Where a share q of the values along an axis lies below."""
-    return np.quantile(x, q, axis, method=method, keepdims=keepdims)  # type: ignore[call-overload]
-
-
-@_of_arrays(_SORTS)
-def percentile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Any:
-    """Where q percent of the values along an axis lie below."""
-    return np.percentile(x, q, axis, method=method, keepdims=keepdims)  # type: ignore[call-overload]
 
 
 @_of_arrays(_SORTS)
@@ -450,36 +406,6 @@ def nanquantile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdi
 def nanpercentile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Any:
     """:func:`percentile` of what is not NaN."""
     return np.nanpercentile(x, q, axis, method=method, keepdims=keepdims)  # type: ignore[call-overload]
-
-
-@_of_arrays(_RUNS)
-def cumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
-    """Sums of what is before and at each place."""
-    return np.cumsum(x, axis, dtype)
-
-
-@_of_arrays(_RUNS)
-def cumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
-    """Products of what is before and at each place."""
-    return np.cumprod(x, axis, dtype)
-
-
-@_of_arrays(_RUNS)
-def nancumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
-    """:func:`cumsum`, NaN as 0."""
-    return np.nancumsum(x, axis, dtype)
-
-
-@_of_arrays(_RUNS)
-def nancumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
-    """:func:`cumprod`, NaN as 1."""
-    return np.nancumprod(x, axis, dtype)
-
-
-@_of_arrays("places of a formula are fixed when it is traced. ops.take takes rows of a weight by values.")
-def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
-    """Entries of x along an axis, at places of their own for each of the other axes."""
-    return np.take_along_axis(x, np.asarray(indices).astype(np.int64), axis)
 
 
 @_of_arrays(_VARIES)
@@ -692,8 +618,6 @@ __all__ = [
     "allclose",
     "append",
     "arange",
-    "argpartition",
-    "argsort",
     "array",
     "array_split",
     "bartlett",
@@ -705,8 +629,6 @@ __all__ = [
     "corrcoef",
     "correlate",
     "cross",
-    "cumprod",
-    "cumsum",
     "diag",
     "diagflat",
     "diagonal",
@@ -739,10 +661,7 @@ __all__ = [
     "lcm",
     "linspace",
     "logspace",
-    "median",
     "meshgrid",
-    "nancumprod",
-    "nancumsum",
     "nanmedian",
     "nanpercentile",
     "nanquantile",
@@ -751,17 +670,12 @@ __all__ = [
     "nonzero",
     "ones",
     "outer",
-    "percentile",
-    "quantile",
     "ravel",
     "rot90",
     "size",
     "slice_update",
-    "sort",
     "switch",
-    "take_along_axis",
     "tensordot",
-    "top_k",
     "trace",
     "tri",
     "tril",
