@@ -216,12 +216,13 @@ class Backwards:
         return after
 
     def _neck(self, value: Expression, wanted: Sequence[Expression], known: Sequence[Expression]) -> Expression:
-        """The first value through which all ways from what is wanted go."""
+        """The first value through which all ways from what is wanted go, and those from weights that are below it."""
         order, found = topological([value], known), set(known)
         for x in above(order, wanted):
             if x in found or x.mask or x.level < ROW or per_feature(x) or x.op == "expand":
                 continue
-            if set(wanted).isdisjoint(topological([value], {*found, x})):
+            around = set(topological([value], {*found, x}))
+            if around.isdisjoint(wanted) and around.isdisjoint(self._trained(x, known)):
                 return x
         return value
 

@@ -638,6 +638,8 @@ def _as_uniform(x: Expression) -> Expression:
         return x
     if x.op == "weight":
         return node("weight", (), x.value, level=UNIFORM)
+    if x.op == "custom":  # its gradient is that of numbers on an axis
+        return _as_uniform(x.args[0])
     if x.op in PRIMITIVES and PRIMITIVES[x.op].kind != "reduce":
         return _symbolic(x.op, *map(_as_uniform, x.args))
     raise UnsupportedError(f"ops.{x.op}: a mean over the batch of one column alone cannot meet several columns yet.")
@@ -1102,6 +1104,8 @@ def expand_dims(x: Any, axis: int) -> Any:
         of = weights.sizes(x)
         place = axis % (len(of) + 1)
         return weights.view(x, (*of[:place], 1, *of[place:]))
+    if not x.shape and as_symbol.get() is not None and x.op != "constant":  # a single number of weights
+        return node(x.op, x.args, x.value, level=x.level, shape=(1,), mask=x.mask)
     if not x.shape or x.shape[0] is not None:
         return _expand(x)
     rank = len(x.shape) + 1
