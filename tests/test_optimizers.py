@@ -129,8 +129,8 @@ def test_steps_are_those_of_keras(name: str, arguments: dict[str, Any]) -> None:
 def test_variables_and_configuration_are_those_of_keras(name: str, arguments: dict[str, Any]) -> None:
     from oracle import keras
 
-    keras.utils.clear_session()
-    backend.clear_session()
+    keras.utils.clear_session(free_memory=False)
+    backend.clear_session(free_memory=False)
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4), keras.layers.Dense(1, use_bias=False)])
     theirs = getattr(keras.optimizers, name)(**arguments)
     theirs.build(model.trainable_variables)
@@ -303,7 +303,7 @@ def test_get() -> None:
 
 
 def test_names_follow_each_other() -> None:
-    backend.clear_session()
+    backend.clear_session(free_memory=False)
     names = [
         optimizers.Adam().name,
         optimizers.Adam().name,
@@ -545,8 +545,8 @@ def test_every_schedule_is_tested() -> None:
 def test_an_optimizer_with_a_schedule() -> None:
     from oracle import keras
 
-    backend.clear_session()
-    keras.utils.clear_session()
+    backend.clear_session(free_memory=False)
+    keras.utils.clear_session(free_memory=False)
     arguments = {"initial_learning_rate": 0.5, "decay_steps": 2, "decay_rate": 0.5}
     theirs = keras.optimizers.Adam(keras.optimizers.schedules.ExponentialDecay(**arguments))
     mine, weights = made("Adam", {"learning_rate": schedules.ExponentialDecay(**arguments)})
