@@ -6,6 +6,7 @@ what is in it, and the processes share so few networks that it is nothing lost.
 
 from __future__ import annotations
 
+import gc
 import os
 import warnings
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from nncompile import config, targets
+from nncompile.compiler.build import FLAGS_VARIABLE
 
 DISAGREEMENTS = pytest.StashKey[dict[str, float]]()
 """Largest differences found, in units that the test states."""
@@ -35,6 +37,12 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+def pytest_collection_finish() -> None:
+    """What was imported stays: the collector of garbage need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def _settings() -> Iterator[None]:
     """What a test sets for the process is set back."""
@@ -43,6 +51,15 @@ def _settings() -> Iterator[None]:
     config.set_floatx(floatx)
     config.set_epsilon(epsilon)
     targets.set_host(None)
+
+
+@pytest.fixture(autouse=True)
+def _unoptimized(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Tests that are marked so have their C compiled with -O0."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.node.get_closest_marker("unoptimized"):
+            patch.setenv(FLAGS_VARIABLE, "-O0")
+        yield
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ from nncompile import layers, ops
 from nncompile.errors import UnsupportedError
 from nncompile.layers import Layer
 
+pytestmark = pytest.mark.unoptimized
+
 SHAPES = sorted({shape for _, _, shape in CASES})
 NO_PENALTY = ("ActivityRegularization",)
 

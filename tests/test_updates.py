@@ -18,7 +18,10 @@ from nncompile.optimizers import schedules
 from nncompile.variables import Variable
 
 # real Keras with NumPy 2
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.unoptimized,
+]
 
 ROWS, FEATURES, CLASSES = 12, 13, 5
 LOSS = nn.losses.SparseCategoricalCrossentropy()

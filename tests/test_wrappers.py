@@ -16,6 +16,8 @@ import pytest
 import nncompile as nn
 from nncompile.errors import ModelError
 
+pytestmark = pytest.mark.unoptimized
+
 sklearn = pytest.importorskip("sklearn", reason="an optional package: the extra [sklearn]")
 
 from sklearn.base import clone  # noqa: E402
