@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from nncompile import config, targets
+from nncompile.compiler import build
 
 DISAGREEMENTS = pytest.StashKey[dict[str, float]]()
 """Largest differences found, in units that the test states."""
@@ -43,6 +44,21 @@ def _settings() -> Iterator[None]:
     config.set_floatx(floatx)
     config.set_epsilon(epsilon)
     targets.set_host(None)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--optimized", action="store_true", help="compile all C as users do, also of tests marked with quick_c"
+    )
+
+
+@pytest.fixture(autouse=True)
+def _flags(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The C of a test that is marked with ``quick_c`` is compiled in a third of the time."""
+    mark = request.node.get_closest_marker("quick_c")
+    if mark and mark.args != (False,) and not request.config.getoption("--optimized"):
+        monkeypatch.setattr(build, "FLAGS", tuple({"-O2": "-Og"}.get(flag, flag) for flag in build.FLAGS))
+        monkeypatch.setattr(build, "_BINDING_FLAGS", ("-O0",))
 
 
 @pytest.fixture

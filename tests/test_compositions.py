@@ -12,6 +12,8 @@ from compositions import SHAPES, composed
 import nncompile as nn
 from nncompile import ops
 
+pytestmark = pytest.mark.quick_c
+
 EACH = 12
 """Compositions that are compiled together."""
 

@@ -12,6 +12,8 @@ import nncompile as nn
 from nncompile import ops
 from nncompile.errors import ModelError, UnsupportedError
 
+pytestmark = pytest.mark.quick_c
+
 RNG = np.random.default_rng(0)
 A = RNG.normal(size=(3, 3)).astype(np.float32)
 S = A @ A.T + np.eye(3, dtype=np.float32)

@@ -12,6 +12,8 @@ import nncompile as nn
 from nncompile import ops
 from nncompile.errors import ModelError, UnsupportedError
 
+pytestmark = pytest.mark.quick_c
+
 
 def ordering(k: Any) -> Any:
     """A layer whose output has what each operation makes of its input ``(batch, 3, 5)``, in rows of 5."""

@@ -23,6 +23,8 @@ import nncompile as nn
 from nncompile import compiler, ops
 from nncompile.errors import ModelError
 
+pytestmark = pytest.mark.quick_c
+
 ROWS, INPUTS, HIDDEN, CLASSES = 50, 4, 5, 3
 
 X = np.random.default_rng(0).normal(size=(ROWS, INPUTS)).astype("float32")

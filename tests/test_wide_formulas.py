@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 from oracle import keras
-from reference import central_differences, descent, float_type, target, trained_gradients
+from reference import central_differences, descent, float_type, forms, target, trained_gradients
 from test_export import Loaded
 
 import nncompile as nn
 from nncompile import layers, ops, targets
 from nncompile.errors import ModelError, UnsupportedError
+
+pytestmark = pytest.mark.quick_c
 
 MATRIX = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
 POSITIONS = np.random.default_rng(1).normal(size=(3, 4)).astype("float32")
@@ -165,7 +167,8 @@ def test_it_trains_as_keras_trains(name: str, tmp_path: Any) -> None:
 CHOSEN = ("arrays by position", "by position", "attention", "attention of heads", "pooled by attention")
 
 
-@pytest.mark.parametrize("name", [t.name for t in targets.tested()])
+@pytest.mark.quick_c(False)
+@pytest.mark.parametrize("name", [*forms(), targets.EMULATED.name])
 def test_gradients_on_every_target(name: str) -> None:
     """Some layers side by side, so that one compilation serves: values and gradients against differences."""
     with float_type("float64"), target(name):
