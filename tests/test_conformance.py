@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from layer_cases import CASES
-from reference import central_differences, descent, float_type, forms, target, trained_gradients
+from reference import central_differences, descent, every_form, float_type, forms, target, trained_gradients
 
 import nncompile as nn
 from nncompile import activations, initializers, layers, losses, metrics, ops, optimizers, registry
@@ -26,7 +26,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:softmax. axis -1:UserWarning")
 
 TARGETS = forms()
 TYPES = ["float32", "float64"]
-everywhere = pytest.mark.parametrize(("name", "dtype"), [(t, d) for t in TARGETS for d in TYPES])
+everywhere = pytest.mark.parametrize("name", every_form())
+of_types = pytest.mark.parametrize("dtype", TYPES)
 
 EXAMPLES: dict[str, list[dict[str, Any]]] = {
     # for what is named here these stand in place of guessed arguments
@@ -166,6 +167,7 @@ def same_values(got: Any, expected: Any, x: Any, roundings: float, what: Any = "
 
 
 @everywhere
+@of_types
 def test_activations_compute_what_numpy_computes(name: str, dtype: str) -> None:
     """All over the range of numbers, on tiles as the end of a product, for every target."""
     numbers = [i for i, formula in enumerate(FORMULAS) if not over_rows(formula)]
@@ -180,6 +182,7 @@ def test_activations_compute_what_numpy_computes(name: str, dtype: str) -> None:
 
 
 @everywhere
+@of_types
 def test_activations_over_rows_compute_what_numpy_computes(name: str, dtype: str) -> None:
     numbers = [i for i, formula in enumerate(FORMULAS) if over_rows(formula)]
     assert numbers
@@ -402,7 +405,13 @@ def measured(labels: bool) -> list[Any]:
 
 
 @pytest.mark.parametrize("labels", [False, True], ids=["dense", "labels"])
-@pytest.mark.parametrize(("name", "dtype"), [*((t, "float32") for t in TARGETS), (TARGETS[0], "float64")])
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [
+        *(pytest.param(*p.values, "float32", marks=p.marks) for p in every_form()),
+        pytest.param(TARGETS[0], "float64", marks=pytest.mark.quick_c),
+    ],
+)
 def test_metrics_compute_what_numpy_computes(name: str, dtype: str, labels: bool) -> None:
     """All in one program, on probabilities with ties among them."""
     y = LABELS if labels else ONE_HOT

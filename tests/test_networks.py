@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reference import central_differences, descent, float_type, forms, target, trained_gradients
+from reference import central_differences, descent, every_form, float_type, target, trained_gradients
 
 import nncompile as nn
 from nncompile import compiler, layers, losses, metrics, ops, optimizers, regularizers, targets
@@ -128,8 +128,7 @@ def functional() -> Any:
     return nn.Model(given, Dense(2)(both))
 
 
-@pytest.mark.quick_c(False)
-@pytest.mark.parametrize("name", forms())
+@pytest.mark.parametrize("name", every_form())
 def test_functional_models_on_every_target(name: str) -> None:
     rng = np.random.default_rng(3)
     with float_type("float64"), target(name):

@@ -13,6 +13,8 @@ import nncompile as nn
 from nncompile import layers, ops
 from nncompile.errors import ModelError, UnsupportedError
 
+pytestmark = pytest.mark.quick_c
+
 
 class Draws(layers.Layer):
     """What random numbers make of an input, in inference as well."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from oracle import keras
-from reference import central_differences, descent, float_type, forms, target, trained_gradients
+from reference import central_differences, descent, every_form, float_type, target, trained_gradients
 from test_export import Loaded
 
 import nncompile as nn
@@ -167,8 +167,7 @@ def test_it_trains_as_keras_trains(name: str, tmp_path: Any) -> None:
 CHOSEN = ("arrays by position", "by position", "attention", "attention of heads", "pooled by attention")
 
 
-@pytest.mark.quick_c(False)
-@pytest.mark.parametrize("name", [*forms(), targets.EMULATED.name])
+@pytest.mark.parametrize("name", [*every_form(), targets.EMULATED.name])
 def test_gradients_on_every_target(name: str) -> None:
     """Some layers side by side, so that one compilation serves: values and gradients against differences."""
     with float_type("float64"), target(name):
