@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import pytest
 
 import nncompile as nn
 from nncompile import config, targets
@@ -25,6 +26,27 @@ def float_type(name: str) -> Iterator[None]:
         config.set_floatx(before)
 
 
+def forms(tiles: bool = False) -> list[str]:
+    """One target of each form that C is printed in: vectors of each size, and scalars.
+
+    Those of the same form get the same C, but for products in bfloat16, the number of weights that are updated together
+    and the target's name.
+
+    Args:
+        tiles: whether those that differ in products in bfloat16 are of two forms.
+    """
+    best: dict[tuple[str, int, str], str] = {}
+    for each in targets.available():
+        best.setdefault((each.form, each.vector_bytes, each.tiles if tiles else ""), each.name)
+    return list(best.values())
+
+
+def every_form(tiles: bool = False) -> list[Any]:
+    """:func:`forms` as parameters. The widest vectors and scalars are compiled as for users, widths between quickly."""
+    names = forms(tiles)
+    return [pytest.param(name, marks=pytest.mark.quick_c(name not in (names[0], names[-1]))) for name in names]
+
+
 @contextmanager
 def target(name: str) -> Iterator[None]:
     """Models compiled inside are for this target."""
@@ -36,15 +58,15 @@ def target(name: str) -> Iterator[None]:
 
 
 def central_differences(
-    model: Any, loss: Any, x: Array, y: Array, step: float = 1e-5, training: bool | None = None
+    model: Any, loss: Any, x: Array, y: Array, step: float = 1e-5, training: bool | None = None, but: int = 0
 ) -> list[Array]:
-    """The gradient of the loss of a batch by every weight; the model computes with NumPy, in float64.
+    """The gradient of the loss of a batch by every weight, but for the last few; the model computes with NumPy, in float64.
 
     Two steps, of ``step`` and half of it, are combined so that the error is of order
     ``step**4``.
     """
     gradients = []
-    for variable in model.trainable_weights:
+    for variable in model.trainable_weights[: -but or None]:
         start = variable.value
         gradient = np.zeros_like(start)
         for index in np.ndindex(start.shape):

@@ -13,6 +13,8 @@ import nncompile as nn
 from nncompile import layers, losses, ops, targets
 from nncompile.errors import ModelError, UnsupportedError
 
+pytestmark = pytest.mark.quick_c
+
 RNG = np.random.default_rng(0)
 ROWS = 37
 X = RNG.normal(size=(ROWS, 4)).astype(np.float32)
@@ -282,13 +284,14 @@ def trained(threads: int, width: int) -> list[Any]:
     return [*(np.asarray(v) for v in logs.values()), *model.get_weights()]
 
 
+@pytest.mark.quick_c(False)
 @pytest.mark.parametrize("width", [3, 37])
 def test_every_target_and_number_of_threads(width: int) -> None:
     """On each target the bits do not depend on the threads; the targets differ by roundings."""
     try:
         found = []
-        for each in targets.available():
-            with target(each.name):
+        for each in forms():
+            with target(each):
                 one = trained(1, width)
                 for a, b in zip(one, trained(3, width), strict=True):
                     np.testing.assert_array_equal(a, b)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from reference import every_form
 
 import nncompile as nn
 from nncompile import dtype_policies, ops, targets
@@ -20,7 +21,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 ml_dtypes = pytest.importorskip("ml_dtypes", reason="comes with jax, of the extra [test]")
 
 EPS = float(np.finfo(np.float32).eps)
-TARGETS = [t.name for t in targets.available()]
+TARGETS = every_form(tiles=True)
 
 
 @pytest.fixture(autouse=True)

@@ -15,18 +15,19 @@ from typing import Any
 import numpy as np
 import pytest
 from layer_cases import CASES
-from reference import central_differences, descent, float_type, target, trained_gradients
+from reference import central_differences, descent, every_form, float_type, forms, target, trained_gradients
 
 import nncompile as nn
-from nncompile import activations, initializers, layers, losses, metrics, ops, optimizers, registry, targets
+from nncompile import activations, initializers, layers, losses, metrics, ops, optimizers, registry
 from nncompile.errors import ModelError
 from nncompile.layers import Activation, Dense, Layer
 
 pytestmark = pytest.mark.filterwarnings("ignore:softmax. axis -1:UserWarning")
 
-TARGETS = [t.name for t in targets.available()]
+TARGETS = forms()
 TYPES = ["float32", "float64"]
-everywhere = pytest.mark.parametrize(("name", "dtype"), [(t, d) for t in TARGETS for d in TYPES])
+everywhere = pytest.mark.parametrize("name", every_form())
+of_types = pytest.mark.parametrize("dtype", TYPES)
 
 EXAMPLES: dict[str, list[dict[str, Any]]] = {
     # for what is named here these stand in place of guessed arguments
@@ -166,6 +167,7 @@ def same_values(got: Any, expected: Any, x: Any, roundings: float, what: Any = "
 
 
 @everywhere
+@of_types
 def test_activations_compute_what_numpy_computes(name: str, dtype: str) -> None:
     """All over the range of numbers, on tiles as the end of a product, for every target."""
     numbers = [i for i, formula in enumerate(FORMULAS) if not over_rows(formula)]
@@ -180,6 +182,7 @@ def test_activations_compute_what_numpy_computes(name: str, dtype: str) -> None:
 
 
 @everywhere
+@of_types
 def test_activations_over_rows_compute_what_numpy_computes(name: str, dtype: str) -> None:
     numbers = [i for i, formula in enumerate(FORMULAS) if over_rows(formula)]
     assert numbers
@@ -197,6 +200,7 @@ def test_activations_over_rows_compute_what_numpy_computes(name: str, dtype: str
                 same_values(model.predict(x, verbose=0), FORMULAS[number](x), sizes, 8, width)
 
 
+@pytest.mark.quick_c
 @pytest.mark.parametrize(("function", "arguments"), ACTIVATIONS)
 def test_gradients_of_activations(function: Any, arguments: Mapping[str, Any]) -> None:
     """Behind a product, over rows and before the loss, in float64 against differences of the formula."""
@@ -235,6 +239,7 @@ def test_gated_linear_units() -> None:
             np.testing.assert_allclose(got, other, rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.quick_c
 @pytest.mark.parametrize("name", TARGETS)
 def test_derivatives_of_activations_on_a_line(name: str) -> None:
     """Point by point: a loss that is the sum of the results, and a shift whose gradient is the derivative."""
@@ -290,6 +295,7 @@ FUSED = [
 ]
 
 
+@pytest.mark.quick_c
 @pytest.mark.parametrize(("thing", "arguments", "activation"), FUSED)
 def test_losses_and_their_gradients(thing: Any, arguments: Mapping[str, Any], activation: str) -> None:
     """Those that the compiler may take from the logits, each in a program of its own."""
@@ -308,6 +314,7 @@ def test_losses_and_their_gradients(thing: Any, arguments: Mapping[str, Any], ac
             np.testing.assert_allclose(got, other, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.quick_c
 @pytest.mark.parametrize("labels", [False, True], ids=["dense", "labels"])
 @pytest.mark.parametrize("activation", ["sigmoid", "softmax", "linear"])
 def test_gradients_of_all_losses(activation: str, labels: bool) -> None:
@@ -339,6 +346,7 @@ def test_gradients_of_all_losses(activation: str, labels: bool) -> None:
             np.testing.assert_allclose(got, other, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.quick_c
 @pytest.mark.parametrize("reduction", losses.REDUCTIONS[:-1])
 def test_reductions(reduction: str) -> None:
     with float_type("float64"):
@@ -352,6 +360,7 @@ def test_reductions(reduction: str) -> None:
             np.testing.assert_allclose(got, other, rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.quick_c
 @pytest.mark.parametrize("batch", [32, 300, 1000])
 def test_a_sum_over_a_batch_depends_on_the_batch(batch: int) -> None:
     """As in Keras: the mean of the batches' sums, weighted by their lengths, in fit, validation and evaluate."""
@@ -396,7 +405,13 @@ def measured(labels: bool) -> list[Any]:
 
 
 @pytest.mark.parametrize("labels", [False, True], ids=["dense", "labels"])
-@pytest.mark.parametrize(("name", "dtype"), [*((t, "float32") for t in TARGETS), (TARGETS[0], "float64")])
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [
+        *(pytest.param(*p.values, "float32", marks=p.marks) for p in every_form()),
+        pytest.param(TARGETS[0], "float64", marks=pytest.mark.quick_c),
+    ],
+)
 def test_metrics_compute_what_numpy_computes(name: str, dtype: str, labels: bool) -> None:
     """All in one program, on probabilities with ties among them."""
     y = LABELS if labels else ONE_HOT
@@ -476,17 +491,22 @@ def steps_agree(make: Callable[[], Any], dtype: str, roundings: float) -> None:
     assert int(model.optimizer.iterations) == len(factors)
 
 
-@pytest.mark.parametrize("dtype", TYPES)
-@pytest.mark.parametrize(("cls", "arguments"), OPTIMIZERS)
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.quick_c)])
+@pytest.mark.parametrize(
+    ("cls", "arguments"),
+    [pytest.param(*p.values, id=p.id, marks=pytest.mark.quick_c if p.values[1] else ()) for p in OPTIMIZERS],
+)
 def test_optimizers_compute_what_numpy_computes(cls: Any, arguments: Mapping[str, Any], dtype: str) -> None:
     steps_agree(lambda: cls(**arguments), dtype, 16)
 
 
+@pytest.mark.quick_c
 @pytest.mark.parametrize("cls", [pytest.param(c, id=n) for n, c in registry.registered("optimizers").items()])
 def test_optimizers_decay_weights_and_clip_gradients(cls: Any) -> None:
     steps_agree(lambda: cls(weight_decay=0.1, clipvalue=0.4), "float32", 16)
 
 
+@pytest.mark.quick_c
 @pytest.mark.parametrize("name", TARGETS[1:])
 def test_optimizers_for_every_target(name: str) -> None:
     with target(name):

@@ -56,7 +56,11 @@ def cases() -> list[Any]:
     for kind, (_, count) in KINDS.items():
         for seed in (seed for seed in range(count) if (kind, seed) not in FAILING):
             reason = DIFFERENT.get((kind, seed))
-            marks = [] if reason is None else [pytest.mark.xfail(reason=reason, strict=True, raises=AssertionError)]
+            marks: list[Any] = []
+            if reason is not None:
+                marks.append(pytest.mark.xfail(reason=reason, strict=True, raises=AssertionError))
+            if seed // random_cases.VARIANTS % 6:  # variants share a program
+                marks.append(pytest.mark.quick_c)
             made.append(pytest.param(kind, seed, marks=marks, id=f"{kind}-{seed}"))
     return made
 

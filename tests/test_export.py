@@ -22,6 +22,8 @@ from nncompile import activations, export, layers, ops, registry
 from nncompile.compiler.plain import table
 from nncompile.errors import BuildError, ModelError, UnsupportedError
 
+pytestmark = pytest.mark.quick_c
+
 COMPILERS = [c for c in ("gcc", "clang") if shutil.which(c)]
 STRICT = (
     "-std=c99 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes "

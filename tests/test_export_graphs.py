@@ -15,6 +15,8 @@ from nncompile import export, layers
 from nncompile.compiler import build
 from nncompile.layers import Dense, Flatten
 
+pytestmark = pytest.mark.quick_c
+
 STRICT = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]
 
 

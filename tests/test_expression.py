@@ -21,6 +21,8 @@ from nncompile.errors import ModelError
 from nncompile.layers import Activation, Dense
 from nncompile.ops import ELEMENT, NUMBER, ROW, UNIFORM, Expression
 
+pytestmark = pytest.mark.quick_c
+
 ROWS, COLUMNS = 4, 5
 
 
@@ -94,7 +96,7 @@ def test_a_gradient_is_what_differences_say(seed: int) -> None:
             assert abs(got[index] - best) < 2e-7 * size, (tree, name, index)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", [pytest.param(s, marks=pytest.mark.quick_c(s >= 6)) for s in range(12)])
 def test_printed_c_computes_what_numpy_computes(seed: int) -> None:
     """Values, losses and gradients in float64: on tiles, over rows, and with the loss."""
     rng = np.random.default_rng(seed)

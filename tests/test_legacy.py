@@ -17,6 +17,8 @@ from nncompile.errors import UnsupportedError
 from nncompile.saving import legacy_config, legacy_formulas
 from nncompile.saving.legacy_config import Release
 
+pytestmark = pytest.mark.quick_c
+
 h5py = pytest.importorskip("h5py", reason="a dependency; the tests of files need it")
 
 RNG = np.random.default_rng(0)

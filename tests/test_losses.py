@@ -14,6 +14,8 @@ import nncompile as nn
 from nncompile import losses, ops, registry
 from nncompile.errors import ModelError, UnsupportedError
 
+pytestmark = pytest.mark.quick_c
+
 RNG = np.random.default_rng(7)
 N, K = 11, 4
 LOGITS = (RNG.normal(size=(N, K)) * 4).astype(np.float32)

@@ -14,6 +14,8 @@ import nncompile as nn
 from nncompile import backend, losses, metrics, ops, registry
 from nncompile.errors import ModelError, UnsupportedError
 
+pytestmark = pytest.mark.quick_c
+
 RNG = np.random.default_rng(3)
 N, K = 24, 7
 P = RNG.integers(0, 5, (N, K)).astype(np.float32) / 5  # with many ties

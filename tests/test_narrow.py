@@ -7,17 +7,36 @@ from typing import Any
 
 import numpy as np
 import pytest
+from reference import every_form, forms
 
 import nncompile as nn
 from nncompile import ops, targets
 
-TARGETS = [t.name for t in targets.available()]
+TARGETS = forms()
+
+
+def lanes_of(target: str) -> int:
+    return max(4, targets.find(target).vector_bytes // 4)
 
 
 def widths(target: str) -> list[int]:
     """Around the lanes of a target, and around a quarter more, up to which a row in each lane is worth while."""
-    lanes = max(4, targets.find(target).vector_bytes // 4)
+    lanes = lanes_of(target)
     return sorted({2, 3, lanes - 1, lanes, lanes + 1, lanes * 5 // 4, lanes * 5 // 4 + 1})
+
+
+def every_width() -> list[Any]:
+    """Of targets and widths; of the narrowest and of one a vector wide the C is compiled as for users."""
+    return [
+        pytest.param(
+            t,
+            w,
+            marks=pytest.mark.quick_c(t not in (TARGETS[0], TARGETS[-1]) or w not in (2, lanes_of(t))),
+            id=f"{t}-{w}",
+        )
+        for t in TARGETS
+        for w in widths(t)
+    ]
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +61,7 @@ def data(count: int, width: int) -> tuple[Any, Any]:
     return rng.normal(size=(count, 6)).astype("float32"), rng.integers(0, width, count)
 
 
-@pytest.mark.parametrize(("target", "width"), [(t, w) for t in TARGETS for w in widths(t)])
+@pytest.mark.parametrize(("target", "width"), every_width())
 def test_softmax_its_loss_its_gradient_and_metrics(target: str, width: int) -> None:
     nn.config.set_target(target)
     for count, one_hot in ((1, True), (5, False), (16, True), (17, False), (45, True)):
@@ -67,7 +86,7 @@ def test_softmax_its_loss_its_gradient_and_metrics(target: str, width: int) -> N
         np.testing.assert_allclose(model.get_weights()[1], bias - d.sum(0), atol=3e-6)
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", every_form())
 @pytest.mark.parametrize("width", [1, 3, 16, 17])
 def test_formulas_between_layers(target: str, width: int) -> None:
     """A formula with reductions between two products, whose padding the second product reads."""
@@ -86,7 +105,7 @@ def test_formulas_between_layers(target: str, width: int) -> None:
         np.testing.assert_allclose(y, (h @ second + second_bias)[:rows], atol=3e-6)
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", every_form())
 @pytest.mark.parametrize("width", [2, 15])
 def test_a_row_depends_on_itself_alone(target: str, width: int) -> None:
     """Its bits are the same in any batch and beside any other row, and NaN and infinity stay in their rows."""

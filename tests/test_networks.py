@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reference import central_differences, descent, float_type, target, trained_gradients
+from reference import central_differences, descent, every_form, float_type, target, trained_gradients
 
 import nncompile as nn
 from nncompile import compiler, layers, losses, metrics, ops, optimizers, regularizers, targets
 from nncompile.errors import ModelError, UnsupportedError
 from nncompile.layers import Dense, Flatten, Layer
+
+pytestmark = pytest.mark.quick_c
 
 Formula = Callable[[Any, Any], Any]
 
@@ -126,7 +128,7 @@ def functional() -> Any:
     return nn.Model(given, Dense(2)(both))
 
 
-@pytest.mark.parametrize("name", [t.name for t in targets.available()])
+@pytest.mark.parametrize("name", every_form())
 def test_functional_models_on_every_target(name: str) -> None:
     rng = np.random.default_rng(3)
     with float_type("float64"), target(name):

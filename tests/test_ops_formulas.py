@@ -14,6 +14,8 @@ import nncompile as nn
 from nncompile import losses, ops, targets
 from nncompile.layers import Activation, Dense, Layer
 
+pytestmark = pytest.mark.quick_c
+
 # name: arguments after x, ends of a sample, roundings of float32 that value and NumPy may be apart
 ELEMENTWISE: dict[str, tuple[tuple[Any, ...], float, float, float]] = {
     "sin": ((), -1e4, 1e4, 2),

@@ -16,6 +16,8 @@ from nncompile import ops
 from nncompile.errors import FileFormatError, ModelError, UnsupportedError
 from nncompile.saving import pickling
 
+pytestmark = pytest.mark.quick_c
+
 X = np.random.default_rng(0).normal(size=(10, 4)).astype("float32")
 Y = X[:, :2] ** 2
 

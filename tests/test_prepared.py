@@ -14,6 +14,8 @@ from nncompile import compiler, config, ops, targets
 from nncompile.compiler.library import Direct
 from nncompile.errors import ModelError
 
+pytestmark = pytest.mark.quick_c
+
 X = np.random.default_rng(0).normal(size=(40, 4)).astype("float32")
 LABELS = np.random.default_rng(1).integers(0, 3, len(X))
 ROW = X[:1]

@@ -15,6 +15,8 @@ import nncompile as nn
 from nncompile.callbacks import BackupAndRestore, Callback, LambdaCallback, RemoteMonitor, SwapEMAWeights, TensorBoard
 from nncompile.errors import FileFormatError, ModelError, UnsupportedError
 
+pytestmark = pytest.mark.quick_c
+
 X = np.random.default_rng(0).normal(size=(12, 3)).astype("float32")
 Y = X.sum(axis=1, keepdims=True)
 

@@ -17,6 +17,8 @@ from nncompile import layers, models, optimizers, registry, saving
 from nncompile.errors import FileFormatError, ModelError, UnsupportedError
 from nncompile.saving import archive
 
+pytestmark = pytest.mark.quick_c
+
 h5py = pytest.importorskip("h5py")
 
 

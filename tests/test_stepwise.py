@@ -13,6 +13,8 @@ import nncompile as nn
 from nncompile import ops, optimizers
 from nncompile.errors import ModelError, UnsupportedError
 
+pytestmark = pytest.mark.quick_c
+
 rng = np.random.RandomState(1)
 X, Y = rng.normal(size=(48, 5)).astype("float32"), rng.normal(size=(48, 1)).astype("float32")
 START = [rng.normal(0, 0.5, shape) for shape in ((5, 6), (6,), (6, 1), (1,))]

@@ -17,6 +17,8 @@ from nncompile import saving
 from nncompile.errors import FileFormatError, ModelError
 from nncompile.saving import storage
 
+pytestmark = pytest.mark.quick_c
+
 
 def leftovers(folder: Path) -> list[str]:
     return sorted(p.name for p in folder.iterdir() if p.name.endswith(".tmp"))

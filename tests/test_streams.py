@@ -16,6 +16,8 @@ from nncompile import compiler
 from nncompile.data import Stream, is_stream
 from nncompile.errors import ModelError
 
+pytestmark = pytest.mark.quick_c
+
 ROWS, INPUTS, CLASSES = 50, 4, 3
 X = np.random.default_rng(0).normal(size=(ROWS, INPUTS)).astype("float32")
 LABELS = np.random.default_rng(1).integers(0, CLASSES, ROWS)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from reference import every_form, forms
 
 import nncompile as nn
 from nncompile import targets
@@ -56,10 +57,10 @@ def assert_same_bits(a: list[Any], b: list[Any]) -> None:
         assert one.dtype == other.dtype and one.tobytes() == other.tobytes()
 
 
-@pytest.mark.parametrize("target", [t.name for t in targets.available()])
+@pytest.mark.parametrize("target", every_form())
 @pytest.mark.parametrize("batch_size", [1, 97, 700])
 def test_same_bits_for_any_number_of_threads(target: str, batch_size: int) -> None:
-    if batch_size == 1 and target != targets.available()[0].name:
+    if batch_size == 1 and target != forms()[0]:
         pytest.skip("one row on the best target is enough: it has no kernels of its own for others")
     targets.set_host(target)
     widths = (300, 70, 10) if batch_size != 1 else (2000, 700, 10)
@@ -69,7 +70,7 @@ def test_same_bits_for_any_number_of_threads(target: str, batch_size: int) -> No
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "bfloat16_6x"])
-@pytest.mark.parametrize("target", [t.name for t in targets.available()])
+@pytest.mark.parametrize("target", every_form())
 def test_threads_that_take_samples_through_the_network_apart(target: str, policy: str) -> None:
     """The same bits in the same places, also where the batches do not come out even, for two inputs and two outputs."""
     targets.set_host(target)
@@ -106,7 +107,7 @@ def trained_rows(threads: int) -> list[Any]:
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-@pytest.mark.parametrize("target", [t.name for t in targets.available()])
+@pytest.mark.parametrize("target", every_form())
 def test_one_row_gives_the_gradient_of_the_row_twice(target: str, optimizer: str) -> None:
     """Gradients of single rows are computed by kernels of their own."""
     targets.set_host(target)
@@ -157,7 +158,7 @@ def test_frozen_layers_do_not_wait() -> None:
 
 
 @pytest.mark.parametrize("rows", [1, 2, 13, 100])
-@pytest.mark.parametrize("target", [t.name for t in targets.available()])
+@pytest.mark.parametrize("target", every_form())
 def test_error_of_products(target: str, rows: int) -> None:
     """Within K eps of the sum of sizes, as every chain of K multiplications and additions is."""
     targets.set_host(target)

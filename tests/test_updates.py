@@ -280,12 +280,14 @@ def with_threads(threads: int, kind: str) -> list[Any]:
         nn.config.set_num_threads(before)
 
 
+@pytest.mark.quick_c(False)
 @pytest.mark.parametrize("kind", ["adafactor", "muon"])
 def test_any_number_of_threads_gives_the_same_bits(kind: str, on_one_thread: dict[str, list[Any]]) -> None:
     for a, b in zip(on_one_thread[kind], with_threads(3, kind), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.quick_c(False)
 @pytest.mark.parametrize("name", [t.name for t in targets.available() if t.name != targets.host().name])
 def test_every_target_does_the_same(name: str, on_one_thread: dict[str, list[Any]]) -> None:
     with target(name):

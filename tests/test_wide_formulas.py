@@ -16,6 +16,8 @@ import nncompile as nn
 from nncompile import layers, ops, targets
 from nncompile.errors import ModelError, UnsupportedError
 
+pytestmark = pytest.mark.quick_c
+
 MATRIX = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
 POSITIONS = np.random.default_rng(1).normal(size=(3, 4)).astype("float32")
 
@@ -169,7 +171,7 @@ def test_it_trains_as_keras_trains(name: str, tmp_path: Any, request: pytest.Fix
 CHOSEN = ("arrays by position", "by position", "attention", "attention of heads", "pooled by attention")
 
 
-@pytest.mark.parametrize("name", [t.name for t in targets.tested()])
+@pytest.mark.parametrize("name", [*every_form(), targets.EMULATED.name])
 def test_gradients_on_every_target(name: str) -> None:
     """Some layers side by side, so that one compilation serves: values and gradients against differences."""
     with float_type("float64"), target(name):

@@ -25,6 +25,8 @@ from sklearn.utils.estimator_checks import estimator_checks_generator  # noqa: E
 
 from nncompile.wrappers import SKLearnClassifier, SKLearnRegressor, SKLearnTransformer  # noqa: E402
 
+pytestmark = pytest.mark.quick_c
+
 
 def network(X: Any, y: Any, loss: str = "mse", activation: str = "linear", seed: int = 1) -> nn.Sequential:
     """A network for the data that it gets, which always begins with the same weights."""
