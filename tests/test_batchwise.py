@@ -157,19 +157,16 @@ def training(made: Any, activation: str, weights: Any, x: Any = X, each: Any = Y
     return run
 
 
-@pytest.mark.unoptimized
 def test_training_is_that_of_keras(request: pytest.FixtureRequest) -> None:
     assert_as_keras(request, training(formulas, "sigmoid", None), atol=3e-6)
 
 
-@pytest.mark.unoptimized
 def test_weights_of_samples_are_factors_of_a_number_for_the_batch(request: pytest.FixtureRequest) -> None:
     names = ("rmse", "of_rows", "of_slices", "dice", "summed_dice")
     run = training(lambda k: {name: formulas(k)[name] for name in names}, "softmax", WEIGHTS)
     assert_as_keras(request, run, atol=3e-6)
 
 
-@pytest.mark.unoptimized
 def test_training_of_numbers_per_column_is_that_of_keras(request: pytest.FixtureRequest) -> None:
     assert_as_keras(request, training(of_columns, "sigmoid", None), atol=3e-6)
 
@@ -178,19 +175,16 @@ WIDE_X = RNG.normal(size=(ROWS, 5, 4)).astype(np.float32)
 WIDE_Y = RNG.uniform(size=(ROWS, 5, 3)).astype(np.float32)
 
 
-@pytest.mark.unoptimized
 def test_losses_over_other_axes_train_as_in_keras(request: pytest.FixtureRequest) -> None:
     assert_as_keras(request, training(over_axes, "sigmoid", None, WIDE_X, WIDE_Y), atol=3e-6)
 
 
-@pytest.mark.unoptimized
 def test_weights_of_samples_with_losses_over_other_axes(request: pytest.FixtureRequest) -> None:
     names = ("steps", "root", "dice_2", "tversky", "spread")
     run = training(lambda k: {name: over_axes(k)[name] for name in names}, "softmax", WEIGHTS, WIDE_X, WIDE_Y)
     assert_as_keras(request, run, atol=3e-6)
 
 
-@pytest.mark.unoptimized
 def test_metrics_along_another_axis(request: pytest.FixtureRequest) -> None:
     def run(k: Any) -> Any:
         model = network(k, ("measured",), "sigmoid", (5, 4))
@@ -247,7 +241,6 @@ def test_outputs_of_several_positions(weights: Any) -> None:
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.unoptimized
 def test_gradients_in_double() -> None:
     with float_type("float64"):  # also of the losses that losses call
         of = {**formulas(nn), **{f"{name}_of_columns": f for name, f in of_columns(nn).items()}}
@@ -357,7 +350,6 @@ PENALTIES: dict[str, Any] = {
 }
 
 
-@pytest.mark.unoptimized
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras on NumPy 2
 @pytest.mark.parametrize("name", ["products", *PENALTIES])
 def test_formulas_of_a_batch_train_as_in_keras(name: str, request: pytest.FixtureRequest) -> None:
@@ -422,7 +414,6 @@ STATISTICS: dict[str, Any] = {
 }
 
 
-@pytest.mark.unoptimized
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras on NumPy 2
 def test_layers_over_the_batch_train_and_predict_as_in_keras(request: pytest.FixtureRequest) -> None:
     rng = np.random.default_rng(3)

@@ -12,7 +12,7 @@ from compositions import SHAPES, composed
 import nncompile as nn
 from nncompile import ops
 
-pytestmark = pytest.mark.unoptimized
+pytestmark = pytest.mark.quick_c
 
 EACH = 12
 """Compositions that are compiled together."""

@@ -30,7 +30,6 @@ from nncompile import backend, registry
 
 # Keras on NumPy 2 warns of itself; widths of 1 are among the cases, and Keras warns of them as we do
 pytestmark = [
-    pytest.mark.unoptimized,
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:softmax. axis:UserWarning"),
     pytest.mark.filterwarnings("ignore:.*the loss of one class is always 0:SyntaxWarning"),

@@ -20,7 +20,7 @@ from nncompile.errors import FileFormatError, ModelError, UnsupportedError
 from nncompile.layers import Add, Concatenate, Dense, Dot, Dropout, Subtract
 from nncompile.models import Functional, clone_model, model_from_json
 
-pytestmark = pytest.mark.unoptimized
+pytestmark = pytest.mark.quick_c
 
 ARE = pytest.mark.parametrize("make", GRAPHS, ids=[make.__name__ for make in GRAPHS])
 

@@ -16,7 +16,7 @@ from nncompile import layers, ops
 from nncompile.errors import UnsupportedError
 from nncompile.layers import Layer
 
-pytestmark = pytest.mark.unoptimized
+pytestmark = pytest.mark.quick_c
 
 SHAPES = sorted({shape for _, _, shape in CASES})
 NO_PENALTY = ("ActivityRegularization",)

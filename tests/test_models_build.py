@@ -18,7 +18,7 @@ from nncompile.layers import Activation, Dense, Dropout, Flatten, Input, InputLa
 from nncompile.models import Model, Sequential, clone_model, model_from_json
 from nncompile.random import SeedGenerator
 
-pytestmark = pytest.mark.unoptimized
+pytestmark = pytest.mark.quick_c
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ import nncompile as nn
 from nncompile import ops
 from nncompile.errors import ModelError, UnsupportedError
 
-pytestmark = pytest.mark.unoptimized
+pytestmark = pytest.mark.quick_c
 
 RNG = np.random.default_rng(0)
 A = RNG.normal(size=(3, 3)).astype(np.float32)

@@ -13,7 +13,7 @@ import nncompile as nn
 from nncompile import ops
 from nncompile.errors import ModelError, UnsupportedError
 
-pytestmark = pytest.mark.unoptimized
+pytestmark = pytest.mark.quick_c
 
 
 def ordering(k: Any) -> Any:

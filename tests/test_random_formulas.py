@@ -13,7 +13,7 @@ import nncompile as nn
 from nncompile import layers, ops
 from nncompile.errors import ModelError, UnsupportedError
 
-pytestmark = pytest.mark.unoptimized
+pytestmark = pytest.mark.quick_c
 
 
 class Draws(layers.Layer):

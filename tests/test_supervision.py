@@ -16,7 +16,7 @@ from nncompile.training.supervision import Objectives, Supervisor
 # Keras on NumPy 2 warns of itself
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-    pytest.mark.unoptimized,
+    pytest.mark.quick_c,
 ]
 
 ROWS = 8

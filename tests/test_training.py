@@ -23,7 +23,7 @@ import nncompile as nn
 from nncompile import compiler, ops
 from nncompile.errors import ModelError
 
-pytestmark = pytest.mark.unoptimized
+pytestmark = pytest.mark.quick_c
 
 ROWS, INPUTS, HIDDEN, CLASSES = 50, 4, 5, 3
 

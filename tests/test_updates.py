@@ -20,7 +20,7 @@ from nncompile.variables import Variable
 # real Keras with NumPy 2
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-    pytest.mark.unoptimized,
+    pytest.mark.quick_c,
 ]
 
 ROWS, FEATURES, CLASSES = 12, 13, 5

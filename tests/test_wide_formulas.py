@@ -135,7 +135,6 @@ def started(k: Any, name: str) -> tuple[Any, Any, Any]:
     return model, x, rng.normal(size=(21, 2)).astype("float32")
 
 
-@pytest.mark.unoptimized
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras on NumPy 2
 def test_it_trains_as_keras_trains(name: str, tmp_path: Any, request: pytest.FixtureRequest) -> None:
