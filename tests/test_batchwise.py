@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reference import central_differences, descent, float_type, target, trained_gradients
+from reference import central_differences, descent, float_type, forms, target, trained_gradients
 from remembered import assert_as_keras
 
 import nncompile as nn

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from oracle import keras
-from reference import check_along, descent, float_type, target, trained_gradients
+from reference import check_along, descent, every_form, float_type, target, trained_gradients
 from remembered import assert_as_keras
 from test_export import Loaded
 
