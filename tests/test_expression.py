@@ -113,8 +113,8 @@ def test_printed_c_computes_what_numpy_computes(seed: int) -> None:
         descent(model, loss)
         x, y = rng.normal(size=(6, 3)), rng.normal(size=(6, 3))
         expected = model.call(x)
-        np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-11, atol=1e-11)
         np.testing.assert_allclose(model.evaluate(x, y, verbose=0), loss(y, expected), rtol=1e-11)
+        np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-11, atol=1e-11)
         numbers = compared = 0
         fine, coarse = (central_differences(model, loss, x, y, step) for step in (1e-5, 4e-5))
         for got, one, other in zip(trained_gradients(model, x, y), fine, coarse, strict=True):

@@ -70,7 +70,6 @@ def test_softmax_its_loss_its_gradient_and_metrics(target: str, width: int) -> N
         y = np.eye(width, dtype="float32")[labels] if one_hot else labels
         kernel, bias = (w.astype("float64") for w in model.get_weights())
         p = softmax(x @ kernel + bias)
-        np.testing.assert_allclose(model.predict(x, verbose=0), p, atol=1e-6)
         loss = "categorical_crossentropy" if one_hot else "sparse_categorical_crossentropy"
         top = "top_k_categorical_accuracy" if one_hot else "sparse_top_k_categorical_accuracy"
         metrics = ["accuracy", top, "mean_squared_error"] if one_hot else ["accuracy", top]
@@ -80,6 +79,8 @@ def test_softmax_its_loss_its_gradient_and_metrics(target: str, width: int) -> N
         assert found["accuracy"] == pytest.approx((p.argmax(-1) == labels).mean())
         if one_hot:
             assert found["mean_squared_error"] == pytest.approx(((y - p) ** 2).mean(), abs=2e-6)
+        # with the library that there is now; one that does nothing but predict is tested below
+        np.testing.assert_allclose(model.predict(x, verbose=0), p, atol=1e-6)
         model.fit(x, y, batch_size=count, verbose=0)
         d = (p - np.eye(width)[labels]) / count
         np.testing.assert_allclose(model.get_weights()[0], kernel - x.T @ d, atol=3e-6)
