@@ -42,7 +42,7 @@ def moved(seed: int, x: Any, weights: Any, log: list[str] | None = None) -> Any:
     return composed(seed, x + weights[0], log)
 
 
-KINDS = {"values": (moved, lambda shape: [shape], 12), "weights": (weighted, shapes_of_weights, 4)}
+KINDS = {"values": (moved, lambda shape: [shape], 12), "weights": (weighted, shapes_of_weights, 8)}
 """By what is composed: how, the shapes of its weights, and how many are compiled together."""
 
 

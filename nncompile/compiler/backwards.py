@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from .. import ops
 from ..errors import UnsupportedError
-from ..ops import ELEMENT, ROW, UNIFORM, Expression
+from ..ops import ELEMENT, ROW, UNIFORM, Expression, core
 from ..ops.arrays import Arrangement, transposed
 from ..ops.batch import crosses_rows
 from .columns import without_factors
@@ -335,10 +335,23 @@ class Backwards:
     def _incoming(self, node: Node) -> tuple[Expression | None, Leaves]:
         """The gradient of a value, without what is pending."""
         leaves: Leaves = {}
+        widths = {core.reduced_width(x) for x, _ in self.parts[node.name]}
+        if len(widths - {None}) > 1:  # a formula has one number of columns: these are added as they lie in memory
+            self.parts[node.name] = [self._column(node, x, found) for x, found in self.parts[node.name]]
         for _, found in self.parts[node.name]:
             leaves |= found
         values = [x for x, _ in self.parts[node.name]]
         return (total_of(values) if values else None), leaves
+
+    def _column(self, node: Node, x: Expression, found: Leaves) -> tuple[Expression, Leaves]:
+        """A part of a gradient that is reduced over columns, as a value in memory."""
+        if core.reduced_width(x) is None:
+            return x, found
+        place = self._space(f"{node.name}_part", _like(node, x), f"part of the gradient of {node.name}")
+        formula = self.planner.formula([(place, x)], found, f"gradient of {node.layer}")
+        called = self.planner.names.new(f"{place}_rows")
+        self.made.append(Rows(called, node.positions, self._width(node, formula), formula, None, node.layer))
+        return self._memory(place, x)
 
     def _width(self, node: Node, formula: Formula) -> int:
         names = (*formula.reads(), *(n for n, _ in formula.stores))

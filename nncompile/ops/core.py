@@ -613,7 +613,7 @@ def _fitted(op: str, args: tuple[Expression, ...]) -> tuple[Expression, ...]:
     for a in args:
         if a.level == ROW and not _kept(a) and 1 < len(a.shape) == len(shape):
             a = _truth(arrays.elements(a)) if a.mask else arrays.elements(a)
-        if _kept(a) and _reduced_width(a) not in (shape[-1], None):
+        if _kept(a) and reduced_width(a) not in (shape[-1], None):
             # A formula has one number of columns: what is reduced over others is a value of its own.
             mask = a.mask
             a = arrays.elements(a) if shape[-1] == 1 else arrays.stored(a)
@@ -681,7 +681,7 @@ def _with_constants(operands: Sequence[Any]) -> tuple[Any, ...]:
 
 def _of_one_width(args: tuple[Expression, ...]) -> tuple[Expression, ...]:
     """Values per row that were reduced over different numbers of columns, each as a value of its own."""
-    widths = [_reduced_width(a) for a in args]
+    widths = [reduced_width(a) for a in args]
     if len({w for w in widths if w is not None}) < 2:
         return args
     from . import arrays
@@ -690,7 +690,7 @@ def _of_one_width(args: tuple[Expression, ...]) -> tuple[Expression, ...]:
     return tuple(_truth(b) if a.mask and not b.mask else b for a, b in zip(args, stored, strict=True))
 
 
-def _reduced_width(x: Expression) -> int | None:
+def reduced_width(x: Expression) -> int | None:
     """The number of columns that a value per row was reduced over; None if it was not, or is stored by itself."""
     waiting, seen = [x], set[Expression]()
     while waiting:
@@ -1060,7 +1060,7 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
         from . import arrays
 
         x = arrays.as_row(expand_dims(x, -1))  # each of the numbers side by side has columns of its own
-    elif x.level == ROW and _reduced_width(x) not in (num_classes, None):
+    elif x.level == ROW and reduced_width(x) not in (num_classes, None):
         from . import arrays
 
         x = arrays.stored(x)  # a formula has one number of columns
