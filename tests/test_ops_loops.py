@@ -116,7 +116,7 @@ def test_loops_in_layers_are_trained_as_in_keras(request: pytest.FixtureRequest)
         losses = model.fit(x, y, batch_size=4, epochs=2, shuffle=False, verbose=0).history["loss"]
         return losses, model.predict(x, verbose=0), model.get_weights()
 
-    assert_as_keras(request, run, atol=2e-6)
+    assert_as_keras(request, run, atol=1e-5)  # of numbers up to 5, with and without fused operations
 
 
 def test_branches_take_what_runs() -> None:
