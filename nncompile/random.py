@@ -299,7 +299,7 @@ def binomial(
     if None in tuple(shape):
         if np.ndim(counts) or not 0 < counts <= 64 or counts != int(counts):  # type: ignore[operator,arg-type]
             raise ModelError(f"random.binomial: in a formula expected counts from 1 to 64, received {counts!r}.")
-        trials = [ops.cast(ops.less(ops.noise(shape, seed), probabilities), "float32") for _ in range(int(counts))]  # type: ignore[arg-type]
+        trials = [ops.cast(ops.less(ops.noise(shape, seed), probabilities), dtype) for _ in range(int(counts))]  # type: ignore[arg-type]
         return functools.reduce(operator.add, trials)
     kind = _float_type(dtype, "binomial")
     whole = np.asarray(counts).astype("int64")

@@ -204,6 +204,10 @@ def median(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 # ------------------------------------------------------------------ running sums
 
 
+def _typed(x: Any, dtype: Any) -> Any:
+    return x if dtype is None else cast(x, dtype)
+
+
 def _running(where_: str, function: Callable[[Any, Any], Any], nothing: float, x: Any, axis: Any) -> Any:
     place, reach = _place(where_, x, axis), 1
     size = x.shape[place] or 0
@@ -218,25 +222,25 @@ def _running(where_: str, function: Callable[[Any, Any], Any], nothing: float, x
 @_ordered(np.cumsum)
 def cumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
     """Sums of what is before and at each place of an axis."""
-    return _running("cumsum", operator.add, 0.0, x, axis)
+    return _running("cumsum", operator.add, 0.0, _typed(x, dtype), axis)
 
 
 @_ordered(np.cumprod)
 def cumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
     """Products of what is before and at each place of an axis."""
-    return _running("cumprod", operator.mul, 1.0, x, axis)
+    return _running("cumprod", operator.mul, 1.0, _typed(x, dtype), axis)
 
 
 @_ordered(np.nancumsum)
 def nancumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
     """:func:`cumsum`, NaN as 0."""
-    return _running("nancumsum", operator.add, 0.0, where(isnan(x), 0.0, x), axis)
+    return _running("nancumsum", operator.add, 0.0, _typed(where(isnan(x), 0.0, x), dtype), axis)
 
 
 @_ordered(np.nancumprod)
 def nancumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
     """:func:`cumprod`, NaN as 1."""
-    return _running("nancumprod", operator.mul, 1.0, where(isnan(x), 1.0, x), axis)
+    return _running("nancumprod", operator.mul, 1.0, _typed(where(isnan(x), 1.0, x), dtype), axis)
 
 
 # ------------------------------------------------------------------ places that are values
