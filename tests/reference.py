@@ -88,7 +88,7 @@ def central_differences(
 
 
 def check_along(
-    model: Any, loss: Any, x: Array, y: Array, gradients: Sequence[Array], count: int = 10, rtol: float = 1e-6
+    model: Any, loss: Any, x: Array, y: Array, gradients: Sequence[Array], count: int = 10, rtol: float = 1e-7
 ) -> None:
     """Checks gradients of a model that trains against differences along random directions of all weights together.
 

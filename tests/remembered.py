@@ -37,7 +37,10 @@ def leaves(structure: Any, path: str = "") -> dict[str, Any]:
 
 
 def assert_as_keras(
-    request: pytest.FixtureRequest, compute: Callable[[Any], Any], rtol: float = 2e-5, atol: float = 1e-6
+    request: pytest.FixtureRequest,
+    compute: Callable[[Any], Any],
+    rtol: float = 2e-5,
+    atol: float | Mapping[str, float] = 1e-6,
 ) -> None:
     """Asserts that nncompile computes what Keras does, or did.
 
@@ -45,7 +48,7 @@ def assert_as_keras(
         request: of the test, whose name the result has.
         compute: what is done with a library; it gives numbers and arrays in any structure.
         rtol: how far apart they may be, as ``numpy.testing.assert_allclose`` has it.
-        atol: likewise.
+        atol: likewise; for a dict of results one for each of its keys.
     """
     file, name = FOLDER / f"{request.path.stem.removeprefix('test_')}.npz", request.node.name
     stored = dict(np.load(file)) if file.exists() else {}
@@ -68,7 +71,10 @@ def assert_as_keras(
     _agree(leaves(compute(nn)), mine, rtol, atol, "")
 
 
-def _agree(ours: Mapping[str, Any], theirs: Mapping[str, Any], rtol: float, atol: float, what: str) -> None:
+def _agree(
+    ours: Mapping[str, Any], theirs: Mapping[str, Any], rtol: float, atol: float | Mapping[str, float], what: str
+) -> None:
     assert list(ours) == list(theirs), what
     for path, expected in theirs.items():
-        np.testing.assert_allclose(ours[path], expected, rtol=rtol, atol=atol, err_msg=what + path)
+        absolute = atol[path.split("/")[1]] if isinstance(atol, Mapping) else atol
+        np.testing.assert_allclose(ours[path], expected, rtol=rtol, atol=absolute, err_msg=what + path)

@@ -114,9 +114,10 @@ def test_loops_in_layers_are_trained_as_in_keras(request: pytest.FixtureRequest)
         model.set_weights(given)
         model.compile(k.optimizers.SGD(0.05), "mse")
         losses = model.fit(x, y, batch_size=4, epochs=2, shuffle=False, verbose=0).history["loss"]
-        return losses, model.predict(x, verbose=0), model.get_weights()
+        predicted = model.predict(x, verbose=0)
+        return losses, predicted / np.abs(predicted).max(), model.get_weights()
 
-    assert_as_keras(request, run, atol=1e-5)  # of numbers up to 5, with and without fused operations
+    assert_as_keras(request, run, atol=2e-6)
 
 
 def test_branches_take_what_runs() -> None:

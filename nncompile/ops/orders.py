@@ -8,12 +8,10 @@ Running sums and products double their reach with each step (Hillis and Steele, 
 
 from __future__ import annotations
 
-import functools
-import inspect
 import math
 import operator
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -21,37 +19,16 @@ from ..errors import ModelError, UnsupportedError
 from .arrays import _axis, moveaxis, pad
 from .core import Expression, _computed, _symbols, _traced, cast, equal, expand_dims, is_weight, less, sum, where
 from .mathematics import isnan
+from .reductions import _formula
 
-F = TypeVar("F", bound=Callable[..., Any])
 _MOST = 512
 """The most numbers that a formula puts in order: it compares each with each."""
 
 
-def _ordered(numpy: Callable[..., Any]) -> Callable[[F], F]:
-    """Makes an operation of what it is on values of a formula, and what NumPy makes of arrays."""
-
-    def decorate(function: F) -> F:
-        signature = inspect.signature(function)
-
-        @functools.wraps(function)
-        def operation(*args: Any, **keywords: Any) -> Any:
-            bound = signature.bind(*args, **keywords)
-            bound.apply_defaults()
-            given = [bound.arguments.pop(n) for n in ("x", "indices") if n in bound.arguments]
-            if _symbols(*given):
-                given = [_traced(x) for x in given]
-                if is_weight(given[0]) or not isinstance(given[0], Expression):
-                    raise UnsupportedError(f"ops.{function.__name__}: of values of samples, not of weights or arrays.")
-                return function(*given, **bound.arguments)
-            return _computed(functools.partial(numpy, **bound.arguments), *given)
-
-        return operation  # type: ignore[return-value]
-
-    return decorate
-
-
 def _place(where_: str, x: Expression, axis: Any) -> int:
     """An axis of a sample, counted from the first."""
+    if is_weight(x) or not isinstance(x, Expression):
+        raise UnsupportedError(f"ops.{where_}: of values of samples, not of weights or arrays.")
     if axis is None:
         raise ModelError(f"ops.{where_}: axis=None is all of a batch; a formula is of one sample: axis=-1, or others.")
     place = _axis(axis, len(x.shape), where_)
@@ -97,7 +74,7 @@ def _columns(x: Any) -> Any:
     return cast(less(x, x), None) + np.arange(x.shape[-1], dtype=np.float64)
 
 
-@_ordered(np.sort)
+@_formula(np.sort)
 def sort(x: Any, axis: int = -1) -> Any:
     """x in increasing order along an axis, NaN last.
 
@@ -112,7 +89,7 @@ def _np_argsort(x: Any, axis: int = -1) -> Any:
     return np.argsort(x, axis, kind="stable").astype(np.int32)
 
 
-@_ordered(_np_argsort)
+@_formula(_np_argsort)
 def argsort(x: Any, axis: int = -1) -> Any:
     """The places of x in increasing order along an axis, equals in their own; in a formula real numbers."""
     x, back = _last("argsort", x, axis)
@@ -123,7 +100,7 @@ def _np_argpartition(x: Any, kth: int, axis: int = -1) -> Any:
     return np.argpartition(x, kth, axis).astype(np.int32)
 
 
-@_ordered(_np_argpartition)
+@_formula(_np_argpartition)
 def argpartition(x: Any, kth: int, axis: int = -1) -> Any:
     """Places of which the k-th is where it would be in order, smaller numbers before it."""
     return argsort(x, axis)
@@ -134,7 +111,7 @@ def _np_top_k(x: Any, k: int, sorted: bool = True) -> tuple[Any, Any]:
     return np.take_along_axis(x, at, axis=-1), at.astype(np.int32)
 
 
-@_ordered(_np_top_k)
+@_formula(_np_top_k)
 def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Any, Any]:
     """The k largest numbers of the last axis and their places, the largest first, equals in their own order.
 
@@ -158,7 +135,7 @@ _METHODS: dict[str, Callable[[float], tuple[float, float]]] = {
 """Methods of :func:`quantile`: from a place between two ranks the lower rank, and the share of the next."""
 
 
-@_ordered(np.quantile)
+@_formula(np.quantile)
 def quantile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Any:
     """Where a share q of the values along an axis lies below; NaN if one of them is.
 
@@ -189,13 +166,13 @@ def quantile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims:
     return moveaxis(found, -1, place) if keepdims else found[..., 0]
 
 
-@_ordered(np.percentile)
+@_formula(np.percentile)
 def percentile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Any:
     """Where q percent of the values along an axis lie below; see :func:`quantile`."""
     return quantile(x, q / 100, axis, method, keepdims)
 
 
-@_ordered(np.median)
+@_formula(np.median)
 def median(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The middle of the values along an axis in order, or the mean of the two there; see :func:`quantile`."""
     return quantile(x, 0.5, axis, "linear", keepdims)
@@ -219,25 +196,25 @@ def _running(where_: str, function: Callable[[Any, Any], Any], nothing: float, x
     return x
 
 
-@_ordered(np.cumsum)
+@_formula(np.cumsum)
 def cumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
     """Sums of what is before and at each place of an axis."""
     return _running("cumsum", operator.add, 0.0, _typed(x, dtype), axis)
 
 
-@_ordered(np.cumprod)
+@_formula(np.cumprod)
 def cumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
     """Products of what is before and at each place of an axis."""
     return _running("cumprod", operator.mul, 1.0, _typed(x, dtype), axis)
 
 
-@_ordered(np.nancumsum)
+@_formula(np.nancumsum)
 def nancumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
     """:func:`cumsum`, NaN as 0."""
     return _running("nancumsum", operator.add, 0.0, _typed(where(isnan(x), 0.0, x), dtype), axis)
 
 
-@_ordered(np.nancumprod)
+@_formula(np.nancumprod)
 def nancumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
     """:func:`cumprod`, NaN as 1."""
     return _running("nancumprod", operator.mul, 1.0, _typed(where(isnan(x), 1.0, x), dtype), axis)
@@ -246,11 +223,6 @@ def nancumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
 # ------------------------------------------------------------------ places that are values
 
 
-def _np_take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
-    return np.take_along_axis(x, np.asarray(indices).astype(np.int64), axis)
-
-
-@_ordered(_np_take_along_axis)
 def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
     """Entries of x along an axis, at places of their own for each of the other axes; negative ones from the end.
 
@@ -259,6 +231,9 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
         indices: places, with as many axes; in a formula values of samples, or whole numbers that are the same for all.
         axis: along which; in a formula not that of the batch.
     """
+    x, indices = _traced(x), _traced(indices)
+    if not _symbols(x, indices):
+        return _computed(lambda x, at: np.take_along_axis(x, np.asarray(at).astype(np.int64), axis), x, indices)
     x, back = _last("take_along_axis", x, axis)
     if not isinstance(indices, Expression):
         indices = cast(x[..., :1] < 0, None) * 0.0 + np.moveaxis(np.asarray(indices, dtype=np.float64), axis or 0, -1)

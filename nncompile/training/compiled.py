@@ -425,7 +425,9 @@ class Compiled:
         )
         optimizer = self.optimizer
         if optimizer is None and any(w.regularizer is not None for w in self.trainable_variables):
-            optimizer = optimizers.SGD()  # penalties are computed with the updates, of which nothing else is done
+            optimizer = optimizers.SGD(
+                name="none"
+            )  # penalties are computed with the updates, of which nothing else is done
             optimizer.build(self.trainable_variables)
         return compiler.Training(outputs, optimizer, profile, supervisor.captured)
 
