@@ -53,12 +53,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _flags(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def _flags(request: pytest.FixtureRequest) -> Iterator[None]:
     """The C of a test that is marked with ``quick_c`` is compiled in a third of the time."""
     mark = request.node.get_closest_marker("quick_c")
-    if mark and mark.args != (False,) and not request.config.getoption("--optimized"):
-        monkeypatch.setattr(build, "FLAGS", tuple({"-O2": "-Og"}.get(flag, flag) for flag in build.FLAGS))
-        monkeypatch.setattr(build, "_BINDING_FLAGS", ("-O0",))
+    with pytest.MonkeyPatch.context() as patch:  # the fixture would be undone behind those of the test itself
+        if mark and mark.args != (False,) and not request.config.getoption("--optimized"):
+            patch.setattr(build, "FLAGS", tuple({"-O2": "-Og"}.get(flag, flag) for flag in build.FLAGS))
+            patch.setattr(build, "_BINDING_FLAGS", ("-O0",))
+        yield
 
 
 @pytest.fixture
