@@ -6,6 +6,8 @@ what is in it, and the processes share so few networks that it is nothing lost.
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
 import os
 import warnings
 from collections.abc import Iterator
@@ -17,6 +19,13 @@ import pytest
 from nncompile import config, targets
 from nncompile.compiler import build
 
+QUICK = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+"""Most of the time of a test that trains with Keras goes to XLA's compiler; with these it takes a third of it."""
+if importlib.util.find_spec("jaxlib") and importlib.metadata.version("jaxlib").startswith("0.10."):
+    # by version, since XLA ends the process at a flag that it does not know; here, before anything imports jax
+    given = os.environ.get("XLA_FLAGS", "")
+    if QUICK not in given:  # the processes of xdist inherit it
+        os.environ["XLA_FLAGS"] = f"{given} {QUICK}".strip()
 DISAGREEMENTS = pytest.StashKey[dict[str, float]]()
 """Largest differences found, in units that the test states."""
 

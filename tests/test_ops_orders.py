@@ -52,7 +52,7 @@ def test_layers_that_order_are_those_of_keras() -> None:
         weights[1] = np.cos(np.arange(len(weights[1]), dtype="f4"))[:, None]
         model.set_weights(weights)
         before = np.asarray(model.layers[0](x))
-        model.compile(k.optimizers.SGD(0.01), "mse", jit_compile=False)
+        model.compile(k.optimizers.SGD(0.01), "mse")
         model.fit(x, np.ones((7, 1)), batch_size=4, epochs=2, shuffle=False, verbose=0)
         found.append([before, *map(np.asarray, model.get_weights())])
     for theirs, ours in zip(*found, strict=True):
