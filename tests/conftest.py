@@ -6,6 +6,7 @@ what is in it, and the processes share so few networks that it is nothing lost.
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import importlib.util
 import os
@@ -63,12 +64,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(autouse=True)
 def _flags(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The C of a test that is marked with ``quick_c`` is compiled in a third of the time."""
+    """The C of a test that is marked with ``quick_c`` is compiled whole and as it stands, in a quarter of the time."""
     mark = request.node.get_closest_marker("quick_c")
     with pytest.MonkeyPatch.context() as patch:  # the fixture would be undone behind those of the test itself
         if mark and mark.args != (False,) and not request.config.getoption("--optimized"):
-            patch.setattr(build, "FLAGS", tuple({"-O2": "-Og"}.get(flag, flag) for flag in build.FLAGS))
+            patch.setattr(build, "FLAGS", tuple({"-O2": "-O0"}.get(flag, flag) for flag in build.FLAGS))
             patch.setattr(build, "_BINDING_FLAGS", ("-O0",))
+            whole = functools.partial(build.commands_for, parts=1)  # parts are for many cores
+            patch.setattr(build, "commands_for", lambda compiler, target, parts=1: whole(compiler, target))
         yield
 
 
