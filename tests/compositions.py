@@ -123,3 +123,88 @@ def _chosen(x: Any, axis: int, keep: bool, kind: int, how: int, new: int) -> Any
     elif how == 3 and len(of.shape) > 1:
         truth = ops.flip(truth, axis=-1)
     return ops.where(truth, x, 0.25) if _fit(truth, x) else ops.cast(truth, config.floatx())
+
+
+# ------------------------------------------------------------------ of weights
+
+
+def shapes_of_weights(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Shapes of weights that values of a shape can meet, one way or another."""
+    columns = shape[-1]
+    matrices = [(shape[-2], columns), (shape[-2], 1)] if len(shape) > 1 else []
+    return [(), (1,), (columns,), (columns, 3), (3, columns), *matrices, (3,)]
+
+
+def weighted(seed: int, x: Any, weights: list[Any], log: list[str] | None = None) -> Any:
+    """What x becomes when it meets what some steps make of weights, each in several places and shapes."""
+    rng, value = np.random.default_rng(seed), x
+    for _ in range(rng.integers(1, 5)):
+        made, names = weights[rng.integers(len(weights))], []
+        names.append(str(tuple(made.shape)))
+        for _ in range(rng.integers(0, 4)):
+            step, name = _of_weight(rng, made, weights)
+            made = step(made)
+            names.append(name)
+        with np.errstate(all="ignore"):
+            value, name = _met(rng, value, made)
+        if log is not None:
+            log.append(f"{' '.join(names)}: {name} -> {tuple(value.shape[1:])}")
+    return value
+
+
+def _of_weight(rng: np.random.Generator, p: Any, weights: list[Any]) -> tuple[Callable[[Any], Any], str]:
+    """A step that a weight, or what was made of one, can take, and its name."""
+    rank, other = len(p.shape), weights[rng.integers(len(weights))]
+    axis = int(rng.integers(rank)) if rank else 0
+    size = p.shape[axis] if rank else 1
+    axis -= rank if rng.random() < 0.5 else 0
+    keep, place, new, kind = (
+        bool(rng.integers(2)),
+        int(rng.integers(size)),
+        int(rng.integers(rank + 1)),
+        int(rng.integers(22)),
+    )
+    plain: dict[str, Callable[[Any], Any]] = {
+        "exp": lambda w: ops.exp(w * 0.3), "tanh": ops.tanh, "softplus": ops.softplus, "sigmoid": ops.sigmoid,
+        "square": lambda w: w * w, "2w + 1": lambda w: w * 2.0 + 1.0, "relu": lambda w: ops.relu(w + 0.2), "mean": ops.mean,
+    }  # fmt: skip
+    name = str(rng.choice(list(plain)))
+    along: dict[str, Callable[[Any], Any]] = {
+        "sum": lambda w: ops.sum(w, axis=axis, keepdims=keep), "max": lambda w: ops.max(w, axis=axis, keepdims=keep),
+        "softmax": lambda w: ops.softmax(w, axis=axis), "flip": lambda w: ops.flip(w, axis=axis),
+        "double": lambda w: ops.concatenate([w, w * 2.0], axis=axis), "flat": lambda w: ops.reshape(w, (-1,)),
+        "take": lambda w: ops.take(w, place, axis=axis), "repeat": lambda w: ops.repeat(w, 2, axis=axis),
+        "normed": lambda w: w / (1.0 + ops.sqrt(ops.sum(ops.square(w)) + 1.0)),
+    }  # fmt: skip
+    single = rank and math.prod(p.shape) == 1 and p.shape not in [tuple(w.shape) for w in weights]
+    if kind < len(along) and rank and not single:
+        chosen = list(along)[kind]
+        return along[chosen], f"{chosen}({axis}, {keep}, {place})"
+    if kind == 9 and rank == 2:
+        return ops.transpose, "transpose"
+    if kind == 10 and rank < 2:
+        return lambda w: ops.expand_dims(w, new), f"expand_dims({new})"
+    if kind == 11 and rank and size > 1:
+        key = tuple(slice(1, None) if i == axis % rank else slice(None) for i in range(rank))
+        return lambda w: w[key], f"[1:] of {axis}"
+    if kind == 12 and rank == 2 and p.shape[0] <= 20:
+        return lambda w: ops.matmul(w, ops.transpose(w)), "w @ w.T"
+    if kind < 15 and tuple(other.shape) in ((), tuple(p.shape)):
+        return lambda w: w - other * 0.5, f"- another of {tuple(other.shape)}"
+    return plain[name], name
+
+
+def _met(rng: np.random.Generator, value: Any, p: Any) -> tuple[Any, str]:
+    """A value with what a weight became."""
+    of, sizes, kind = tuple(value.shape[1:]), tuple(p.shape), int(rng.integers(6))
+    fits = len(sizes) <= len(of) and all(a == b or 1 in (a, b) for a, b in zip(sizes[::-1], of[::-1], strict=False))
+    if len(sizes) == 2 and of[-1] == sizes[0] and sizes[1] <= 20 and (kind < 3 or not fits):
+        return ops.matmul(value, p), "value @ w"
+    if not fits:
+        return value * ops.mean(p), "value * mean(w)"
+    ways: list[tuple[Callable[[], Any], str]] = [
+        (lambda: value + p, "value + w"), (lambda: ops.where(value > p, value, p), "where(value > w)"),
+        (lambda: p - value, "w - value"), (lambda: value / (1.0 + ops.square(p)), "value / (1 + w^2)"),
+        (lambda: ops.maximum(value, p), "maximum"), (lambda: value * p, "value * w"),
+    ]  # fmt: skip
+    return ways[kind][0](), ways[kind][1]

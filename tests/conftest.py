@@ -6,9 +6,7 @@ what is in it, and the processes share so few networks that it is nothing lost.
 
 from __future__ import annotations
 
-import functools
-import importlib.metadata
-import importlib.util
+import gc
 import os
 import warnings
 from collections.abc import Iterator
@@ -19,14 +17,8 @@ import pytest
 
 from nncompile import config, targets
 from nncompile.compiler import build
+from nncompile.compiler.build import FLAGS_VARIABLE
 
-QUICK = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
-"""Most of the time of a test that trains with Keras goes to XLA's compiler; with these it takes a third of it."""
-if importlib.util.find_spec("jaxlib") and importlib.metadata.version("jaxlib").startswith("0.10."):
-    # by version, since XLA ends the process at a flag that it does not know; here, before anything imports jax
-    given = os.environ.get("XLA_FLAGS", "")
-    if QUICK not in given:  # the processes of xdist inherit it
-        os.environ["XLA_FLAGS"] = f"{given} {QUICK}".strip()
 DISAGREEMENTS = pytest.StashKey[dict[str, float]]()
 """Largest differences found, in units that the test states."""
 
@@ -46,6 +38,12 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+def pytest_collection_finish() -> None:
+    """What was imported stays: the collector of garbage need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def _settings() -> Iterator[None]:
     """What a test sets for the process is set back."""
@@ -57,21 +55,18 @@ def _settings() -> Iterator[None]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--optimized", action="store_true", help="compile all C as users do, also of tests marked with quick_c"
-    )
+    parser.addoption("--optimized", action="store_true", help="compile the C of tests marked with quick_c as users do")
 
 
 @pytest.fixture(autouse=True)
 def _flags(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The C of a test that is marked with ``quick_c`` is compiled whole and as it stands, in a quarter of the time."""
+    """The C of a test that is marked with ``quick_c`` is compiled whole and with -O0, in a quarter of the time."""
     mark = request.node.get_closest_marker("quick_c")
-    with pytest.MonkeyPatch.context() as patch:  # the fixture would be undone behind those of the test itself
+    with pytest.MonkeyPatch.context() as patch:
         if mark and mark.args != (False,) and not request.config.getoption("--optimized"):
-            patch.setattr(build, "FLAGS", tuple({"-O2": "-O0"}.get(flag, flag) for flag in build.FLAGS))
-            patch.setattr(build, "_BINDING_FLAGS", ("-O0",))
-            whole = functools.partial(build.commands_for, parts=1)  # parts are for many cores
-            patch.setattr(build, "commands_for", lambda compiler, target, parts=1: whole(compiler, target))
+            patch.setenv(FLAGS_VARIABLE, "-O0")
+            commands_for = build.commands_for  # parts at one time read the same text three times
+            patch.setattr(build, "commands_for", lambda compiler, target, parts=1: commands_for(compiler, target))
         yield
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import warnings
 
@@ -13,4 +12,3 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     keras = pytest.importorskip("keras")
     pytest.importorskip("jax")
-gc.freeze()  # its modules stay: no collection need look at their half a million objects

@@ -87,6 +87,42 @@ def central_differences(
     return gradients
 
 
+def check_along(
+    model: Any, loss: Any, x: Array, y: Array, gradients: Sequence[Array], count: int = 10, rtol: float = 1e-6
+) -> None:
+    """Checks gradients of a model that trains against differences along random directions of all weights together.
+
+    It is much less work than :func:`central_differences` by every number, and any number that is wrong is in every
+    direction. What fails is looked for weight by weight.
+    """
+    rng, variables = np.random.default_rng(count), model.trainable_weights
+
+    def along(directions: Sequence[Array]) -> float:
+        starts = [v.value for v in variables]
+
+        def at(distance: float) -> float:
+            for variable, start, direction in zip(variables, starts, directions, strict=True):
+                variable.assign(start + distance * direction)
+            return float(loss(y, model.call(x, training=True)))
+
+        step = 1e-5 / np.sqrt(sum(np.sum(np.square(d)) for d in directions))
+        wide, narrow = ((at(s) - at(-s)) / (2 * s) for s in (step, step / 2))
+        for variable, start in zip(variables, starts, strict=True):
+            variable.assign(start)
+        return float((4 * narrow - wide) / 3)
+
+    def differ(directions: Sequence[Array]) -> bool:
+        parts = [float(np.sum(g * d)) for g, d in zip(gradients, directions, strict=True)]
+        size = np.sqrt(sum(np.sum(np.square(g * d)) for g, d in zip(gradients, directions, strict=True)))
+        return not abs(along(directions) - sum(parts)) <= rtol * (1 + size)
+
+    for _ in range(count):
+        directions = [rng.normal(size=v.shape) for v in variables]
+        if differ(directions):
+            alone = [[d if i == j else 0 * d for j, d in enumerate(directions)] for i in range(len(directions))]
+            raise AssertionError(f"wrong: {[v.path for v, d in zip(variables, alone, strict=True) if differ(d)]}")
+
+
 def trained_gradients(model: Any, x: Array, y: Array) -> list[Array]:
     """The gradient that the C computes, from one step of SGD with a learning rate of 1; the weights stay."""
     before = [w.value for w in model.trainable_weights]

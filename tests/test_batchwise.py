@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from reference import central_differences, descent, float_type, forms, target, trained_gradients
+from remembered import assert_as_keras
 
 import nncompile as nn
 from nncompile import layers, losses, ops, targets
@@ -135,11 +136,10 @@ def network(k: Any, names: Any, activation: str, shape: tuple[int, ...] = (4,)) 
     return model
 
 
-def assert_trains_like_keras(made: Any, activation: str, weights: Any, x: Any = X, each: Any = Y) -> None:
-    from oracle import keras
+def training(made: Any, activation: str, weights: Any, x: Any = X, each: Any = Y) -> Any:
+    """What trains a network of a library with some losses: its logs, what it measures, and the weights in the end."""
 
-    found = []
-    for k in (keras, nn):
+    def run(k: Any) -> Any:
         of = made(k)
         model = network(k, of, activation, x.shape[1:])
         factors = {name: 0.5 + 0.1 * number for number, name in enumerate(of)}
@@ -152,50 +152,41 @@ def assert_trains_like_keras(made: Any, activation: str, weights: Any, x: Any = 
         )
         measured = model.evaluate(x, y, sample_weight=given, batch_size=9, verbose=0, return_dict=True)
         alone = model.train_on_batch(x[:1], {name: each[:1] for name in of}, return_dict=True)
-        found.append((history.history, measured, alone, [np.asarray(w.value) for w in model.weights]))
-    (history, measured, alone, ends), (our_history, our_measured, our_alone, our_ends) = found
-    assert our_history.keys() == history.keys()
-    for key, values in history.items():
-        np.testing.assert_allclose(our_history[key], values, rtol=2e-5, atol=1e-6, err_msg=key)
-    for ours, theirs in ((our_measured, measured), (our_alone, alone)):
-        assert ours.keys() == theirs.keys()
-        for key, value in theirs.items():
-            np.testing.assert_allclose(ours[key], value, rtol=2e-5, atol=1e-6, err_msg=key)
-    for ours, theirs in zip(our_ends, ends, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=3e-6)
+        return dict(sorted(history.history.items())), measured, alone, [np.asarray(w.value) for w in model.weights]
+
+    return run
 
 
-def test_training_is_that_of_keras() -> None:
-    assert_trains_like_keras(formulas, "sigmoid", None)
+def test_training_is_that_of_keras(request: pytest.FixtureRequest) -> None:
+    assert_as_keras(request, training(formulas, "sigmoid", None), atol=3e-6)
 
 
-def test_weights_of_samples_are_factors_of_a_number_for_the_batch() -> None:
+def test_weights_of_samples_are_factors_of_a_number_for_the_batch(request: pytest.FixtureRequest) -> None:
     names = ("rmse", "of_rows", "of_slices", "dice", "summed_dice")
-    assert_trains_like_keras(lambda k: {name: formulas(k)[name] for name in names}, "softmax", WEIGHTS)
+    run = training(lambda k: {name: formulas(k)[name] for name in names}, "softmax", WEIGHTS)
+    assert_as_keras(request, run, atol=3e-6)
 
 
-def test_training_of_numbers_per_column_is_that_of_keras() -> None:
-    assert_trains_like_keras(of_columns, "sigmoid", None)
+def test_training_of_numbers_per_column_is_that_of_keras(request: pytest.FixtureRequest) -> None:
+    assert_as_keras(request, training(of_columns, "sigmoid", None), atol=3e-6)
 
 
 WIDE_X = RNG.normal(size=(ROWS, 5, 4)).astype(np.float32)
 WIDE_Y = RNG.uniform(size=(ROWS, 5, 3)).astype(np.float32)
 
 
-def test_losses_over_other_axes_train_as_in_keras() -> None:
-    assert_trains_like_keras(over_axes, "sigmoid", None, WIDE_X, WIDE_Y)
+def test_losses_over_other_axes_train_as_in_keras(request: pytest.FixtureRequest) -> None:
+    assert_as_keras(request, training(over_axes, "sigmoid", None, WIDE_X, WIDE_Y), atol=3e-6)
 
 
-def test_weights_of_samples_with_losses_over_other_axes() -> None:
+def test_weights_of_samples_with_losses_over_other_axes(request: pytest.FixtureRequest) -> None:
     names = ("steps", "root", "dice_2", "tversky", "spread")
-    assert_trains_like_keras(lambda k: {name: over_axes(k)[name] for name in names}, "softmax", WEIGHTS, WIDE_X, WIDE_Y)
+    run = training(lambda k: {name: over_axes(k)[name] for name in names}, "softmax", WEIGHTS, WIDE_X, WIDE_Y)
+    assert_as_keras(request, run, atol=3e-6)
 
 
-def test_metrics_along_another_axis() -> None:
-    from oracle import keras
-
-    found = []
-    for k in (keras, nn):
+def test_metrics_along_another_axis(request: pytest.FixtureRequest) -> None:
+    def run(k: Any) -> Any:
         model = network(k, ("measured",), "sigmoid", (5, 4))
         axes = [
             k.metrics.CosineSimilarity(axis=1),
@@ -206,11 +197,9 @@ def test_metrics_along_another_axis() -> None:
         model.compile(k.optimizers.SGD(0.1), {"measured": k.losses.Dice(axis=1)}, metrics={"measured": axes})
         y = {"measured": WIDE_Y}
         logs = model.fit(WIDE_X, y, epochs=2, batch_size=8, shuffle=False, verbose=0).history
-        logs |= {f"end_{n}": v for n, v in model.evaluate(WIDE_X, y, verbose=0, return_dict=True).items()}
-        found.append(logs)
-    assert found[0].keys() == found[1].keys()
-    for name, theirs in found[0].items():
-        np.testing.assert_allclose(found[1][name], theirs, rtol=2e-5, atol=1e-6, err_msg=name)
+        return dict(sorted(logs.items())), model.evaluate(WIDE_X, y, verbose=0, return_dict=True)
+
+    assert_as_keras(request, run)
 
 
 @pytest.mark.parametrize("ignored", [None, 4])
@@ -363,22 +352,21 @@ PENALTIES: dict[str, Any] = {
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras on NumPy 2
 @pytest.mark.parametrize("name", ["products", *PENALTIES])
-def test_formulas_of_a_batch_train_as_in_keras(name: str) -> None:
+def test_formulas_of_a_batch_train_as_in_keras(name: str, request: pytest.FixtureRequest) -> None:
     """A loss, and what a regularizer of the activity adds to one."""
-    from oracle import keras
-
-    rng, found = np.random.default_rng(3), []
+    rng = np.random.default_rng(3)
     x, y = (rng.uniform(0.5, 1.5, (10, 4)).astype("float32") for _ in range(2))
     given = [rng.uniform(0, 1, shape).astype("float32") for shape in ((4, 4), (4,))]
-    for k in (nn, keras):
+
+    def run(k: Any) -> Any:
         penalty = PENALTIES[name](k.ops) if name in PENALTIES else None
         model = k.Sequential([k.Input((4,)), k.layers.Dense(4, activity_regularizer=penalty)])
         model.set_weights(given)
         model.compile(k.optimizers.SGD(0.001), "mse" if penalty else products(k.ops))
         history = model.fit(x, y, batch_size=4, epochs=2, shuffle=False, verbose=0).history["loss"]
-        found.append([*history, model.evaluate(x, y, batch_size=4, verbose=0), *map(np.asarray, model.get_weights())])
-    for mine, other in zip(*found, strict=True):
-        np.testing.assert_allclose(mine, other, rtol=2e-5, atol=1e-6)
+        return history, model.evaluate(x, y, batch_size=4, verbose=0), model.get_weights()
+
+    assert_as_keras(request, run)
 
 
 def test_what_is_refused() -> None:
@@ -427,19 +415,18 @@ STATISTICS: dict[str, Any] = {
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras on NumPy 2
-def test_layers_over_the_batch_train_and_predict_as_in_keras() -> None:
-    from oracle import keras
-
-    rng, found = np.random.default_rng(3), []
+def test_layers_over_the_batch_train_and_predict_as_in_keras(request: pytest.FixtureRequest) -> None:
+    rng = np.random.default_rng(3)
     start = [rng.normal(size=s).astype("f4") * 0.5 for _ in STATISTICS for s in ((4, 5), (5,))]
     start += [rng.normal(size=s).astype("f4") * 0.5 for s in ((30, 3), (3,))]
-    for k in (keras, nn):
+
+    def run(k: Any) -> Any:
         x = k.Input((4,))
         of = [k.layers.Lambda(lambda v, f=f, o=k.ops: f(o, v))(k.layers.Dense(5)(x)) for f in STATISTICS.values()]
         model = k.Model(x, k.layers.Dense(3)(k.layers.Concatenate()(of)))
         model.set_weights(start)
         model.compile(k.optimizers.SGD(0.05), "mse")
         losses = model.fit(X, Y, batch_size=8, epochs=2, shuffle=False, verbose=0).history["loss"]
-        found.append([np.asarray(losses), model.predict(X, batch_size=9, verbose=0), *model.get_weights()])
-    for theirs, ours in zip(*found, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+        return losses, model.predict(X, batch_size=9, verbose=0), model.get_weights()
+
+    assert_as_keras(request, run, rtol=1e-4, atol=1e-5)

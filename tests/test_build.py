@@ -135,6 +135,19 @@ def test_whatever_counts_makes_another_entry(cache: Path, monkeypatch: pytest.Mo
     assert build.key_of(GOOD, commands, compiler) not in keys
 
 
+def test_flags_of_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiler, host = build.find_compiler(), targets.host()
+    plain = build.commands_for(compiler, host)
+    monkeypatch.setenv("NNCOMPILE_CFLAGS", "-g '-DNAME=a b'")
+    flagged = build.commands_for(compiler, host)
+    assert all("-g" in command and "-DNAME=a b" in command for command in flagged)
+    assert all(command.index("-g") > command.index("-O2") for command in flagged[:-1])
+    assert build.key_of(GOOD, flagged, compiler) != build.key_of(GOOD, plain, compiler)
+    monkeypatch.setenv("NNCOMPILE_CFLAGS", "'-g")
+    with pytest.raises(BuildError, match=r"NNCOMPILE_CFLAGS: expected flags .* received \"'-g\": No closing quotation"):
+        build.commands_for(compiler, host)
+
+
 @pytest.mark.parametrize("parts", [1, 2, 3])
 def test_each_part_is_compiled_by_a_command_of_its_own(parts: int) -> None:
     compiler = build.find_compiler()

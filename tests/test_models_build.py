@@ -456,7 +456,7 @@ def test_summary_counts_the_optimizer():
 def test_summary_prints(capsys):
     mnist(OURS).summary()
     text = capsys.readouterr().out
-    backend.clear_session()
+    backend.clear_session(free_memory=False)
     assert text == summary(mnist(OURS))
     assert " Total params: 648,010 (2.47 MB)\n" in text
     assert text.endswith(" Non-trainable params: 0 (0.00 B)\n")

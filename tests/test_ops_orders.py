@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from remembered import assert_as_keras
 
 import nncompile as nn
 from nncompile import ops
@@ -40,23 +41,22 @@ def ordering(k: Any) -> Any:
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras on NumPy 2
-def test_layers_that_order_are_those_of_keras() -> None:
-    from oracle import keras
-
-    rng, found = np.random.default_rng(3), []
+def test_layers_that_order_are_those_of_keras(request: pytest.FixtureRequest) -> None:
+    rng = np.random.default_rng(3)
     x = rng.normal(size=(7, 3, 5)).astype("f4")
     x[0, :, 1] = x[0, :, 3]  # equals keep their order
-    for k in (keras, nn):
+
+    def run(k: Any) -> Any:
         model = k.Sequential([k.Input((3, 5)), ordering(k), k.layers.Dense(1, kernel_initializer="ones")])
         weights = model.get_weights()
         weights[1] = np.cos(np.arange(len(weights[1]), dtype="f4"))[:, None]
         model.set_weights(weights)
         before = np.asarray(model.layers[0](x))
-        model.compile(k.optimizers.SGD(0.01), "mse")
+        model.compile(k.optimizers.SGD(0.01), "mse", jit_compile=False)
         model.fit(x, np.ones((7, 1)), batch_size=4, epochs=2, shuffle=False, verbose=0)
-        found.append([before, *map(np.asarray, model.get_weights())])
-    for theirs, ours in zip(*found, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-5)
+        return before, model.get_weights()
+
+    assert_as_keras(request, run, atol=2e-5)
 
 
 def test_what_is_not_a_number_is_last() -> None:

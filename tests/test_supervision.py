@@ -14,7 +14,10 @@ from nncompile.errors import ModelError, UnsupportedError
 from nncompile.training.supervision import Objectives, Supervisor
 
 # Keras on NumPy 2 warns of itself
-pytestmark = [pytest.mark.quick_c, pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")]
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.quick_c,
+]
 
 ROWS = 8
 RNG = np.random.default_rng(0)

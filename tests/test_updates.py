@@ -18,7 +18,10 @@ from nncompile.optimizers import schedules
 from nncompile.variables import Variable
 
 # real Keras with NumPy 2
-pytestmark = [pytest.mark.quick_c, pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")]
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.quick_c,
+]
 
 ROWS, FEATURES, CLASSES = 12, 13, 5
 LOSS = nn.losses.SparseCategoricalCrossentropy()
@@ -441,7 +444,7 @@ def test_fit_logs_penalties_and_ends_with_averages_as_keras() -> None:
         model.layers[1].trainable = False  # its penalty does not count
         decay = library.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)
         optimizer = library.optimizers.SGD(decay, momentum=0.9, use_ema=True, ema_momentum=0.5, global_clipnorm=0.5)
-        model.compile(optimizer, "sparse_categorical_crossentropy")
+        model.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=False)
         rng = np.random.default_rng(3)
         model.set_weights([rng.normal(size=w.shape).astype("float32") * 0.4 for w in model.get_weights()])
         measured.append(model.evaluate(x, y, verbose=0))  # before anything has trained

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from oracle import keras
-from reference import central_differences, descent, every_form, float_type, target, trained_gradients
+from reference import check_along, descent, every_form, float_type, target, trained_gradients
+from remembered import assert_as_keras
 from test_export import Loaded
 
 import nncompile as nn
@@ -125,39 +126,41 @@ def network(k: Any, name: str) -> Any:
     return k.Sequential([k.Input(shape), *inner, k.layers.Dense(2)])
 
 
-def both(name: str) -> tuple[Any, Any, Any, Any]:
+def started(k: Any, name: str) -> tuple[Any, Any, Any]:
+    """The network of a case with its first weights, and data for it."""
     rng = np.random.default_rng(5)
-    ours, theirs = network(nn, name), network(keras, name)
-    given = [rng.uniform(0.05, 0.5, w.shape).astype("float32") for w in ours.get_weights()]
-    for model in (ours, theirs):
-        model.set_weights(given)
+    model = network(k, name)
+    model.set_weights([rng.uniform(0.05, 0.5, w.shape).astype("float32") for w in model.get_weights()])
     x = rng.normal(size=(21, *CASES[name][0])).astype("float32")
-    return ours, theirs, x, rng.normal(size=(21, 2)).astype("float32")
+    return model, x, rng.normal(size=(21, 2)).astype("float32")
 
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras on NumPy 2
-def test_it_trains_as_keras_trains(name: str, tmp_path: Any) -> None:
+def test_it_trains_as_keras_trains(name: str, tmp_path: Any, request: pytest.FixtureRequest) -> None:
     """Losses, weights, predictions of a batch and of one row, evaluation, weights in a file, and the exported C."""
-    ours, theirs, x, y = both(name)
-    history = []
-    rate = 0.01 if len(ours.get_weights()[-2]) <= 200 else 1e-4  # steps that are too long multiply roundings
-    for model, library in ((ours, nn), (theirs, keras)):
-        model.compile(library.optimizers.SGD(rate), "mse")
-        history.append(model.fit(x, y, batch_size=8, epochs=2, shuffle=False, verbose=0).history["loss"])
-    np.testing.assert_allclose(history[0], history[1], rtol=2e-5)
-    for mine, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
-        np.testing.assert_allclose(mine, other, rtol=2e-5, atol=2e-6)
-    expected = np.asarray(theirs.predict(x, verbose=0))
+    made = []
+
+    def run(k: Any) -> Any:
+        model, x, y = started(k, name)
+        made.append((model, x))
+        rate = 0.01 if len(model.get_weights()[-2]) <= 200 else 1e-4  # steps that are too long multiply roundings
+        model.compile(k.optimizers.SGD(rate), "mse")
+        losses = model.fit(x, y, batch_size=8, epochs=2, shuffle=False, verbose=0).history["loss"]
+        # as shares of the largest number of each
+        parts = [*model.get_weights(), np.asarray(model.predict(x, verbose=0)), model.evaluate(x, y, verbose=0)]
+        return losses, [p / max(float(np.abs(p).max()), 1.0) for p in parts]
+
+    assert_as_keras(request, run, atol=5e-6)
+    ours, x = made[-1]
+    expected = ours.predict(x, verbose=0)
     size = float(np.abs(expected).max())
     for got, wanted in (
-        (ours.predict(x, verbose=0), expected),
         (ours.predict(x[:1], verbose=0), expected[:1]),
         (np.asarray(ours(x)), expected),
         (Loaded(ours.export(tmp_path / "net.c"))(x), expected),
     ):
         np.testing.assert_allclose(got, wanted, rtol=2e-5, atol=5e-6 * size)
-    np.testing.assert_allclose(ours.evaluate(x, y, verbose=0), theirs.evaluate(x, y, verbose=0), rtol=2e-5)
     ours.save_weights(tmp_path / "own.weights.h5")
     again = network(nn, name)
     again.load_weights(tmp_path / "own.weights.h5")
@@ -182,10 +185,8 @@ def test_gradients_on_every_target(name: str) -> None:
         x, y = rng.normal(size=(6, 5, 4)), rng.normal(size=(6, 2))
         descent(model, "mse")
         got = trained_gradients(model, x, y)
+        check_along(model, lambda y, p: np.mean(np.square(p - y)), x, y, got)
         np.testing.assert_allclose(model.predict(x, verbose=0), model.call(x), rtol=1e-6, atol=1e-6)
-        expected = central_differences(model, lambda y, p: np.mean(np.square(p - y)), x, y, training=True)
-    for variable, mine, other in zip(model.trainable_weights, got, expected, strict=True):
-        np.testing.assert_allclose(mine, other, rtol=1e-5, atol=1e-6, err_msg=variable.path)
 
 
 def two_rows(x: Any) -> Any:

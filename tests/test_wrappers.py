@@ -16,14 +16,14 @@ import pytest
 import nncompile as nn
 from nncompile.errors import ModelError
 
+pytestmark = pytest.mark.quick_c
+
 sklearn = pytest.importorskip("sklearn", reason="an optional package: the extra [sklearn]")
 
 from sklearn.base import clone  # noqa: E402
 from sklearn.utils.estimator_checks import estimator_checks_generator  # noqa: E402
 
 from nncompile.wrappers import SKLearnClassifier, SKLearnRegressor, SKLearnTransformer  # noqa: E402
-
-pytestmark = pytest.mark.quick_c
 
 
 def network(X: Any, y: Any, loss: str = "mse", activation: str = "linear", seed: int = 1) -> nn.Sequential:

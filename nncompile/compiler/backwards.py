@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from .. import ops
 from ..errors import UnsupportedError
-from ..ops import ELEMENT, ROW, UNIFORM, Expression
+from ..ops import ELEMENT, ROW, UNIFORM, Expression, core
 from ..ops.arrays import Arrangement, transposed
 from ..ops.batch import crosses_rows
 from .columns import without_factors
@@ -216,12 +216,13 @@ class Backwards:
         return after
 
     def _neck(self, value: Expression, wanted: Sequence[Expression], known: Sequence[Expression]) -> Expression:
-        """The first value through which all ways from what is wanted go."""
+        """The first value through which all ways from what is wanted go, and those from weights that are below it."""
         order, found = topological([value], known), set(known)
         for x in above(order, wanted):
             if x in found or x.mask or x.level < ROW or per_feature(x) or x.op == "expand":
                 continue
-            if set(wanted).isdisjoint(topological([value], {*found, x})):
+            around = set(topological([value], {*found, x}))
+            if around.isdisjoint(wanted) and around.isdisjoint(self._trained(x, known)):
                 return x
         return value
 
@@ -334,10 +335,23 @@ class Backwards:
     def _incoming(self, node: Node) -> tuple[Expression | None, Leaves]:
         """The gradient of a value, without what is pending."""
         leaves: Leaves = {}
+        widths = {core.reduced_width(x) for x, _ in self.parts[node.name]}
+        if len(widths - {None}) > 1:  # a formula has one number of columns: these are added as they lie in memory
+            self.parts[node.name] = [self._column(node, x, found) for x, found in self.parts[node.name]]
         for _, found in self.parts[node.name]:
             leaves |= found
         values = [x for x, _ in self.parts[node.name]]
         return (total_of(values) if values else None), leaves
+
+    def _column(self, node: Node, x: Expression, found: Leaves) -> tuple[Expression, Leaves]:
+        """A part of a gradient that is reduced over columns, as a value in memory."""
+        if core.reduced_width(x) is None:
+            return x, found
+        place = self._space(f"{node.name}_part", _like(node, x), f"part of the gradient of {node.name}")
+        formula = self.planner.formula([(place, x)], found, f"gradient of {node.layer}")
+        called = self.planner.names.new(f"{place}_rows")
+        self.made.append(Rows(called, node.positions, self._width(node, formula), formula, None, node.layer))
+        return self._memory(place, x)
 
     def _width(self, node: Node, formula: Formula) -> int:
         names = (*formula.reads(), *(n for n, _ in formula.stores))

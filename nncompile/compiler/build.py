@@ -52,6 +52,8 @@ FLAGS = (
 
 NaN and infinity keep their meaning: nothing of -ffast-math that would take it away.
 """
+FLAGS_VARIABLE = "NNCOMPILE_CFLAGS"
+"""The variable of the environment that has further flags: ``-g``, ``-fsanitize=undefined``."""
 _BINDING_FLAGS = ("-O1",)
 """Of the binding, behind all others: there is no loop in it. -O0 would make a small prediction a few percent slower."""
 _GRACE = 1.0
@@ -230,13 +232,46 @@ def commands_for(compiler: Compiler, target: Target, parts: int = 1) -> list[lis
     """
     shared = ["-bundle", "-undefined", "dynamic_lookup"] if sys.platform == "darwin" else ["-shared"]
     include = dict.fromkeys(f"-I{sysconfig.get_path(p)}" for p in ("include", "platinclude"))
-    compiling = [*compiler.command, *FLAGS, *target.flags, "-fPIC", "-pipe", "-c"]  # the assembler works meanwhile
+    own = _own_flags()
+    compiling = [
+        *compiler.command,
+        *FLAGS,
+        *target.flags,
+        *own,
+        "-fPIC",
+        "-pipe",
+        "-c",
+    ]  # the assembler works meanwhile
     units = [(f"unit{n}.o", [f"-DPART={n}"]) for n in range(1, parts + 1)] if parts > 1 else [("unit.o", [])]
     return [
         *([*compiling, *chosen, "unit.c", "-o", name] for name, chosen in units),
         [*compiling, *_BINDING_FLAGS, *include, "binding.c", "-o", "binding.o"],
-        [*compiler.command, *shared, *(name for name, _ in units), "binding.o", "-o", "module" + _suffix(), "-lm"],
+        [
+            *compiler.command,
+            *own,
+            *shared,
+            *(name for name, _ in units),
+            "binding.o",
+            "-o",
+            "module" + _suffix(),
+            "-lm",
+        ],
     ]
+
+
+def _own_flags() -> list[str]:
+    """Flags of the user's, behind all of ours.
+
+    Raises:
+        BuildError: their quotes do not end.
+    """
+    text = os.environ.get(FLAGS_VARIABLE, "")
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise BuildError(
+            f"{FLAGS_VARIABLE}: expected flags of a C compiler as a shell takes them, received {text!r}: {error}."
+        ) from error
 
 
 def _suffix() -> str:

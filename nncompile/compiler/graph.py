@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -452,17 +453,15 @@ class _Cutter:
             id(x.value): (math.prod(x.value.shape),) for x in order if x.op == "weight" and x.value.ndim > 1
         }
         matrices = {id(x.value): x for x in order if x.op in ("matmul", "take")}
-        clashes = [x.value for key, x in matrices.items() if key in shapes]
+        met = {id(x.value) for x in order if x.op == "weight"}
+        seen = {(id(x.value), x.args[0].shape[-1]) for x in order if x.op == "matmul"}  # as matrices of these rows
+        several = Counter(key for key, _ in seen)
+        clashes = [x.value for key, x in matrices.items() if key in met or several[key] > 1]
         if clashes:
             raise _Clash(clashes, f"{self._title(matrices[id(clashes[0])])}: {clashes[0].path}")
         for x in order:
             if x.op == "matmul":
-                shape = (x.args[0].shape[-1] or 0, x.shape[-1] or 0)
-                if shapes.setdefault(id(x.value), shape) != shape:
-                    raise UnsupportedError(
-                        f"{self._title(x)}: {x.value.path} is used as matrices of shapes {shapes[id(x.value)]} and "
-                        f"{shape}; expected one of them. Give the other product a weight of its own."
-                    )
+                shapes.setdefault(id(x.value), (x.args[0].shape[-1] or 0, x.shape[-1] or 0))
         result, names = [], Names()
         for layer, trainable in _trainable(self.model):
             for variable in (*layer._variables(), *layer._constants.values()):

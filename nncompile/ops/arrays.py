@@ -102,6 +102,12 @@ def arranged(
     given = tuple(map(_as_number, map(_traced, xs)))
     if any(map(parameters.is_parameter, given)):
         return _of_parameters(function, given)
+    if len(given) == 1 and given[0].level < ROW and given[0].shape:  # a single number of weights, with axes
+        from . import weights
+
+        sizes = np.asarray(function(np.zeros([n or 1 for n in given[0].shape]))).shape
+        if math.prod(sizes) == 1:
+            return weights.view(given[0], sizes)
     xs = tuple(x if _is_number(x) else elements(x) for x in given)
     places, first = [], 0
     for x in xs:

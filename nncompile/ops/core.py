@@ -613,7 +613,7 @@ def _fitted(op: str, args: tuple[Expression, ...]) -> tuple[Expression, ...]:
     for a in args:
         if a.level == ROW and not _kept(a) and 1 < len(a.shape) == len(shape):
             a = _truth(arrays.elements(a)) if a.mask else arrays.elements(a)
-        if _kept(a) and _reduced_width(a) not in (shape[-1], None):
+        if _kept(a) and reduced_width(a) not in (shape[-1], None):
             # A formula has one number of columns: what is reduced over others is a value of its own.
             mask = a.mask
             a = arrays.elements(a) if shape[-1] == 1 else arrays.stored(a)
@@ -638,6 +638,8 @@ def _as_uniform(x: Expression) -> Expression:
         return x
     if x.op == "weight":
         return node("weight", (), x.value, level=UNIFORM)
+    if x.op == "custom":  # its gradient is that of numbers on an axis
+        return _as_uniform(x.args[0])
     if x.op in PRIMITIVES and PRIMITIVES[x.op].kind != "reduce":
         return _symbolic(x.op, *map(_as_uniform, x.args))
     raise UnsupportedError(f"ops.{x.op}: a mean over the batch of one column alone cannot meet several columns yet.")
@@ -679,7 +681,7 @@ def _with_constants(operands: Sequence[Any]) -> tuple[Any, ...]:
 
 def _of_one_width(args: tuple[Expression, ...]) -> tuple[Expression, ...]:
     """Values per row that were reduced over different numbers of columns, each as a value of its own."""
-    widths = [_reduced_width(a) for a in args]
+    widths = [reduced_width(a) for a in args]
     if len({w for w in widths if w is not None}) < 2:
         return args
     from . import arrays
@@ -688,7 +690,7 @@ def _of_one_width(args: tuple[Expression, ...]) -> tuple[Expression, ...]:
     return tuple(_truth(b) if a.mask and not b.mask else b for a, b in zip(args, stored, strict=True))
 
 
-def _reduced_width(x: Expression) -> int | None:
+def reduced_width(x: Expression) -> int | None:
     """The number of columns that a value per row was reduced over; None if it was not, or is stored by itself."""
     waiting, seen = [x], set[Expression]()
     while waiting:
@@ -1058,7 +1060,7 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
         from . import arrays
 
         x = arrays.as_row(expand_dims(x, -1))  # each of the numbers side by side has columns of its own
-    elif x.level == ROW and _reduced_width(x) not in (num_classes, None):
+    elif x.level == ROW and reduced_width(x) not in (num_classes, None):
         from . import arrays
 
         x = arrays.stored(x)  # a formula has one number of columns
@@ -1102,6 +1104,8 @@ def expand_dims(x: Any, axis: int) -> Any:
         of = weights.sizes(x)
         place = axis % (len(of) + 1)
         return weights.view(x, (*of[:place], 1, *of[place:]))
+    if not x.shape and as_symbol.get() is not None and x.op != "constant":  # a single number of weights
+        return node(x.op, x.args, x.value, level=x.level, shape=(1,), mask=x.mask)
     if not x.shape or x.shape[0] is not None:
         return _expand(x)
     rank = len(x.shape) + 1

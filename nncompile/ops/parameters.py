@@ -123,6 +123,11 @@ def _nodes(x: Expression) -> list[Expression]:
     return list(found)
 
 
+def is_elsewhere(x: Expression) -> bool:
+    """Whether a weight is seen in another shape than its own while it is used in its own, or in a third."""
+    return id(x.value) in _whole.get() and x.shape != x.value.shape
+
+
 def is_plain(x: Expression) -> bool:
     """Whether a parameter is computed number by number, of leaves of one shape or single numbers."""
     shapes = set[tuple[int | None, ...]]()

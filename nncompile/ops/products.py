@@ -34,7 +34,7 @@ def matmul(x1: Any, x2: Any, low: bool = False) -> Any:
     a, b = _operand(x1), _operand(x2)
     if not a.shape or not b.shape:
         raise ModelError(f"ops.matmul: expected two with axes, received shapes {a.shape} and {b.shape}.")
-    if _is_value(a) and b.op == "weight" and len(b.shape) == 2:
+    if _is_value(a) and b.op == "weight" and len(b.shape) == 2 and not parameters.is_elsewhere(b):
         return of_weight(a, x2, (b.shape[0] or 0, b.shape[1] or 0), low)
     if not _is_value(a) and not _is_value(b):
         return weights.matmul(a, b)

@@ -73,8 +73,10 @@ def _axes(op: str, of: tuple[int, ...], axis: int | Sequence[int] | None) -> tup
 
 def view(x: Expression, shape: tuple[int, ...]) -> Expression:
     """The same numbers with axes of size 1 more or fewer; a single number meets any shape as it is."""
-    if x.level <= UNIFORM or x.shape == shape:
+    if x.shape == shape or not x.shape:
         return x
+    if x.level <= UNIFORM:
+        return node(x.op, x.args, x.value, level=x.level, shape=shape, mask=x.mask)
     if as_symbol.get() is not None:
         from . import arrays, parameters
 
