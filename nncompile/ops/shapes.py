@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import config, tree
 from ..errors import ModelError, UnsupportedError
-from .arrays import _axis, _move, arranged, concatenate, is_batch, with_batch
+from .arrays import _axis, _move, arranged, concatenate, is_batch, moveaxis, stack, with_batch
 from .core import (
     Expression,
     _computed,
@@ -25,8 +25,15 @@ from .core import (
     _symbols,
     _traced,
     add,
+    cast,
     convert_to_tensor,
+    expand_dims,
     is_weight,
+    multiply,
+    one_hot,
+    ones_like,
+    reshape,
+    shape,
     sum,
     where,
     zeros_like,
@@ -384,28 +391,9 @@ def _of_arrays(reason: str) -> Callable[[F], F]:
     return decorate
 
 
-_SORTS = "a formula puts all numbers in order: ops.median and ops.quantile are of all of them."
 _ROWS = "works on a whole array; a formula works on one row at a time."
 _VARIES = "the size of its result depends on values, which are not known before it runs."
 _WHOLE = "of whole numbers; the values of a network are real numbers."
-
-
-@_of_arrays(_SORTS)
-def nanmedian(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """:func:`median` of what is not NaN."""
-    return np.nanmedian(x, axis, keepdims=keepdims)
-
-
-@_of_arrays(_SORTS)
-def nanquantile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Any:
-    """:func:`quantile` of what is not NaN."""
-    return np.nanquantile(x, q, axis, method=method, keepdims=keepdims)  # type: ignore[call-overload]
-
-
-@_of_arrays(_SORTS)
-def nanpercentile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Any:
-    """:func:`percentile` of what is not NaN."""
-    return np.nanpercentile(x, q, axis, method=method, keepdims=keepdims)  # type: ignore[call-overload]
 
 
 @_of_arrays(_VARIES)
@@ -414,13 +402,37 @@ def nonzero(x: Any) -> Any:
     return tuple(at.astype(np.int32) for at in np.nonzero(x))
 
 
-@_of_arrays(_VARIES)
 def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = False) -> Any:
-    """How often each whole number occurs, or the sum of its weights."""
+    """How often each whole number occurs, or the sum of its weights; of more axes along the last one.
+
+    Args:
+        x: numbers from 0 on, ``(..., n)``; in a formula of samples.
+        weights: what each counts, as x; 1 if None.
+        minlength: how many numbers are counted at least; in a formula just so many, and others not at all.
+        sparse: not supported; only False.
+    """
     if sparse:
         raise UnsupportedError("ops.bincount: sparse=True is not supported.")
-    counts = np.bincount(x, weights, minlength)
-    return counts.astype(np.int32) if weights is None else counts
+    if _symbols(x, weights):
+        number = _traced(x)
+        if not minlength or not isinstance(number, Expression) or len(number.shape) < 2:
+            raise ModelError(
+                "ops.bincount: in a formula expected values of samples and minlength, how many numbers are counted: "
+                f"the largest is not known before it runs. Received shape {shape(number)} and minlength={minlength}."
+            )
+        hot = one_hot(cast(number, "int32"), minlength)
+        return sum(hot if weights is None else hot * expand_dims(weights, -1), axis=-2)
+    array = np.asarray(_number_or_array(x))
+    count = int(np.max(array, initial=minlength - 1)) + 1
+    rows = array.reshape(-1, array.shape[-1]) if array.ndim else array.reshape(1, 1)
+    of = (
+        [None] * len(rows)
+        if weights is None
+        else np.broadcast_to(convert_to_tensor(weights), array.shape).reshape(rows.shape)
+    )
+    found = np.array([np.bincount(row, w, count) for row, w in zip(rows, of, strict=True)])
+    found = found.reshape(*array.shape[:-1], count)
+    return found.astype(np.int32 if weights is None else np.asarray(convert_to_tensor(weights)).dtype)
 
 
 @_of_arrays(_ROWS)
@@ -466,43 +478,84 @@ def i0(x: Any) -> Any:
     return np.i0(x)
 
 
-_PRODUCTS = "a formula multiplies values per row by a weight of two axes: ops.matmul(x, weight)."
-
-
-@_of_arrays(_PRODUCTS)
 def inner(x1: Any, x2: Any) -> Any:
-    """Sums of products along the last axes."""
-    return np.inner(x1, x2)
+    """Sums of products along the last axes; in a formula of values by a weight, or the other way round."""
+    if not _symbols(x1, x2):
+        return _computed(np.inner, x1, x2)
+    return tensordot(x1, x2, axes=((-1,), (-1,))) if ndim(x1) and ndim(x2) else multiply(x1, x2)
 
 
-@_of_arrays(_PRODUCTS)
 def outer(x1: Any, x2: Any) -> Any:
-    """Products of each number of one with each of the other."""
-    return np.outer(x1, x2)
+    """Products of each number of one with each of the other; in a formula x1 has one number per sample."""
+    if not _symbols(x1, x2):
+        return _computed(np.outer, x1, x2)
+    first = _traced(x1)
+    if not isinstance(first, Expression) or first.shape != (None,) or shape(x2)[:1] == (None,):
+        raise ModelError(
+            "ops.outer: in a formula expected one number per sample and an array or a weight, received shapes "
+            f"{shape(x1)} and {shape(x2)}. expand_dims(x, -1) * expand_dims(y, -2) has the products within a sample."
+        )
+    return expand_dims(first, -1) * reshape(x2, (1, -1))
 
 
-@_of_arrays(_PRODUCTS)
+@_of_arrays(_ROWS)
 def vdot(x1: Any, x2: Any) -> Any:
     """Sum of the products of all numbers."""
     return np.vdot(x1, x2)
 
 
-@_of_arrays(_PRODUCTS)
+@_of_arrays(_ROWS)
 def kron(x1: Any, x2: Any) -> Any:
     """Kronecker's product."""
     return np.kron(x1, x2)
 
 
-@_of_arrays(_PRODUCTS)
 def cross(x1: Any, x2: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
-    """Cross product of vectors of 3."""
-    return np.cross(x1, x2, axisa, axisb, axisc, axis)
+    """Cross product of vectors of 3, or of 2, whose third number is 0.
+
+    Args:
+        x1: vectors.
+        x2: vectors.
+        axisa: the axis of x1 that has their numbers.
+        axisb: that of x2.
+        axisc: that of the result; of two vectors of 2 it is the third number alone.
+        axis: all three of them.
+    """
+    if not _symbols(x1, x2):
+        x1, x2 = convert_to_tensor(x1), convert_to_tensor(x2)
+    axisa, axisb, axisc = (axisa, axisb, axisc) if axis is None else (axis,) * 3
+    a, b = moveaxis(x1, axisa, -1), moveaxis(x2, axisb, -1)
+    sizes = shape(a)[-1], shape(b)[-1]
+    if not {*sizes} <= {2, 3}:
+        raise ModelError(f"ops.cross: expected vectors of 2 or 3 numbers, received {sizes[0]} and {sizes[1]}.")
+    (ax, ay, az), (bx, by, bz) = (
+        [v[..., i] if i < n else 0.0 for i in range(3)] for v, n in ((a, sizes[0]), (b, sizes[1]))
+    )
+    z = ax * by - ay * bx
+    return z if sizes == (2, 2) else moveaxis(stack([ay * bz - az * by, az * bx - ax * bz, z], axis=-1), -1, axisc)
 
 
-@_of_arrays(_PRODUCTS)
 def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
-    """Sums of products over several axes."""
-    return np.tensordot(x1, x2, axes)
+    """Sums of products over several axes: the last of x1 with the first of x2, or those that are named.
+
+    Args:
+        x1: values, weights or arrays; in a formula one of both has samples, which come first.
+        x2: the other.
+        axes: how many, or those of x1 and those of x2.
+    """
+    if not _symbols(x1, x2):
+        return _computed(lambda a, b: np.tensordot(a, b, axes), x1, x2)
+    ranks = ndim(x1), ndim(x2)
+    if isinstance(axes, int):
+        pairs = [*range(ranks[0] - axes, ranks[0])], [*range(axes)]
+    else:
+        pairs = tuple([of] if isinstance(of, int) else list(of) for of in axes)  # type: ignore[assignment]
+    of_1, of_2 = ([_axis(a, rank, "tensordot") for a in of] for of, rank in zip(pairs, ranks, strict=True))
+    names = [chr(ord("a") + i) for i in range(ranks[0])], [chr(ord("A") + i) for i in range(ranks[1])]
+    for one, other in zip(of_1, of_2, strict=True):
+        names[1][other] = names[0][one]
+    out = [n for i, n in enumerate(names[0]) if i not in of_1] + [n for i, n in enumerate(names[1]) if i not in of_2]
+    return einsum(f"{''.join(names[0])},{''.join(names[1])}->{''.join(out)}", x1, x2)
 
 
 def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Any:
@@ -531,10 +584,25 @@ def diagflat(x: Any, k: int = 0) -> Any:
     return np.diagflat(x, k)
 
 
-@_of_arrays(_ROWS)
 def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
-    """Powers of x side by side."""
-    return np.vander(x, N, increasing)
+    """Powers of x side by side.
+
+    Args:
+        x: numbers; in a formula one per sample.
+        N: how many powers, from 0 on; as many as x has numbers if None, in a formula it is needed.
+        increasing: whether the power 0 comes first, not last.
+    """
+    if not _symbols(x):
+        return _computed(lambda a: np.vander(a, N, increasing), x)
+    value = _traced(x)
+    if N is None or not isinstance(value, Expression) or value.shape != (None,):
+        raise ModelError(
+            f"ops.vander: in a formula expected one number per sample and N, received shape {shape(value)} and N={N}."
+        )
+    powers = [ones_like(value)]
+    while len(powers) < N:
+        powers.append(powers[-1] * value)
+    return stack(powers[:N] if increasing else powers[:N][::-1], axis=1)
 
 
 @_of_arrays(_ROWS)
@@ -662,9 +730,6 @@ __all__ = [
     "linspace",
     "logspace",
     "meshgrid",
-    "nanmedian",
-    "nanpercentile",
-    "nanquantile",
     "ndim",
     "nextafter",
     "nonzero",
