@@ -169,10 +169,10 @@ class CallbackList(Callback):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self._epoch("on_epoch_end", epoch, logs)
 
-    def on_epochs_end(self, first: int, logs: Sequence[Mapping[str, float]]) -> None:
-        """Tells of several epochs at once, from number ``first``, where :attr:`only_history` is all that listens."""
+    def on_epochs_end(self, epochs: range, logs: Mapping[str, Sequence[float]]) -> None:
+        """Tells of several epochs at once, a value of each, where :attr:`only_history` is all that listens."""
         for callback in self.callbacks:
-            callback._extend(first, logs)
+            callback._extend(epochs, logs)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._begin("on_train_begin", logs)

@@ -40,11 +40,11 @@ class History(Callback):
         if self.model is not None:
             self.model.history = self
 
-    def _extend(self, first: int, logs: Sequence[Mapping[str, float]]) -> None:
-        """Keeps the logs of several epochs, which have the same names."""
-        self.epoch.extend(range(first, first + len(logs)))
-        for key in sorted(logs[0]):
-            self.history.setdefault(key, []).extend([each[key] for each in logs])
+    def _extend(self, epochs: range, logs: Mapping[str, Sequence[float]]) -> None:
+        """Keeps the logs of several epochs."""
+        self.epoch.extend(epochs)
+        for key in sorted(logs):
+            self.history.setdefault(key, []).extend(logs[key])
         if self.model is not None:
             self.model.history = self
 

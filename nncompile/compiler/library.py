@@ -428,11 +428,11 @@ class Library:
         with self.lock, self._captured(samples, outputs) if outputs else _NOTHING:
             self._lib.network_train(self.state, self._workspace(batch, samples), samples.data, first, count, batch)
 
-    def train_epochs(self, samples: Samples, batch: int, seeds: Array | None, epochs: int) -> list[dict[str, float]]:
+    def train_epochs(self, samples: Samples, batch: int, seeds: Array | None, epochs: int) -> dict[str, Array]:
         """Trains on all samples some times over, each time in the order of another seed if there are any.
 
         Returns:
-            The totals of each time.
+            The totals by name, an array with one of each time.
         """
         totals = np.empty((epochs, len(self._totals)))
         words = self._ffi.NULL if seeds is None else self._ffi.from_buffer("uint64_t[]", seeds)
@@ -448,7 +448,7 @@ class Library:
                 epochs,
                 self._ffi.from_buffer("double[]", totals),
             )
-        return [dict(zip(self.program.totals, row, strict=True)) for row in totals.tolist()]
+        return dict(zip(self.program.totals, totals.T, strict=True))
 
     def begin(self, optimizer: Any) -> None:
         """Takes over the optimizer's numbers as they are now."""

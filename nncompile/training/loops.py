@@ -183,8 +183,8 @@ class Trainer(Intake, LegacyTrainer):
                     together = min(feed.pace.epochs(feed.rows), epochs - epoch)
                 if together > 1 and isinstance(feed, ArrayFeed):
                     made = self._epochs(library, feed, together)
-                    called.on_epochs_end(epoch, made)
-                    logs = made[-1]
+                    called.on_epochs_end(range(epoch, epoch + together), made)
+                    logs = {name: values[-1] for name, values in made.items()}
                     epoch += together
                 else:
                     called.on_epoch_begin(epoch)
@@ -277,8 +277,8 @@ class Trainer(Intake, LegacyTrainer):
     def _empty_outputs(self, library: Library, rows: int) -> list[Array]:
         return [np.empty((rows, *shape[1:]), library.dtype) for shape in self._ends.shapes]
 
-    def _epochs(self, library: Library, feed: ArrayFeed, epochs: int) -> list[dict[str, Any]]:
-        """Trains on all samples some times over, in one call of C."""
+    def _epochs(self, library: Library, feed: ArrayFeed, epochs: int) -> dict[str, list[Any]]:
+        """Trains on all samples some times over, in one call of C; returns the logs, a list with one of each time."""
         library.bind(self.optimizer)
         self._begin_totals(library)
         begun = time.perf_counter()
@@ -289,7 +289,7 @@ class Trainer(Intake, LegacyTrainer):
         finally:
             library.end(self.optimizer)
         feed.pace.learn(feed.rows * epochs, time.perf_counter() - begun)
-        return [self._logs(library, feed.rows, feed.weighted, each) for each in totals]
+        return self._supervised().logs_of_epochs(totals, epochs, feed.rows, feed.weighted)
 
     def _train(self, library: Library, piece: Piece, outputs: list[Array] | None = None) -> None:
         library.bind(self.optimizer)  # a callback may have used the model in between
@@ -305,11 +305,9 @@ class Trainer(Intake, LegacyTrainer):
         library.reset_totals()
         self._supervised().reset()
 
-    def _logs(
-        self, library: Library, samples: int, weighted: Sequence[bool], totals: dict[str, float] | None = None
-    ) -> dict[str, Any]:
+    def _logs(self, library: Library, samples: int, weighted: Sequence[bool]) -> dict[str, Any]:
         """The loss and the metrics over the samples so far."""
-        return self._supervised().logs(library.totals() if totals is None else totals, samples, weighted)
+        return self._supervised().logs(library.totals(), samples, weighted)
 
     # ---------------------------------------------------------------- evaluate and predict
 

@@ -477,6 +477,29 @@ class Supervisor:
             logs[e.key] = _number(e.metric.result())
         return logs
 
+    def logs_of_epochs(
+        self, totals: Mapping[str, Array], epochs: int, samples: int, weighted: Sequence[bool]
+    ) -> dict[str, list[Any]]:
+        """Returns the logs of several epochs, of each name a list; metrics are left as the last one leaves them.
+
+        Args:
+            totals: the sums of C over the samples, one of each epoch.
+            epochs: how many they are.
+            samples: how many an epoch has.
+            weighted: for each output whether its samples have weights.
+        """
+        each = {name: column.tolist() for name, column in totals.items()}
+        if not all(plain and not (e.weighted and weighted[e.output]) for e, _, plain in self._streamed):
+            rows = [
+                self.logs({name: column[i] for name, column in each.items()}, samples, weighted) for i in range(epochs)
+            ]
+            return {name: [row[name] for row in rows] for name in rows[0]}
+        last = self.logs({name: column[-1] for name, column in each.items()}, samples, weighted)
+        counts = [(key, name, samples) for key, name, _ in self._parts]
+        counts += [(e.key, e.parts[0][0], samples * rows) for e, rows, _ in self._streamed]
+        logs = {key: [total / count for total in each[name]] for key, name, count in counts if count}
+        return {key: logs.get(key, [value] * epochs) for key, value in last.items()}
+
     def feed(self, supervised: Supervised, outputs: Sequence[Array], batch: int) -> None:
         """Gives the metrics that C does not add up some samples, those of the user's own batch by batch.
 
