@@ -40,14 +40,20 @@ def small(compiled: bool = True) -> Any:
 def uses(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """For each prediction that was prepared, whether it was used."""
     seen: list[bool] = []
-    outputs = Direct.outputs
+    prepare = Direct.__init__
 
-    def watched(direct: Direct, x: Any) -> Any:
-        made = outputs(direct, x)
-        seen.append(made is not None)
-        return made
+    def watch(direct: Direct, *arguments: Any) -> None:
+        prepare(direct, *arguments)
+        outputs = direct.outputs
 
-    monkeypatch.setattr(Direct, "outputs", watched)
+        def watched(x: Any) -> Any:
+            made = outputs(x)
+            seen.append(made is not None)
+            return made
+
+        direct.outputs = watched
+
+    monkeypatch.setattr(Direct, "__init__", watch)
     return seen
 
 

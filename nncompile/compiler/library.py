@@ -7,6 +7,7 @@ weights' Variables are bound to their places in it.
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -166,45 +167,51 @@ class Direct:
     """The prediction for small inputs of one shape and type, with all done before that can be.
 
     The numbers are copied to and from memory that C knows. A lock keeps several threads apart.
+
+    Attributes:
+        changes: of what models are compiled for, when it was prepared.
+        outputs: function of inputs that returns the outputs; None if they are anything else, or if this is out of date.
     """
 
-    __slots__ = (
-        "_data", "_dtype", "_hold", "_kept", "_lock", "_predict", "_rows", "_shape", "_state", "_workspace",
-        "_x", "_y", "_y_places", "changes",
-    )  # fmt: skip
+    __slots__ = ("changes", "outputs")
 
     def __init__(
         self, library: Library, shape: tuple[int, ...], dtype: np.dtype[Any], output_shape: tuple[int, ...]
     ) -> None:
-        self._shape, self._rows, self._dtype = shape, shape[0], dtype
-        self._x: Array = np.zeros(shape, dtype)
-        self._y: Array = np.zeros((shape[0], *output_shape), library.dtype)
-        samples = library.samples(self._x)
+        given: Array = np.zeros(shape, dtype)
+        made: Array = np.zeros((shape[0], *output_shape), library.dtype)
+        samples = library.samples(given)
         if shape[0] * sum(matrix.numbers for matrix in library.program.matrices) < _ALONE:
             samples.data.threads = 1
-        self._data, self._kept = samples.data, (samples, library._memory)  # C has only the addresses
-        self._workspace, self._y_places = library.workspace(shape[0], samples.data.threads), library.places([self._y])
-        self._predict, self._state = library._lib.network_predict, library.state
-        self._hold, self._lock, self.changes = library.hold, library.lock, targets.changes
+        workspace, places = library.workspace(shape[0], samples.data.threads), library.places([made])
+        # C has only the addresses of what the function below has to keep
+        kept = (samples, library._memory, places)
+        predict = functools.partial(
+            library._lib.network_predict, library.state, workspace, samples.data, 0, shape[0], shape[0], places[0]
+        )
+        self.changes = changes = targets.changes
+        hold, acquire, release = library.hold, library.lock.acquire, library.lock.release
+        copy: Callable[[], Array] = made.copy
 
-    def outputs(self, x: Any) -> Array | None:
-        """Returns the outputs; None if ``x`` is anything else, or if this is out of date."""
-        if (
-            type(x) is not _ARRAY
-            or x.shape != self._shape
-            or x.dtype is not self._dtype
-            or not self._hold.whole
-            or self.changes != targets.changes
-        ):
-            return None
-        self._lock.acquire()  # takes half the time of with
-        try:
-            self._x[...] = x
-            self._predict(self._state, self._workspace, self._data, 0, self._rows, self._rows, self._y_places[0])
-            y: Array = self._y.copy()
-            return y
-        finally:
-            self._lock.release()
+        # a function within one: names of its own are read sooner than attributes
+        def outputs(x: Any, kept: Any = kept) -> Array | None:
+            if (
+                type(x) is not _ARRAY
+                or x.shape != shape
+                or x.dtype is not dtype
+                or not hold.whole
+                or changes != targets.changes
+            ):
+                return None
+            acquire()  # takes half the time of with
+            try:
+                given[...] = x
+                predict()
+                return copy()
+            finally:
+                release()
+
+        self.outputs: Callable[[Any], Array | None] = outputs
 
 
 def _seed(source: Any) -> int:
