@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import config
+from ..docstrings import REDUCTION, described, elementwise
 from ..errors import ModelError, UnsupportedError, line_of_user
 from ..variables import Variable, as_product, as_symbol, stands_for
 
@@ -63,10 +64,12 @@ class Expression:
 
     @property
     def dtype(self) -> str:
+        """Name of the type of its numbers, that of the layers."""
         return config.floatx()
 
     @property
     def ndim(self) -> int:
+        """Number of axes, that of the rows included."""
         return len(self.shape)
 
     def __add__(self, other: Any) -> Any:
@@ -384,7 +387,14 @@ _owner: ContextVar[str] = ContextVar("owner", default="")
 
 
 def set_owner(name: str) -> str:
-    """Sets the layer whose formula is traced, which new expressions belong to; returns the one before."""
+    """Sets the layer whose formula is traced, which new expressions belong to.
+
+    Args:
+        name: of the layer; "" for none.
+
+    Returns:
+        The one before.
+    """
     before = _owner.get()
     _owner.set(name)
     as_symbol.set(_lift if name else None)
@@ -395,7 +405,10 @@ _products: ContextVar[str] = ContextVar("type of the operands of products", defa
 
 
 def products_in(dtype: str) -> str:
-    """Sets the type that operands of products are rounded to, ``"bfloat16"`` or any other for none.
+    """Sets the type that operands of products are rounded to.
+
+    Args:
+        dtype: ``"bfloat16"``, or any other for none.
 
     Returns:
         What was set before.
@@ -416,7 +429,16 @@ def node(
     shape: tuple[int | None, ...] = (),
     mask: bool = False,
 ) -> Expression:
-    """Returns the one expression that is made of these parts."""
+    """Returns the one expression that is made of these parts.
+
+    Args:
+        op: what it does; see :class:`Expression`.
+        args: operands.
+        value: what else it is made of; two values are one if they print alike as numbers or text, or are one object.
+        level: NUMBER, UNIFORM, ROW or ELEMENT.
+        shape: None for the number of rows.
+        mask: whether it is a truth value.
+    """
     token = repr(value) if isinstance(value, (float, int, str)) else id(value)
     key = (op, *map(id, args), token, level, shape)
     with _making:
@@ -432,7 +454,11 @@ def node(
 
 @dataclass(frozen=True, eq=False)
 class Symbol:
-    """What a symbol leaf stands for; two of one name are two things."""
+    """What a symbol leaf stands for; two of one name are two things.
+
+    Attributes:
+        path: the name.
+    """
 
     path: str
 
@@ -442,6 +468,11 @@ def symbol(name: str, level: int, shape: tuple[int | None, ...] = ()) -> Express
 
     It is new each time, so that formulas traced from it share nothing, names of
     intermediate values included, with what was traced before.
+
+    Args:
+        name: as the C that is printed calls it.
+        level: UNIFORM, ROW or ELEMENT.
+        shape: None for the number of rows.
     """
     made = node("symbol", (), Symbol(name), level=level, shape=shape)
     made.name = name
@@ -449,7 +480,11 @@ def symbol(name: str, level: int, shape: tuple[int | None, ...] = ()) -> Express
 
 
 def constant(value: float) -> Expression:
-    """Returns a literal number."""
+    """Returns a literal number.
+
+    Args:
+        value: the number.
+    """
     return node("constant", (), float(value), level=NUMBER)
 
 
@@ -460,7 +495,11 @@ def column() -> Expression:
 
 @dataclass(frozen=True, eq=False)
 class Noise:
-    """What a leaf of random numbers stands for; two of one seed are two sources."""
+    """What a leaf of random numbers stands for; two of one seed are two sources.
+
+    Attributes:
+        seed: what the numbers follow from; see :func:`noise`.
+    """
 
     seed: object
 
@@ -499,7 +538,11 @@ def _lift(x: Any) -> Expression:
 
 
 def is_weight(x: Any) -> bool:
-    """Whether an expression is an array all of whose sizes are known: one over a weight, not over a batch."""
+    """Returns whether an expression is an array all of whose sizes are known: one over a weight, not over a batch.
+
+    Args:
+        x: anything.
+    """
     known = isinstance(x, Expression) and bool(x.shape) and None not in x.shape
     return known and x.op not in ("column", "noise", "batch_mean") and x.level in (ELEMENT, UNIFORM)
 
@@ -845,7 +888,7 @@ def _unary(name: str, text: str) -> Callable[[Any], Any]:
         return _apply(name, x)
 
     operation.__name__, operation.__doc__ = name, text
-    return operation
+    return elementwise(operation)
 
 
 def _binary(name: str, text: str) -> Callable[[Any, Any], Any]:
@@ -853,40 +896,40 @@ def _binary(name: str, text: str) -> Callable[[Any, Any], Any]:
         return _apply(name, x1, x2)
 
     operation.__name__, operation.__doc__ = name, text
-    return operation
+    return elementwise(operation)
 
 
 add: Binary = _binary("add", "x1 + x2")
 subtract: Binary = _binary("subtract", "x1 - x2")
 multiply: Binary = _binary("multiply", "x1 * x2")
 divide: Binary = _binary("divide", "x1 / x2")
-power: Binary = _binary("power", "x1 to the power of x2")
-maximum: Binary = _binary("maximum", "The larger of two, NaN if either is.")
-minimum: Binary = _binary("minimum", "The smaller of two, NaN if either is.")
-equal: Binary = _binary("equal", "x1 == x2")
-not_equal: Binary = _binary("not_equal", "x1 != x2")
-less: Binary = _binary("less", "x1 < x2")
-less_equal: Binary = _binary("less_equal", "x1 <= x2")
-greater: Binary = _binary("greater", "x1 > x2")
-greater_equal: Binary = _binary("greater_equal", "x1 >= x2")
+power: Binary = _binary("power", "x1 to the power of x2: ``x1^x2``; NaN for a negative x1 and an x2 with a fraction.")
+maximum: Binary = _binary("maximum", "The larger of two, NaN if either is; of equals the gradient goes to x2.")
+minimum: Binary = _binary("minimum", "The smaller of two, NaN if either is; of equals the gradient goes to x2.")
+equal: Binary = _binary("equal", "Whether x1 == x2; NaN is not equal to itself.")
+not_equal: Binary = _binary("not_equal", "Whether x1 != x2; NaN is not equal to itself.")
+less: Binary = _binary("less", "Whether x1 < x2; not if either is NaN.")
+less_equal: Binary = _binary("less_equal", "Whether x1 <= x2; not if either is NaN.")
+greater: Binary = _binary("greater", "Whether x1 > x2; not if either is NaN.")
+greater_equal: Binary = _binary("greater_equal", "Whether x1 >= x2; not if either is NaN.")
 negative: Unary = _unary("negative", "-x")
-abs = absolute = _unary("abs", "|x|")
-sign: Unary = _unary("sign", "-1, 0 or 1")
-floor: Unary = _unary("floor", "The largest integer that is not larger.")
-round: Unary = _unary("round", "The nearest integer, halves to even.")
-sqrt: Unary = _unary("sqrt", "Square root.")
+abs = absolute = _unary("abs", "|x|; the gradient at 0 is 0.")
+sign: Unary = _unary("sign", "-1 below 0, 0 at 0, 1 above; no gradient.")
+floor: Unary = _unary("floor", "The largest integer that is not larger; no gradient.")
+round: Unary = _unary("round", "The nearest integer, halves to even; no gradient.")
+sqrt: Unary = _unary("sqrt", "Square root: ``x^(1 / 2)``, NaN below 0.")
 rsqrt: Unary = _unary("rsqrt", "1 / sqrt(x)")
 exp: Unary = _unary("exp", "e^x")
 expm1: Unary = _unary("expm1", "e^x - 1, exact near 0.")
-log: Unary = _unary("log", "Natural logarithm.")
-log1p: Unary = _unary("log1p", "log(1 + x), exact near 0.")
-tanh: Unary = _unary("tanh", "Hyperbolic tangent.")
-sigmoid: Unary = _unary("sigmoid", "1 / (1 + e^-x)")
-erf: Unary = _unary("erf", "The error function.")
+log: Unary = _unary("log", "Natural logarithm: the y with ``e^y = x``; NaN below 0.")
+log1p: Unary = _unary("log1p", "log(1 + x), exact near 0; NaN below -1.")
+tanh: Unary = _unary("tanh", "Hyperbolic tangent: ``(e^x - e^-x) / (e^x + e^-x)``, without overflow.")
+sigmoid: Unary = _unary("sigmoid", "1 / (1 + e^-x), without overflow.")
+erf: Unary = _unary("erf", "The error function: ``2 / sqrt(pi)`` times the integral of ``e^(-t^2)`` from 0 to x.")
 erfc: Unary = _unary("erfc", "1 - erf(x), exact where erf(x) is nearly 1.")
 erfinv: Unary = _unary("erfinv", "The y with erf(y) = x; infinite at 1 and -1, NaN beyond.")
 exp2: Unary = _unary("exp2", "2^x, exact for a whole x.")
-log2: Unary = _unary("log2", "Logarithm to base 2, exact for a power of 2.")
+log2: Unary = _unary("log2", "Logarithm to base 2, exact for a power of 2; NaN below 0.")
 sin: Unary = _unary("sin", "Sine of an angle in radians.")
 cos: Unary = _unary("cos", "Cosine of an angle in radians.")
 arctan: Unary = _unary("arctan", "The angle between -pi/2 and pi/2 whose tangent is x.")
@@ -902,23 +945,41 @@ def _logical(op: str, *args: Any) -> Any:
     return _apply(op, *(_truth(_lift(x)) for x in args) if _symbols(*args) else args)
 
 
+@elementwise
 def logical_and(x1: Any, x2: Any) -> Any:
-    """Whether both hold."""
+    """Whether both hold: numbers hold that are not 0."""
     return _logical("logical_and", x1, x2)
 
 
+@elementwise
 def logical_or(x1: Any, x2: Any) -> Any:
-    """Whether one holds."""
+    """Whether one holds at least: numbers hold that are not 0."""
     return _logical("logical_or", x1, x2)
 
 
+@elementwise
 def logical_not(x: Any) -> Any:
-    """Whether it does not hold."""
+    """Whether it does not hold: numbers hold that are not 0."""
     return _logical("logical_not", x)
 
 
 def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
-    """x1 where the condition holds, else x2; without both, of arrays, the places where it holds."""
+    """``x1`` where the condition holds, else ``x2``; without both, of an array, the places where it holds.
+
+    The gradient goes to the one that is chosen. The other is computed as well: where it is not finite, a formula that
+    made it so has a gradient that is NaN.
+
+    Args:
+        condition: truth values, or numbers, which hold if they are not 0.
+        x1: numbers of any shape that is broadcast to that of the others.
+        x2: likewise.
+
+    Returns:
+        The numbers in the shape that all three have together; without these two an array of places for each axis.
+
+    Raises:
+        ModelError: only one of both is given, or none in a formula.
+    """
     if x1 is None and x2 is None and not _symbols(condition):
         return tuple(at.astype(np.int32) for at in np.nonzero(condition))
     if x1 is None or x2 is None:
@@ -934,15 +995,28 @@ def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
 
 
 def cast(x: Any, dtype: Any) -> Any:
-    """x in another type; in a formula, a truth value as 0 or 1."""
+    """``x`` in another type.
+
+    Args:
+        x: numbers of any shape. In a formula, which has one type of numbers, a truth value becomes 0 or 1, and all else
+            stays what it is.
+        dtype: name or type; that of the layers if None.
+
+    Returns:
+        The numbers in the shape of ``x``.
+    """
     x = _traced(x)
     if isinstance(x, Expression):
         return _symbolic("cast", x) if x.mask else x
     return np.asarray(_number_or_array(x)).astype(dtype or config.floatx())
 
 
+@elementwise
 def bfloat16(x: Any) -> Any:
-    """x rounded to 8 significant bits, to even if halfway: the nearest bfloat16, in the type that x has."""
+    """``x`` rounded to 8 significant bits, to even if halfway: the nearest bfloat16, in the type that ``x`` has.
+
+    Its gradient is 1. It is not an operation of Keras.
+    """
     if not _symbols(x):
         return _np_bfloat16(_number_or_array(x))
     x = _lift(x)
@@ -954,32 +1028,53 @@ def bfloat16(x: Any) -> Any:
 
 
 def stop_gradient(variable: Any) -> Any:
-    """The same, taken as a constant by differentiation."""
+    """``x``, which differentiation takes for a constant.
+
+    Args:
+        variable: an array, or a value of a formula, of any shape.
+
+    Returns:
+        The same.
+    """
     return _symbolic("stop_gradient", variable) if _symbols(variable) else variable
 
 
+@elementwise
 def square(x: Any) -> Any:
-    """x * x"""
+    """``x * x``"""
     return multiply(x, x)
 
 
+@elementwise
 def reciprocal(x: Any) -> Any:
-    """1 / x"""
+    """``1 / x``"""
     return divide(1.0, x)
 
 
+@elementwise
 def clip(x: Any, x_min: float, x_max: float) -> Any:
-    """x limited to [x_min, x_max]."""
+    """``min(max(x, x_min), x_max)``; where it limits, the gradient is 0.
+
+    Args:
+        x_min: the least result.
+        x_max: the largest result.
+    """
     return minimum(maximum(x, x_min), x_max)
 
 
+@described(REDUCTION)
 def sum(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
-    """Sum over an axis; in a formula the last one."""
+    """Sum over axes."""
     return _reduce("sum", x, axis, keepdims)
 
 
+@described(REDUCTION)
 def mean(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
-    """Mean over an axis; in a formula the last one."""
+    """Mean over axes: ``sum(x) / n`` for n numbers.
+
+    Raises:
+        ModelError: in a formula, n is not known when it is traced.
+    """
     x = _traced(x)
     if not isinstance(x, Expression):
         return _computed(np.mean, x, axis=axis, keepdims=keepdims)
@@ -994,31 +1089,54 @@ def mean(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     return sum(x, axis, keepdims) / float(x.shape[-1] or 1)
 
 
+@described(REDUCTION)
 def prod(x: Any, axis: int | None = None, keepdims: bool = False, dtype: Any = None) -> Any:
-    """Product over an axis; in a formula the last one. Its gradient is right where there are zeros."""
+    """Product over axes.
+
+    Its gradient is the product of the other numbers, right where there are zeros as well.
+
+    Args:
+        dtype: type of the result; that of ``x`` if None.
+    """
     result = _reduce("prod", x, axis, keepdims)
     return result if dtype is None else cast(result, dtype)
 
 
+@described(REDUCTION)
 def max(x: Any, axis: int | None = None, keepdims: bool = False, initial: Any = None) -> Any:
-    """Largest value over an axis; in a formula the last one. ``initial`` is one more."""
+    """Largest value over axes; its gradient is shared by those that are equal to it.
+
+    Args:
+        initial: one more value, the least result.
+    """
     result = _reduce("max", x, axis, keepdims)
     return result if initial is None else maximum(result, initial)
 
 
+@described(REDUCTION)
 def min(x: Any, axis: int | None = None, keepdims: bool = False, initial: Any = None) -> Any:
-    """Smallest value over an axis; in a formula the last one. ``initial`` is one more."""
+    """Smallest value over axes; its gradient is shared by those that are equal to it.
+
+    Args:
+        initial: one more value, the largest result.
+    """
     result = _reduce("min", x, axis, keepdims)
     return result if initial is None else minimum(result, initial)
 
 
+@described(REDUCTION)
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
-    """Column of the largest value, the first of equals."""
+    """Place of the largest value along an axis, the first of equals.
+
+    Args:
+        axis: along which; None for the place among all numbers, of arrays.
+    """
     return _reduce("argmax", x, axis, keepdims)
 
 
+@described(REDUCTION)
 def logsumexp(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
-    """log(sum(e^x)), without overflow."""
+    """``m + log(sum(e^(x - m)))`` over axes with ``m = max(x)``: ``log(sum(e^x))`` without overflow."""
     m = stop_gradient(max(x, axis=axis, keepdims=True))
     e = exp(x - m)
     result = add(log(sum(e, axis=axis, keepdims=True)), m)
@@ -1026,7 +1144,17 @@ def logsumexp(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
 
 
 def softmax(x: Any, axis: int = -1) -> Any:
-    """e^x / sum(e^x), without overflow."""
+    """``e^(x - m) / sum(e^(x - m))`` along an axis with ``m = max(x)``: ``e^x / sum(e^x)`` without overflow.
+
+    Args:
+        x: array, or value of a formula.
+        axis: along which results add up to 1.
+
+    Returns:
+        Numbers from 0 to 1 in the shape of ``x``.
+
+    Source: ``keras.ops.softmax``; Bridle, 1990.
+    """
     m = stop_gradient(max(x, axis=axis, keepdims=True))
     e = exp(x - m)
     s = sum(e, axis=axis, keepdims=True)
@@ -1034,7 +1162,15 @@ def softmax(x: Any, axis: int = -1) -> Any:
 
 
 def log_softmax(x: Any, axis: int = -1) -> Any:
-    """x - log(sum(e^x)), without overflow."""
+    """``x - m - log(sum(e^(x - m)))`` along an axis with ``m = max(x)``: ``log(softmax(x))`` without overflow.
+
+    Args:
+        x: array, or value of a formula.
+        axis: that of the sum.
+
+    Returns:
+        Numbers up to 0 in the shape of ``x``.
+    """
     m = stop_gradient(max(x, axis=axis, keepdims=True))
     shifted = x - m
     s = sum(exp(shifted), axis=axis, keepdims=True)
@@ -1042,14 +1178,20 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
 
 
 def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> Any:
-    """1 in the column that a label names, 0 elsewhere.
+    """1 in the column that a label names, 0 elsewhere; a label that names none gives zeros.
 
     Args:
-        x: labels, whole numbers.
+        x: labels, whole numbers of any shape; in a formula a value per row.
         num_classes: number of columns.
         axis: where the columns are; in a formula the last axis.
         dtype: type of an array; that of the layers if None.
         sparse: not supported; only False.
+
+    Returns:
+        Zeros and ones in the shape of ``x`` with one more axis, ``(…, num_classes)``.
+
+    Raises:
+        UnsupportedError: ``sparse`` is True.
     """
     if sparse:
         raise UnsupportedError("ops.one_hot: sparse=True is not supported.")
@@ -1070,7 +1212,18 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
 
 
 def squeeze(x: Any, axis: int | None = None) -> Any:
-    """x without an axis of size 1; in a formula the last one leaves a value per row."""
+    """``x`` without axes of size 1.
+
+    Args:
+        x: array, or value of a formula.
+        axis: which one; all of size 1 if None, in a formula the last.
+
+    Returns:
+        The same numbers with fewer axes; a formula may be left with a value per row.
+
+    Raises:
+        ModelError: in a formula, the axis has another size.
+    """
     x = _traced(x)
     if not isinstance(x, Expression):
         return np.squeeze(np.asarray(x), axis=axis)
@@ -1094,7 +1247,18 @@ def squeeze(x: Any, axis: int | None = None) -> Any:
 
 
 def expand_dims(x: Any, axis: int) -> Any:
-    """x with a new axis of size 1; in a formula a value per row becomes one per row and column."""
+    """``x`` with a new axis of size 1.
+
+    Args:
+        x: array, or value of a formula, whose value per row becomes one per row and column.
+        axis: where it stands in the result; in a formula not 0, where the batch is.
+
+    Returns:
+        The same numbers with one more axis.
+
+    Raises:
+        ModelError: in a formula, there is no such place.
+    """
     x = _traced(x)
     if not isinstance(x, Expression):
         return np.expand_dims(np.asarray(x), axis)
@@ -1124,12 +1288,35 @@ def expand_dims(x: Any, axis: int) -> Any:
 
 
 def shape(x: Any) -> tuple[Any, ...]:
-    """Shape of an array or expression; None stands for the number of rows."""
+    """Sizes of the axes.
+
+    Args:
+        x: array, weight or value of a formula.
+
+    Returns:
+        A tuple of whole numbers; None stands for the number of rows of a formula.
+    """
     return tuple(x.shape) if isinstance(x, (Expression, Variable)) else np.shape(x)
 
 
 def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None, ragged: bool | None = None) -> Any:
-    """x as an array; expressions stay what they are. Arrays are neither ``sparse`` nor ``ragged``."""
+    """``x`` as an array; values of formulas stay what they are.
+
+    Args:
+        x: numbers in lists, an array, a weight or a value of a formula.
+        dtype: type of the array; if None that of the layers for Python's floats, int32 for its whole numbers, and of
+            arrays their own.
+        sparse: not supported; only False or None.
+        ragged: not supported; only False or None.
+
+    Returns:
+        The numbers in the shape that they have.
+
+    Raises:
+        UnsupportedError: an array is to be sparse or ragged.
+
+    Source: ``keras.ops.convert_to_tensor``.
+    """
     if sparse or ragged:
         raise UnsupportedError("ops.convert_to_tensor: sparse and ragged arrays are not supported.")
     x = _traced(x)
@@ -1142,7 +1329,15 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None, rag
 
 
 def zeros_like(x: Any, dtype: Any = None) -> Any:
-    """0 in the shape of x."""
+    """0 in the shape of ``x``.
+
+    Args:
+        x: array, or value of a formula.
+        dtype: type of an array; that of ``x`` if None.
+
+    Returns:
+        Zeros.
+    """
     x = _traced(x)
     if not isinstance(x, Expression):
         return np.zeros_like(_number_or_array(x), dtype=dtype)
@@ -1150,15 +1345,33 @@ def zeros_like(x: Any, dtype: Any = None) -> Any:
 
 
 def ones_like(x: Any, dtype: Any = None) -> Any:
-    """1 in the shape of x."""
+    """1 in the shape of ``x``.
+
+    Args:
+        x: array, or value of a formula.
+        dtype: type of an array; that of ``x`` if None.
+
+    Returns:
+        Ones.
+    """
     x = _traced(x)
     return where(equal(x, x), 1.0, 1.0) if isinstance(x, Expression) else np.ones_like(_number_or_array(x), dtype=dtype)
 
 
 def reshape(x: Any, newshape: Sequence[int | None]) -> Any:
-    """x in another shape; in a formula the rows of a batch stay apart: newshape[0] is -1 or None.
+    """``x`` in another shape, its numbers in the order that they have, the last axis fastest.
 
-    In a formula a weight of several axes can be made one of a single axis: ``reshape(weight, (-1,))``.
+    Args:
+        x: array, weight or value of a formula.
+        newshape: sizes of the axes, of which one may be -1 and is what is left. In a formula the rows of a batch stay
+            apart: ``newshape[0]`` is -1 or None, and another may be -1. A weight becomes one of a single axis by
+            ``(-1,)``.
+
+    Returns:
+        As many numbers in the shape ``newshape``.
+
+    Raises:
+        ModelError: in a formula, the numbers are not as many, or the rows do not come first.
     """
     if isinstance(x, Variable) and as_symbol.get():
         if tuple(newshape) == (-1,):
@@ -1193,9 +1406,20 @@ def reshape(x: Any, newshape: Sequence[int | None]) -> Any:
 
 
 def matmul(x1: Any, x2: Any) -> Any:
-    """x1 · x2; in a formula values by a weight, or matrices of each sample by each other.
+    """Product of matrices: ``y[…, i, j] = sum over k of x1[…, i, k] * x2[…, k, j]``.
 
-    Within a layer of the policy ``mixed_bfloat16`` both are rounded to bfloat16 first.
+    In a formula values are multiplied by a weight, or matrices of each sample by each other. Within a layer of the
+    policy ``mixed_bfloat16`` both are rounded to bfloat16 first.
+
+    Args:
+        x1: ``(…, m, k)``, or a vector ``(k,)``.
+        x2: ``(…, k, n)``, or a vector ``(k,)``.
+
+    Returns:
+        ``(…, m, n)``, without the axis of a vector.
+
+    Raises:
+        ModelError: in a formula, the shapes do not fit, or samples would be multiplied by each other.
     """
     low = _products.get() == "bfloat16"
     if not _symbols(x1, x2):
@@ -1216,6 +1440,9 @@ def custom_gradient(f: Callable[..., tuple[Any, Callable[..., Any]]]) -> Callabl
     Args:
         f: ``f(*args)`` returns the value and a function that takes the
             gradient of the value and returns one for each argument.
+
+    Returns:
+        A function of the same arguments that returns the value alone.
     """
 
     @functools.wraps(f)

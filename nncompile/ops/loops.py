@@ -80,6 +80,9 @@ def map(f: Callable[[Any], Any], xs: Any) -> Any:
         f: of the parts of ``xs`` along axis 0.
         xs: an array, or several in a structure; in a formula weights and arrays, but no values of samples.
 
+    Returns:
+        The results along a new axis 0, in the structure that ``f`` returns.
+
     Raises:
         ModelError: values of samples, whose axis 0 is the batch.
         UnsupportedError: more steps than a formula may have.
@@ -90,7 +93,18 @@ def map(f: Callable[[Any], Any], xs: Any) -> Any:
 
 
 def vectorized_map(function: Callable[[Any], Any], elements: Any) -> Any:
-    """As :func:`map`; Keras does the steps at one time.
+    """As :func:`map`: ``stack([function(x) for x in elements])``. Keras does the steps at one time.
+
+    Args:
+        function: of the parts of ``elements`` along axis 0.
+        elements: an array, or several in a structure; in a formula weights and arrays, but no values of samples.
+
+    Returns:
+        The results along a new axis 0, in the structure that ``function`` returns.
+
+    Raises:
+        ModelError: values of samples, whose axis 0 is the batch.
+        UnsupportedError: more steps than a formula may have.
 
     Source: ``keras.ops.vectorized_map``.
     """
@@ -118,6 +132,10 @@ def scan(
     Returns:
         The carry, and the y along a new axis 0, None if they are None; of values of samples, whose axis 0 is the
         batch, a list.
+
+    Raises:
+        ModelError: there is neither ``xs`` nor ``length``, arrays differ in length, or another argument is wrong.
+        UnsupportedError: more steps than a formula may have.
 
     Source: ``keras.ops.scan``.
     """
@@ -150,6 +168,12 @@ def associative_scan(f: Callable[[Any, Any], Any], elems: Any, reverse: bool = F
         elems: an array or value, or several in a structure.
         reverse: whether it goes from the last to the first.
         axis: along which; in a formula not the batch.
+
+    Returns:
+        All y, in the shapes of ``elems``.
+
+    Raises:
+        ModelError: ``f`` is no function, arrays differ in length, or the axis is that of the batch.
 
     Source: ``keras.ops.associative_scan``.
     """
@@ -184,7 +208,17 @@ def while_loop(
 ) -> Any:
     """``loop_vars = body(*loop_vars)`` as long as ``cond(*loop_vars)``.
 
-    In a formula the condition must be about numbers, not values: it becomes as long as all steps.
+    Args:
+        cond: whether it goes on; in a formula about numbers, not values: it becomes as long as all steps.
+        body: returns as many values as it takes.
+        loop_vars: the first values: one, or several in a tuple or list.
+        maximum_iterations: the most steps; any number if None.
+
+    Returns:
+        The last values, as ``loop_vars``.
+
+    Raises:
+        UnsupportedError: in a formula, the condition is about values, or there are more steps than it may have.
 
     Source: ``keras.ops.while_loop``.
     """
@@ -214,6 +248,12 @@ def vectorize(pyfunc: Callable[..., Any], *, excluded: Any = None, signature: st
         excluded: places and names of arguments that are given as they are.
         signature: of vectors and matrices in the place of numbers; of arrays alone.
 
+    Returns:
+        The function of arrays.
+
+    Raises:
+        ModelError: ``pyfunc`` is no function.
+
     Source: ``keras.ops.vectorize``.
     """
     if not callable(pyfunc):
@@ -239,6 +279,9 @@ def rearrange(tensor: Any, pattern: str, **axes_lengths: int) -> Any:
         tensor: an array or a value.
         pattern: names of the axes before and after ``->``; those in parentheses are one axis together.
         **axes_lengths: sizes of axes that are one together; of each group one may be missing.
+
+    Returns:
+        The numbers in the shape that the right side of the pattern says.
 
     Raises:
         ModelError: a pattern that does not fit the shape, or names other axes on either side.

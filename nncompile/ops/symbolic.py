@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from .. import backend, config, tree
+from ..docstrings import completed
 from ..errors import ModelError, NncompileError, UnsupportedError
 from .core import Expression, set_owner
 
@@ -458,9 +459,9 @@ def _recording(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*args)
         return _recorded(name, function, args, kwargs) if tensors_among(kwargs) else function(*args, **kwargs)
 
-    text = inspect.getdoc(function) or ""
-    if "Source:" not in text and "not an operation of Keras" not in text:
-        operation.__doc__ = f"{text}\n\nSource: ``keras.ops.{name}``."
+    text = function.__doc__ or ""
+    if "not an operation of Keras" not in text:
+        operation.__doc__ = completed(text, source=f"``keras.ops.{name}``")
     return operation
 
 
