@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_SECTIONS = ("Args:", "Returns:", "Raises:", "Source:")
+_SECTIONS = ("Args:", "Attributes:", "Returns:", "Raises:", "Source:")
 """The order of sections; text that is none of them stands ahead."""
 
 
@@ -41,7 +41,8 @@ def described(family: Family) -> Callable[[F], F]:
     """Makes a decorator that adds to a docstring what is said of all of a family."""
 
     def decorate(function: F) -> F:
-        function.__doc__ = completed(function.__doc__ or "", _parameters(function), family)
+        if function.__doc__:
+            function.__doc__ = completed(function.__doc__, _parameters(function), family)
         return function
 
     return decorate
@@ -52,7 +53,16 @@ def _parameters(function: Callable[..., Any]) -> Sequence[str]:
     return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
 
-def completed(text: str, names: Iterable[str] = (), family: Family = _ALONE, source: str = "") -> str:
+def family_of(text: str) -> Family:
+    """Returns what a docstring says of its arguments, for those that share them."""
+    sections = inspect.cleandoc(text).split("\n\n")
+    section = next((s for s in sections if s.startswith("Args:")), "")  # none under python -OO
+    return Family({name: entry.partition(": ")[2] for name, entry in _arguments(section).items()})
+
+
+def completed(
+    text: str, names: Iterable[str] = (), family: Family = _ALONE, source: str = "", without: Iterable[str] = ()
+) -> str:
     """Returns a docstring with what it does not say of some arguments, of the result, and of its source.
 
     Args:
@@ -60,6 +70,7 @@ def completed(text: str, names: Iterable[str] = (), family: Family = _ALONE, sou
         names: of the arguments, in their order, with any stars.
         family: what is said of those that it does not name; of others nothing.
         source: what the function is named after.
+        without: arguments to leave out, as they stand for others.
     """
     paragraphs = (inspect.cleandoc(text) if "\n" in text else text).split("\n\n")
     found: dict[str, str] = {}
@@ -71,6 +82,8 @@ def completed(text: str, names: Iterable[str] = (), family: Family = _ALONE, sou
         else:
             rest.append(paragraph)
     said = _arguments(found.get("Args:", ""))
+    for name in without:
+        said.pop(name, None)
     entries = [said.pop(name, "") or _entry(name, family) for name in names]
     if any(entries):
         found["Args:"] = "\n".join(entry for entry in ("Args:", *entries, *said.values()) if entry)

@@ -16,7 +16,18 @@ ROOT = Path(nncompile.__file__).parent
 # is imported inside functions: see UPWARDS.
 LEVELS = [
     ["errors", "_version"],
-    ["absent", "config", "docstrings", "dtype_policies", "mixed_precision", "registry", "targets", "variables", "progress", "tree"],
+    [
+        "absent",
+        "config",
+        "docstrings",
+        "dtype_policies",
+        "mixed_precision",
+        "registry",
+        "targets",
+        "variables",
+        "progress",
+        "tree",
+    ],
     ["backend", "ops", "data"],
     ["random", "activations", "initializers", "regularizers", "constraints", "losses", "metrics", "optimizers"],
     ["callbacks", "utils", "layers", "objectives"],

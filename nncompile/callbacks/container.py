@@ -170,7 +170,12 @@ class CallbackList(Callback):
         self._epoch("on_epoch_end", epoch, logs)
 
     def on_epochs_end(self, first: int, logs: Sequence[Mapping[str, float]]) -> None:
-        """Tells of several epochs at once, from number ``first``, where :attr:`only_history` is all that listens."""
+        """Tells of several epochs at once, from number ``first``, where :attr:`only_history` is all that listens.
+
+        Args:
+            first: number of the first of them.
+            logs: metrics of each.
+        """
         for callback in self.callbacks:
             callback._extend(first, logs)
 

@@ -1295,6 +1295,8 @@ def shape(x: Any) -> tuple[Any, ...]:
 
     Returns:
         A tuple of whole numbers; None stands for the number of rows of a formula.
+
+    Source: ``keras.ops.shape``.
     """
     return tuple(x.shape) if isinstance(x, (Expression, Variable)) else np.shape(x)
 
@@ -1443,6 +1445,8 @@ def custom_gradient(f: Callable[..., tuple[Any, Callable[..., Any]]]) -> Callabl
 
     Returns:
         A function of the same arguments that returns the value alone.
+
+    Source: ``keras.ops.custom_gradient``.
     """
 
     @functools.wraps(f)

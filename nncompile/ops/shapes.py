@@ -1151,6 +1151,8 @@ def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> 
 
     Raises:
         ModelError: ``pred`` is more than one truth value, or the structures differ.
+
+    Source: ``keras.ops.cond``.
     """
     pred = _traced(pred)
     if not isinstance(pred, Expression):
@@ -1174,6 +1176,8 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
 
     Raises:
         ModelError: ``index`` is more than one number, or the structures of the results differ.
+
+    Source: ``keras.ops.switch``.
     """
     index = _traced(index)
     if not isinstance(index, Expression):
