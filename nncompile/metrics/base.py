@@ -132,8 +132,8 @@ class Metric:
         """Takes a batch into account; every metric overrides it.
 
         Args:
-            *args: ``y_true`` and ``y_pred``, what was expected and what was predicted, each ``(batch, …)``, of one shape
-                or labels without the last axis; or only ``values``.
+            *args: ``y_true`` and ``y_pred``, what was expected and what was predicted, each ``(batch, …)``, of one
+                shape or labels without the last axis; or only ``values``.
             **kwargs: ``sample_weight``: factors, per sample or as a metric says; equal ones if None.
 
         Raises:
