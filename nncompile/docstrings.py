@@ -103,7 +103,7 @@ def _arguments(section: str) -> dict[str, str]:
     entries: dict[str, str] = {}
     name = ""
     for line in section.split("\n")[1:]:
-        if line.startswith("     "):
+        if name and line.startswith("     "):
             entries[name] += f"\n{line}"
         else:
             name = line.partition(":")[0].strip()

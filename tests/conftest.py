@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from nncompile import config, targets
+from nncompile.compiler import build
 from nncompile.compiler.build import FLAGS_VARIABLE
 
 DISAGREEMENTS = pytest.StashKey[dict[str, float]]()
@@ -59,11 +60,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(autouse=True)
 def _flags(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The C of a test that is marked with ``quick_c`` is compiled with -O0, in a quarter of the time."""
+    """The C of a test that is marked with ``quick_c`` is compiled whole and with -O0, in a quarter of the time."""
     mark = request.node.get_closest_marker("quick_c")
     with pytest.MonkeyPatch.context() as patch:
         if mark and mark.args != (False,) and not request.config.getoption("--optimized"):
             patch.setenv(FLAGS_VARIABLE, "-O0")
+            commands_for = build.commands_for  # parts at one time read the same text three times
+            patch.setattr(build, "commands_for", lambda compiler, target, parts=1: commands_for(compiler, target))
         yield
 
 

@@ -21,6 +21,8 @@ from nncompile.benchmark import drawing, machine, peers, records, report, roofli
 from nncompile.cli import main
 from nncompile.errors import BuildError, ModelError, UnsupportedError
 
+pytestmark = pytest.mark.quick_c
+
 SPEC = """
 import nncompile as nn
 

@@ -168,6 +168,7 @@ def losses_of(name, workload, epochs=2):
     return peer.run(epochs)
 
 
+@pytest.mark.quick_c
 @pytest.mark.parametrize("workload", VARIED, ids=named)
 @pytest.mark.parametrize("name", ["NumPy", "JAX", "PyTorch"])
 def test_losses_and_outputs_agree(name, workload):

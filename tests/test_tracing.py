@@ -97,8 +97,8 @@ def axes(x: Any) -> Any:
     return x - ops.mean(x, axis=-1)  # the cause
 
 
-def sorting(x: Any) -> Any:
-    return ops.nanmedian(x)  # the cause
+def bessel(x: Any) -> Any:
+    return ops.i0(x)  # the cause
 
 
 def conditional(x: Any) -> Any:
@@ -114,7 +114,7 @@ MISTAKES = {
     standard_library: "module math", numpy_function: r"np\.tanh", numpy_reduction: r"np\.mean", numpy_array: r"\(4, 4\)",
     method: r"write ops\.sum\(x", to_numpy: "numbers are not known", rows: "rows, which is None", length: r"len\(\)",
     each_row: r"x\[:, i\]", as_index: r"float\(\)", contains: r"ops\.equal",
-    axes: "keepdims=True", sorting: "in order", conditional: r"ops\.where", image: "images",
+    axes: "keepdims=True", bessel: "Bessel", conditional: r"ops\.where", image: "images",
 }  # fmt: skip
 
 
@@ -203,7 +203,7 @@ def test_names_of_keras_that_are_refused() -> None:
     assert len(set(ops.__all__)) == len(ops.__all__) and all(hasattr(ops, name) for name in ops.__all__)
 
 
-@pytest.mark.parametrize("name", ["nanmedian", "nonzero", "histogram", "gcd", "allclose"])
+@pytest.mark.parametrize("name", ["i0", "nonzero", "histogram", "gcd", "allclose"])
 def test_what_is_of_arrays_alone_says_why(name: str) -> None:
     arguments = {"gcd": (X, X), "allclose": (X, X)}.get(name, (X,))
     with pytest.raises(UnsupportedError, match=rf"ops\.{name}: "):

@@ -428,6 +428,7 @@ class EveryBatch(nn.callbacks.Callback):
             self.model.set_weights(self.model.get_weights())
 
 
+@pytest.mark.quick_c(False)  # bits are compared with those of another process
 def test_a_seed_repeats_a_run() -> None:
     import hashlib
 

@@ -287,8 +287,14 @@ def test_any_number_of_threads_gives_the_same_bits(kind: str, on_one_thread: dic
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.quick_c(False)
-@pytest.mark.parametrize("name", [t.name for t in targets.available() if t.name != targets.host().name])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(t.name, marks=pytest.mark.quick_c(t.form != "c99"))
+        for t in targets.available()
+        if t.name != targets.host().name
+    ],
+)
 def test_every_target_does_the_same(name: str, on_one_thread: dict[str, list[Any]]) -> None:
     with target(name):
         other = deep("muon")

@@ -226,6 +226,10 @@ def _roots(model: Any, result: Any) -> list[Expression]:
     """The outputs of a model, as values per row and column."""
     roots = []
     for value in model._unpack_outputs(result):
+        if isinstance(value, Expression) and value.mask:  # truth values are numbers outside
+            owner = ops.set_owner(value.owner)
+            value = ops.cast(value, None)
+            ops.set_owner(owner)
         if isinstance(value, Expression) and value.level == ROW:
             owner = ops.set_owner(value.owner)
             value = arrays.as_column(value) if len(value.shape) == 1 else arrays.elements(value)

@@ -116,12 +116,14 @@ def arranged(
         places.append(np.arange(first, first + math.prod(sizes)).reshape(1, *sizes))
         first += math.prod(sizes)
     try:
-        made = np.asarray(function(*places))
+        # two samples: what moves numbers from one to the other is seen by it
+        both = np.asarray(function(*(np.concatenate([place, place + first]) for place in places)))
     except (ValueError, IndexError, TypeError) as error:
         shapes = " and ".join(str(x.shape) for x in xs)
         raise ModelError(f"ops: values of shape {shapes} cannot be put in order that way: {error}.") from error
-    if made.ndim < 1 or made.shape[0] != 1:
+    if both.ndim < 1 or both.shape[0] != 2 or not np.array_equal(both[1], np.where(both[0] < 0, -1, both[0] + first)):
         raise ModelError("ops: the rows of a batch stay apart: axis 0 cannot be moved, cut or joined in a formula.")
+    made = both[:1]
     axes = made.shape[1:] or (1,)
     shape = shape or axes
     ends = np.cumsum([math.prod(n or 0 for n in x.shape[1:]) for x in xs])
@@ -184,13 +186,13 @@ def with_batch(x: Any, shape: Sequence[int | None]) -> Expression:
     x = _as_number(x) if isinstance(x, Expression) else parameters.array(x)
     sizes = tuple(int(n or 0) for n in shape[1:])
     if not parameters.is_parameter(x):
-        return arranged(lambda a: np.broadcast_to(a, (1, *sizes)), x)
+        return arranged(lambda a: np.broadcast_to(a, (len(a), *sizes)), x)
     if len(x.shape) == len(shape):
         if x.shape[0] != 1:
             raise ModelError(f"ops.broadcast_to: {x.shape} cannot be repeated along the batch to {tuple(shape)}.")
         x = _of_parameters(lambda a: a[0], (x,))
     one = parameters.of_rank(parameters.valued(x), len(shape))
-    return arranged(lambda a: np.broadcast_to(a, (1, *sizes)), one)
+    return arranged(lambda a: np.broadcast_to(a, (len(a), *sizes)), one)
 
 
 def is_batch(size: Any) -> bool:
@@ -347,7 +349,7 @@ def as_row(x: Expression) -> Expression:
 def stretched(x: Expression, shape: Sequence[int | None]) -> Expression:
     """Values repeated along the axes between the batch and the last, to meet others of ``shape``."""
     middle = tuple(n or 0 for n in shape[1:-1])
-    return arranged(lambda a: np.broadcast_to(a, (1, *middle, a.shape[-1])), x)
+    return arranged(lambda a: np.broadcast_to(a, (len(a), *middle, a.shape[-1])), x)
 
 
 # ------------------------------------------------------------------ public
@@ -574,9 +576,12 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
             if number == 0.0:
                 return arranged(lambda a: np.pad(a, pad_width, constant_values=-1), x)
 
+            first = 0 if is_weight(x) else 1  # axis of a sample: one of its own numbers is what it is padded with
+
             def filled(a: NDArray[Any], filler: NDArray[Any]) -> NDArray[Any]:
                 padded = np.pad(a, pad_width, constant_values=-1)
-                return np.where(padded < 0, filler.flat[0], padded)
+                corner = tuple(slice(None) if axis < first else slice(1) for axis in range(filler.ndim))
+                return np.where(padded < 0, filler[corner], padded)
 
             x = elements(x)
             return arranged(filled, x, where(equal(x, x), number, number))
@@ -655,19 +660,21 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
 
 def taken(x: Expression, key: Any) -> Expression:
-    """``x[key]`` of an expression: the batch whole, other axes by numbers, slices or None.
+    """``x[key]`` of an expression: the batch whole, other axes by numbers, slices, lists of numbers or None.
 
     Args:
         x: the value.
         key: what stands between the brackets.
 
+    Returns:
+        The numbers there.
+
     Raises:
         ModelError: rows of the batch are asked for.
         UnsupportedError: another kind of key.
     """
-    keys = key if isinstance(key, tuple) else (key,)
-    if any(not isinstance(k, (int, np.integer, slice)) and k is not None and k is not Ellipsis for k in keys):
-        raise UnsupportedError(f"A formula is indexed by numbers and slices, received {key!r:.80}.")
+    keys = tuple(_places(k) for k in (key if isinstance(key, tuple) else (key,)))
+    key = keys
     if is_weight(x):
         return arranged(lambda a: a[key], x)
     first = keys[0] if keys else Ellipsis
@@ -677,6 +684,18 @@ def taken(x: Expression, key: Any) -> Expression:
     if len(keys) > 1 and _is_number(x) and _is_given(x):  # labels, which are a column
         x = as_column(x)
     return arranged(lambda a: a[key], x)
+
+
+def _places(key: Any) -> Any:
+    """What stands for one axis in ``x[...]``: several places as an array."""
+    if key is None or key is Ellipsis or isinstance(key, (int, np.integer, slice)):
+        return key
+    places = np.asarray(key) if isinstance(key, (list, np.ndarray)) else np.empty(0)
+    if places.size and places.dtype.kind not in "iub":
+        places = np.empty(0)
+    if not places.size:
+        raise UnsupportedError(f"A formula is indexed by numbers, slices and lists of numbers, received {key!r:.80}.")
+    return places
 
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Any:

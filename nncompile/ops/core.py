@@ -827,6 +827,8 @@ def _apply(op: str, *args: Any) -> Any:
 def _computed(function: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
     """What a NumPy function makes of arrays and numbers, with Keras' rule of types: no float64 that was not given."""
     numbers = [a if a is None else _number_or_array(a) for a in args]
+    if isinstance(keywords.get("axis"), list):
+        keywords["axis"] = tuple(keywords["axis"])
     with np.errstate(all="ignore"):
         result = function(*numbers, **keywords)
     # whole numbers alone are Python's, typed weakly, as is the step of an optimizer
@@ -843,6 +845,7 @@ def _reduce(op: str, x: Any, axis: int | None, keepdims: bool) -> Any:
     x = _traced(x)
     if not isinstance(x, Expression):
         array = np.asarray(_number_or_array(x))
+        axis = tuple(axis) if isinstance(axis, list) else axis
         if op == "argmax":
             return np.argmax(array, axis=axis, keepdims=keepdims)
         return PRIMITIVES[op].numpy(array, axis=axis, keepdims=keepdims)
@@ -997,18 +1000,27 @@ def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
 def cast(x: Any, dtype: Any) -> Any:
     """``x`` in another type.
 
+    In a formula, whose numbers are all of one type, to whole numbers is to what they are without their
+    fraction, ``bool`` is whether they are not 0, and a truth value becomes 0 or 1.
+
     Args:
-        x: numbers of any shape. In a formula, which has one type of numbers, a truth value becomes 0 or 1, and all else
-            stays what it is.
+        x: numbers of any shape: an array, or values of a formula.
         dtype: name or type; that of the layers if None.
 
     Returns:
         The numbers in the shape of ``x``.
     """
     x = _traced(x)
-    if isinstance(x, Expression):
-        return _symbolic("cast", x) if x.mask else x
-    return np.asarray(_number_or_array(x)).astype(dtype or config.floatx())
+    if not isinstance(x, Expression):
+        return np.asarray(_number_or_array(x)).astype(dtype or config.floatx())
+    kind = "f" if dtype is None or str(dtype) == "bfloat16" else np.dtype(dtype).kind
+    if kind == "b":
+        return x if x.mask else not_equal(x, 0.0)
+    if x.mask:
+        return _symbolic("cast", x)
+    if kind not in "iu" or x.op in ("argmax", "cast", "column", "floor"):
+        return x
+    return where(less(x, 0.0), 0.0 - floor(-x), floor(x))
 
 
 @elementwise
@@ -1211,57 +1223,74 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
     return node("cast", (hot,), level=ELEMENT, shape=(*_strip(x).shape, num_classes))
 
 
-def squeeze(x: Any, axis: int | None = None) -> Any:
+def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Any:
     """``x`` without axes of size 1.
 
     Args:
         x: array, or value of a formula.
-        axis: which one; all of size 1 if None, in a formula the last.
+        axis: which one, or several; all of size 1 if None. In a formula the batch stays.
 
     Returns:
         The same numbers with fewer axes; a formula may be left with a value per row.
 
     Raises:
-        ModelError: in a formula, the axis has another size.
+        ModelError: in a formula, an axis has another size.
     """
     x = _traced(x)
     if not isinstance(x, Expression):
-        return np.squeeze(np.asarray(x), axis=axis)
-    if is_weight(x):
+        return np.squeeze(np.asarray(x), axis=axis if axis is None or isinstance(axis, int) else tuple(axis))
+    weight = is_weight(x)
+    if weight:
         from . import weights
-
-        of = weights.sizes(x)
-        axes = [i for i, n in enumerate(of) if n == 1] if axis is None else [axis % len(of)]
-        return weights.view(x, tuple(n for i, n in enumerate(of) if i not in axes))
-    rank = len(x.shape)
-    if x.level == ROW and rank == 1 and axis in (1, -1) and _is_given(x):
+    of = weights.sizes(x) if weight else x.shape
+    rank = len(of)
+    if not weight and x.level == ROW and rank == 1 and axis in (1, -1) and _is_given(x):
         return x
-    if axis not in (None, -1, rank - 1):
-        if x.shape[axis] != 1:
-            raise ModelError(f"ops.squeeze: axis {axis} of shape {x.shape} has not size 1.")
-        place = axis % rank
-        return reshape(x, (-1, *(n for i, n in enumerate(x.shape) if i not in (0, place))))
+    if axis is None:
+        axes = {i for i, n in enumerate(of) if n == 1}
+    else:
+        axes = set(_places("squeeze", axis, rank))
+        wrong = [i for i in sorted(axes) if of[i] != 1]
+        if wrong:
+            raise ModelError(f"ops.squeeze: expected axes of size 1, received axis={axis} of shape {of}.")
+    rest = tuple(n for i, n in enumerate(of) if i not in axes)
+    if weight:
+        return weights.view(x, rest)  # type: ignore[arg-type]
+    if not axes or x.level < ROW:
+        return x
     if x.level == ROW:
         return _strip(x)
-    return x if x.level < ROW else sum(x, axis=-1)
+    return reshape(x, (-1, *rest[1:])) if len(rest) > 1 else sum(reshape(x, (-1, 1)), axis=-1)
 
 
-def expand_dims(x: Any, axis: int) -> Any:
-    """``x`` with a new axis of size 1.
+def _places(name: str, axis: int | Sequence[int], rank: int) -> tuple[int, ...]:
+    """Axes counted from the front."""
+    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    if any(not -rank <= a < rank for a in axes):
+        raise ModelError(f"ops.{name}: expected axes of an array of {rank}, received axis={axis}.")
+    return tuple(a % rank for a in axes)
+
+
+def expand_dims(x: Any, axis: int | Sequence[int]) -> Any:
+    """``x`` with a new axis of size 1, or several.
 
     Args:
         x: array, or value of a formula, whose value per row becomes one per row and column.
-        axis: where it stands in the result; in a formula not 0, where the batch is.
+        axis: where it stands in the result, or they do; in a formula not 0, where the batch is.
 
     Returns:
-        The same numbers with one more axis.
+        The same numbers with more axes.
 
     Raises:
         ModelError: in a formula, there is no such place.
     """
     x = _traced(x)
     if not isinstance(x, Expression):
-        return np.expand_dims(np.asarray(x), axis)
+        return np.expand_dims(np.asarray(x), axis if isinstance(axis, int) else tuple(axis))
+    if not isinstance(axis, int):
+        for place in sorted(_places("expand_dims", axis, len(shape(x)) + len(axis))):
+            x = expand_dims(x, place)
+        return x
     if is_weight(x):
         from . import weights
 

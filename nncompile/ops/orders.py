@@ -192,11 +192,7 @@ def quantile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims:
     Raises:
         ModelError: in a formula, an argument is not one of these.
     """
-    if method not in _METHODS or np.ndim(q) or not 0 <= q <= 1:
-        raise ModelError(
-            f"ops.quantile: in a formula expected one q from 0 to 1 and a method of {sorted(_METHODS)}, received "
-            f"{q!r} and {method!r}."
-        )
+    _check_quantile("quantile", q, method)
     place = _place("quantile", x, axis)
     x, _ = _last("quantile", x, axis)
     rank, share = _METHODS[method](q * (x.shape[-1] - 1))
@@ -207,6 +203,79 @@ def quantile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims:
     missing = sum(cast(isnan(x), None), axis=-1, keepdims=True)
     found = where(missing > 0, math.nan, found)
     return moveaxis(found, -1, place) if keepdims else found[..., 0]
+
+
+def _check_quantile(where_: str, q: Any, method: str) -> None:
+    if method not in _METHODS or np.ndim(q) or not 0 <= q <= 1:
+        raise ModelError(
+            f"ops.{where_}: in a formula expected one q from 0 to 1 and a method of {sorted(_METHODS)}, received "
+            f"{q!r} and {method!r}."
+        )
+
+
+@_formula(np.nanquantile)
+def nanquantile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Any:
+    """:func:`quantile` of what is not NaN; NaN if all are.
+
+    Args:
+        x: values.
+        q: share, from 0 to 1; in a formula one number.
+        axis: along which; in a formula one, but not that of the batch.
+        method: see :func:`quantile`.
+        keepdims: whether the axis stays, with size 1.
+
+    Returns:
+        Numbers in the shape of ``x`` without the axis; of arrays one such for each q.
+
+    Raises:
+        ModelError: in a formula, an argument is not one of these.
+    """
+    _check_quantile("nanquantile", q, method)
+    place = _place("nanquantile", x, axis)
+    x, _ = _last("nanquantile", x, axis)
+    # where it lies follows from how many there are, in double precision: of each count from 1 on it is known now
+    at = [_METHODS[method](q * count) for count in range(x.shape[-1])]
+    count = sum(cast(equal(x, x), None), axis=-1, keepdims=True)
+    is_count = equal(_columns(x) + 1.0, count)
+    rank, share = (
+        sum(where(is_count, np.asarray(part), 0.0), axis=-1, keepdims=True) for part in zip(*at, strict=True)
+    )
+    ranks = _ranks(x)
+    lower, upper = (sum(where(equal(ranks, r), x, 0.0), axis=-1, keepdims=True) for r in (rank, rank + (share > 0)))
+    found = where(count > 0, lower * (1.0 - share) + upper * share, math.nan)
+    return moveaxis(found, -1, place) if keepdims else found[..., 0]
+
+
+@_formula(np.nanpercentile)
+def nanpercentile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Any:
+    """:func:`percentile` of what is not NaN; see :func:`nanquantile`.
+
+    Args:
+        x: values.
+        q: percent, from 0 to 100; in a formula one number.
+        axis: along which; in a formula one, but not that of the batch.
+        method: see :func:`quantile`.
+        keepdims: whether the axis stays, with size 1.
+
+    Returns:
+        Numbers in the shape of ``x`` without the axis; of arrays one such for each q.
+    """
+    return nanquantile(x, q / 100, axis, method, keepdims)
+
+
+@_formula(np.nanmedian)
+def nanmedian(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """:func:`median` of what is not NaN; see :func:`nanquantile`.
+
+    Args:
+        x: values.
+        axis: along which; in a formula one, but not that of the batch.
+        keepdims: whether the axis stays, with size 1.
+
+    Returns:
+        Numbers in the shape of ``x`` without the axis.
+    """
+    return nanquantile(x, 0.5, axis, "linear", keepdims)
 
 
 @_formula(np.percentile)
@@ -331,6 +400,9 @@ __all__ = [
     "median",
     "nancumprod",
     "nancumsum",
+    "nanmedian",
+    "nanpercentile",
+    "nanquantile",
     "percentile",
     "quantile",
     "sort",

@@ -257,7 +257,7 @@ def _flattened(op: str, x: Expression, shape: Sequence[int | None], tail: int) -
         made: Expression = core.reshape(value, (-1, *lead, 1))
     else:
         joined = (*lead, math.prod(last))
-        made = arrays.arranged(lambda a: np.broadcast_to(a, (1, *lead, *last)), value, shape=joined)
+        made = arrays.arranged(lambda a: np.broadcast_to(a, (len(a), *lead, *last)), value, shape=joined)
     return core._truth(made) if x.mask else made
 
 

@@ -9,6 +9,7 @@ are values of each sample there (:mod:`nncompile.ops.parameters`).
 from __future__ import annotations
 
 import math
+import string
 from collections.abc import Sequence
 from typing import Any
 
@@ -92,7 +93,7 @@ def _led(x: Expression, lead: tuple[int | None, ...]) -> Expression:
     if x.shape[:-2] == lead:
         return x
     sizes = tuple(n or 0 for n in (*lead[1:], *x.shape[-2:]))
-    return arrays.arranged(lambda a: np.broadcast_to(a, (1, *sizes)), x)
+    return arrays.arranged(lambda a: np.broadcast_to(a, (len(a), *sizes)), x)
 
 
 def _operand(x: Any) -> Expression:
@@ -108,28 +109,25 @@ def _is_value(x: Expression) -> bool:
 
 
 def einsum(subscripts: str, *operands: Any) -> Any:
-    """Sums of products by Einstein's notation, of one or two operands of which one at least is a formula.
+    """Sums of products by Einstein's notation, of operands of which one at least is a formula.
 
     Raises:
         ModelError: the notation does not fit the operands, or is across samples.
-        UnsupportedError: there are more than two operands, or a letter stands twice in one.
+        UnsupportedError: a letter stands twice in an operand.
     """
-    text = subscripts.replace(" ", "")
-    before, arrow, out = text.partition("->")
-    names = before.split(",")
-    if "." in text or not arrow or len(names) != len(operands) or not 1 <= len(names) <= 2:
-        raise UnsupportedError(
-            f'ops.einsum: a formula expects one or two operands and all their axes by name, as "bij,bjk->bik", '
-            f"received {subscripts!r} for {len(operands)} operands."
-        )
-    if any(len(set(n)) != len(n) for n in (*names, out)) or set(out) - set(before):
+    values = [_operand(x) for x in operands]
+    names, out = _axes_by_name(subscripts, values)
+    if any(len(set(n)) != len(n) for n in (*names, out)) or set(out) - set("".join(names)):
         raise UnsupportedError(
             f"ops.einsum: a formula expects each letter once in an operand, received {subscripts!r}."
         )
-    values = [_operand(x) for x in operands]
-    for x, n in zip(values, names, strict=True):
-        if len(x.shape) != len(n):
-            raise ModelError(f"ops.einsum: {n!r} names {len(n)} axes, received shape {x.shape}.")
+    if len(values) > 2:  # one more at a time, beginning with values of samples
+        first, second, *rest = sorted(range(len(values)), key=lambda i: not _is_value(values[i]))
+        needed = {*out, *"".join(names[i] for i in rest)}
+        kept = "".join(dict.fromkeys(c for c in names[first] + names[second] if c in needed))
+        made = einsum(f"{names[first]},{names[second]}->{kept}", operands[first], operands[second])
+        left = ",".join([kept, *(names[i] for i in rest)])
+        return einsum(f"{left}->{out}", made, *(operands[i] for i in rest))
     batch = {n[0] for x, n in zip(values, names, strict=True) if _is_value(x)}
     if len(batch) != 1 or out[:1] not in batch or any(out[0] in n[1:] for n in (*names, out)):
         raise ModelError(
@@ -178,6 +176,25 @@ def einsum(subscripts: str, *operands: Any) -> Any:
     return _ordered(result, "".join(names_made), out)
 
 
+def _axes_by_name(subscripts: str, values: Sequence[Expression]) -> tuple[list[str], str]:
+    """The letters of each operand and of the result: those of ``...`` too, and of a result that is not written."""
+    before, arrow, out = subscripts.replace(" ", "").partition("->")
+    names = before.split(",")
+    if len(names) != len(values):
+        raise ModelError(f"ops.einsum: {subscripts!r} is of {len(names)} operands, received {len(values)}.")
+    if not arrow:
+        out = "..." * ("..." in before) + "".join(sorted(c for c in {*before} - {*".,"} if before.count(c) == 1))
+    free = [c for c in string.ascii_letters if c not in subscripts]
+    most = 0
+    for i, (x, n) in enumerate(zip(values, names, strict=True)):
+        more = len(x.shape) - len(n.replace("...", ""))
+        if more < 0 or (more and "..." not in n):
+            raise ModelError(f"ops.einsum: {n!r} names {len(n.replace('...', ''))} axes, received shape {x.shape}.")
+        names[i] = n.replace("...", "".join(reversed(free[:more])))  # the last of them meet
+        most = max(most, more)
+    return names, out.replace("...", "".join(reversed(free[:most])))
+
+
 def _low() -> bool:
     return core._products.get() == "bfloat16"
 
@@ -187,7 +204,9 @@ def _summed(x: Expression, names: str, keep: str) -> Expression:
     if not axes:
         return x
     if not _is_value(x):
-        raise UnsupportedError(f"ops.einsum: {names!r} of a weight has axes that only it has; sum it up before.")
+        for axis in reversed(axes):
+            x = core._lift(core.sum(x, axis=axis))
+        return x
     made: Expression = arrays.reduced(core.sum, x, axes, False)
     return arrays.elements(made) if len(made.shape) > 1 else made
 

@@ -16,6 +16,7 @@ import numpy as np
 from .. import config
 from ..docstrings import REDUCTION, Family, described
 from ..errors import ModelError, UnsupportedError
+from .arrays import _axis
 from .core import (
     Expression,
     _computed,
@@ -75,6 +76,10 @@ def _formula(numpy: Callable[..., Any], family: Family = REDUCTION) -> Callable[
             if _symbols(x):
                 return function(_traced(x), *rest)
             names = list(bound.arguments)[1:]
+            rest = [
+                tuple(value) if name == "axis" and isinstance(value, list) else value
+                for name, value in zip(names, rest, strict=True)
+            ]
             return _computed(functools.partial(numpy, **dict(zip(names, rest, strict=True))), x)
 
         return described(family)(operation)  # type: ignore[return-value]
@@ -208,20 +213,27 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         x: array, or value of a formula.
         ord: 2 or None for the root of the sum of squares; 1 for the sum and ``inf`` and ``-inf`` for the largest and
             the smallest of sizes; 0 for how many are not 0; p for the p-th root of the sum of p-th powers of sizes.
-            The norms of matrices are for arrays alone.
-        axis: the axis; of arrays also None or two.
+            Of matrices "fro" or None is the root of the sum of squares, 1 and -1 are the largest and smallest sum of
+            a column, ``inf`` and ``-inf`` of a row; those that need singular values are for arrays alone.
+        axis: the axis, or the two of matrices; of arrays also None.
         keepdims: whether the axis stays, of size 1.
 
     Returns:
         The lengths in the shape of ``x`` without the axis.
 
     Raises:
-        UnsupportedError: in a formula, a norm of matrices.
+        UnsupportedError: in a formula, along no axis, or a norm of matrices that needs singular values.
     """
     if isinstance(x, Expression) and is_weight(x) and ord in (None, "fro"):
         return sqrt(sum(square(x), axis=axis, keepdims=keepdims))  # of all of it, where there is no axis
+    if isinstance(axis, Sequence) and len(axis) == 2:
+        rows, columns = (_axis(a, len(x.shape), "norm") for a in axis)
+        return _matrix_norm(x, ord, rows, columns, keepdims)
     if not isinstance(axis, int) or isinstance(ord, str):
-        raise UnsupportedError(f"ops.norm: a formula has norms of vectors, along one axis: axis={axis!r}, ord={ord!r}.")
+        raise UnsupportedError(
+            f"ops.norm: a formula has norms of vectors, along one axis, and of matrices, along two: received "
+            f"axis={axis!r}, ord={ord!r}."
+        )
     if ord is None or ord == 2:
         return sqrt(sum(square(x), axis=axis, keepdims=keepdims))
     if ord == math.inf:
@@ -233,6 +245,22 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     if ord == 1:
         return sum(abs(x), axis=axis, keepdims=keepdims)
     return power(sum(power(abs(x), float(ord)), axis=axis, keepdims=keepdims), 1.0 / ord)
+
+
+def _matrix_norm(x: Any, ord: Any, rows: int, columns: int, keepdims: bool) -> Any:
+    if ord in (None, "fro"):
+        squares: Any = sum(square(x), axis=columns, keepdims=True)
+        squares = sum(squares, axis=rows, keepdims=True)
+        return sqrt(squares if keepdims else squeeze(squares, (rows, columns)))
+    if ord not in (1, -1, math.inf, -math.inf):
+        raise UnsupportedError(
+            f"ops.norm: expected ord 'fro', 1, -1, inf or -inf of matrices in a formula, received {ord!r}, which "
+            "needs singular values."
+        )
+    of, over = (rows, columns) if ord in (1, -1) else (columns, rows)
+    sums = sum(abs(x), axis=of, keepdims=True)
+    found = (max if ord > 0 else min)(sums, axis=over, keepdims=True)
+    return found if keepdims else squeeze(found, (rows, columns))
 
 
 def normalize(x: Any, axis: Any = -1, order: float = 2, epsilon: float | None = None) -> Any:

@@ -18,7 +18,7 @@ import numpy as np
 from .. import config, tree
 from ..docstrings import ARRAYS, Family, described, elementwise
 from ..errors import ModelError, UnsupportedError
-from .arrays import _axis, _move, arranged, concatenate, is_batch, with_batch
+from .arrays import _axis, _move, arranged, concatenate, is_batch, moveaxis, stack, with_batch
 from .core import (
     Expression,
     _computed,
@@ -26,8 +26,15 @@ from .core import (
     _symbols,
     _traced,
     add,
+    cast,
     convert_to_tensor,
+    expand_dims,
     is_weight,
+    multiply,
+    one_hot,
+    ones_like,
+    reshape,
+    shape,
     sum,
     where,
     zeros_like,
@@ -738,59 +745,9 @@ def _of_arrays(reason: str) -> Callable[[F], F]:
     return decorate
 
 
-_SORTS = "a formula puts all numbers in order: ops.median and ops.quantile are of all of them."
 _ROWS = "works on a whole array; a formula works on one row at a time."
 _VARIES = "the size of its result depends on values, which are not known before it runs."
 _WHOLE = "of whole numbers; the values of a network are real numbers."
-
-
-@_of_arrays(_SORTS)
-def nanmedian(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """:func:`median` of what is not NaN; NaN if all are.
-
-    Args:
-        x: array of any shape.
-        axis: one, several, or None for all.
-        keepdims: whether these axes stay, of size 1.
-
-    Returns:
-        The results in the shape of ``x`` without these axes.
-    """
-    return np.nanmedian(x, axis, keepdims=keepdims)
-
-
-@_of_arrays(_SORTS)
-def nanquantile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Any:
-    """:func:`quantile` of what is not NaN; NaN if all are.
-
-    Args:
-        x: array of any shape.
-        q: shares, from 0 to 1.
-        axis: one, several, or None for all.
-        method: what NumPy has for ``np.quantile``.
-        keepdims: whether these axes stay, of size 1.
-
-    Returns:
-        For each q the results in the shape of ``x`` without these axes.
-    """
-    return np.nanquantile(x, q, axis, method=method, keepdims=keepdims)  # type: ignore[call-overload]
-
-
-@_of_arrays(_SORTS)
-def nanpercentile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Any:
-    """:func:`percentile` of what is not NaN; NaN if all are.
-
-    Args:
-        x: array of any shape.
-        q: percent, from 0 to 100.
-        axis: one, several, or None for all.
-        method: what NumPy has for ``np.percentile``.
-        keepdims: whether these axes stay, of size 1.
-
-    Returns:
-        For each q the results in the shape of ``x`` without these axes.
-    """
-    return np.nanpercentile(x, q, axis, method=method, keepdims=keepdims)  # type: ignore[call-overload]
 
 
 @_of_arrays(_VARIES)
@@ -806,26 +763,44 @@ def nonzero(x: Any) -> Any:
     return tuple(at.astype(np.int32) for at in np.nonzero(x))
 
 
-@_of_arrays(_VARIES)
 def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = False) -> Any:
-    """How often each whole number occurs, or the sum of its weights.
+    """How often each whole number occurs, or the sum of its weights; of more axes along the last one.
 
     Args:
-        x: whole numbers from 0, ``(n,)``.
-        weights: what each counts, ``(n,)``; 1 if None.
-        minlength: the least size of the result.
+        x: numbers from 0 on, ``(…, n)``; in a formula of samples.
+        weights: what each counts, as x; 1 if None.
+        minlength: how many numbers are counted at least; in a formula just so many, and others not at all.
         sparse: not supported; only False.
 
     Returns:
-        A number for each from 0 to the largest.
+        A number for each from 0 to the largest, ``(…, count)``.
 
     Raises:
-        UnsupportedError: ``sparse`` is True, or in a formula.
+        ModelError: in a formula, without ``minlength``, or not of values of samples.
+        UnsupportedError: ``sparse`` is True.
     """
     if sparse:
         raise UnsupportedError("ops.bincount: sparse=True is not supported.")
-    counts = np.bincount(x, weights, minlength)
-    return counts.astype(np.int32) if weights is None else counts
+    if _symbols(x, weights):
+        number = _traced(x)
+        if not minlength or not isinstance(number, Expression) or len(number.shape) < 2:
+            raise ModelError(
+                "ops.bincount: in a formula expected values of samples and minlength, how many numbers are counted: "
+                f"the largest is not known before it runs. Received shape {shape(number)} and minlength={minlength}."
+            )
+        hot = one_hot(cast(number, "int32"), minlength)
+        return sum(hot if weights is None else hot * expand_dims(weights, -1), axis=-2)
+    array = np.asarray(_number_or_array(x))
+    count = int(np.max(array, initial=minlength - 1)) + 1
+    rows = array.reshape(-1, array.shape[-1]) if array.ndim else array.reshape(1, 1)
+    of = (
+        [None] * len(rows)
+        if weights is None
+        else np.broadcast_to(convert_to_tensor(weights), array.shape).reshape(rows.shape)
+    )
+    found = np.array([np.bincount(row, w, count) for row, w in zip(rows, of, strict=True)])
+    found = found.reshape(*array.shape[:-1], count)
+    return found.astype(np.int32 if weights is None else np.asarray(convert_to_tensor(weights)).dtype)
 
 
 @_of_arrays(_ROWS)
@@ -922,38 +897,46 @@ def i0(x: Any) -> Any:
     return np.i0(x)
 
 
-_PRODUCTS = "a formula multiplies values per row by a weight of two axes: ops.matmul(x, weight)."
-
-
-@_of_arrays(_PRODUCTS)
 def inner(x1: Any, x2: Any) -> Any:
     """Sums of products along the last axes: ``sum over k of x1[…, k] * x2[…, k]``.
 
     Args:
-        x1: ``(…, k)``, or a number.
-        x2: ``(…, k)``, or a number.
+        x1: ``(…, k)``, or a number; in a formula values of samples or a weight.
+        x2: ``(…, k)``, or a number; in a formula the other of the two.
 
     Returns:
         A number for each row of one and each of the other: the axes of ``x1`` before the last, then those of ``x2``.
     """
-    return np.inner(x1, x2)
+    if not _symbols(x1, x2):
+        return _computed(np.inner, x1, x2)
+    return tensordot(x1, x2, axes=((-1,), (-1,))) if ndim(x1) and ndim(x2) else multiply(x1, x2)
 
 
-@_of_arrays(_PRODUCTS)
 def outer(x1: Any, x2: Any) -> Any:
     """Products of each number of one with each of the other: ``x1[i] * x2[j]``.
 
     Args:
-        x1: n numbers of any shape.
-        x2: m numbers of any shape.
+        x1: n numbers of any shape; in a formula one per sample.
+        x2: m numbers of any shape; in a formula an array or a weight.
 
     Returns:
         ``(n, m)``
+
+    Raises:
+        ModelError: in a formula, other shapes.
     """
-    return np.outer(x1, x2)
+    if not _symbols(x1, x2):
+        return _computed(np.outer, x1, x2)
+    first = _traced(x1)
+    if not isinstance(first, Expression) or first.shape != (None,) or shape(x2)[:1] == (None,):
+        raise ModelError(
+            "ops.outer: in a formula expected one number per sample and an array or a weight, received shapes "
+            f"{shape(x1)} and {shape(x2)}. expand_dims(x, -1) * expand_dims(y, -2) has the products within a sample."
+        )
+    return expand_dims(first, -1) * reshape(x2, (1, -1))
 
 
-@_of_arrays(_PRODUCTS)
+@_of_arrays(_ROWS)
 def vdot(x1: Any, x2: Any) -> Any:
     """Sum of the products of all numbers: ``sum(x1 * x2)``.
 
@@ -967,7 +950,7 @@ def vdot(x1: Any, x2: Any) -> Any:
     return np.vdot(x1, x2)
 
 
-@_of_arrays(_PRODUCTS)
+@_of_arrays(_ROWS)
 def kron(x1: Any, x2: Any) -> Any:
     """Kronecker's product: ``x2`` in the place of each number of ``x1``, multiplied by it.
 
@@ -981,37 +964,61 @@ def kron(x1: Any, x2: Any) -> Any:
     return np.kron(x1, x2)
 
 
-@_of_arrays(_PRODUCTS)
 def cross(x1: Any, x2: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
     """Cross product of vectors: ``(a2 * b3 - a3 * b2, a3 * b1 - a1 * b3, a1 * b2 - a2 * b1)``.
 
     Args:
-        x1: vectors of 3.
-        x2: likewise, of a shape that is broadcast.
-        axisa: that of the vectors in ``x1``.
-        axisb: that of the vectors in ``x2``.
-        axisc: that of the vectors in the result.
-        axis: for all three, if given.
+        x1: vectors a of 3 numbers, or of 2, whose third number is 0.
+        x2: vectors b.
+        axisa: the axis of x1 that has their numbers.
+        axisb: that of x2.
+        axisc: that of the result.
+        axis: all three of them.
 
     Returns:
-        Vectors of 3 in the shape that both have together.
+        Vectors of 3 in the shape that both have together; of two vectors of 2 the third number alone.
+
+    Raises:
+        ModelError: vectors of other sizes.
     """
-    return np.cross(x1, x2, axisa, axisb, axisc, axis)
+    if not _symbols(x1, x2):
+        x1, x2 = convert_to_tensor(x1), convert_to_tensor(x2)
+    axisa, axisb, axisc = (axisa, axisb, axisc) if axis is None else (axis,) * 3
+    a, b = moveaxis(x1, axisa, -1), moveaxis(x2, axisb, -1)
+    sizes = shape(a)[-1], shape(b)[-1]
+    if not {*sizes} <= {2, 3}:
+        raise ModelError(f"ops.cross: expected vectors of 2 or 3 numbers, received {sizes[0]} and {sizes[1]}.")
+    (ax, ay, az), (bx, by, bz) = (
+        [v[..., i] if i < n else 0.0 for i in range(3)] for v, n in ((a, sizes[0]), (b, sizes[1]))
+    )
+    z = ax * by - ay * bx
+    return z if sizes == (2, 2) else moveaxis(stack([ay * bz - az * by, az * bx - ax * bz, z], axis=-1), -1, axisc)
 
 
-@_of_arrays(_PRODUCTS)
 def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
-    """Sums of products over several axes.
+    """Sums of products over several axes: the last of x1 with the first of x2, or those that are named.
 
     Args:
-        x1: array.
-        x2: another, of the same sizes along the axes that are summed over.
-        axes: how many of the last of ``x1`` and the first of ``x2``, or lists of both.
+        x1: values, weights or arrays; in a formula one of both has samples, which come first.
+        x2: the other, of the same sizes along the axes that are summed over.
+        axes: how many, or those of x1 and those of x2.
 
     Returns:
         The sums, with the axes of ``x1`` that are left, then those of ``x2``.
     """
-    return np.tensordot(x1, x2, axes)
+    if not _symbols(x1, x2):
+        return _computed(lambda a, b: np.tensordot(a, b, axes), x1, x2)
+    ranks = ndim(x1), ndim(x2)
+    if isinstance(axes, int):
+        pairs = [*range(ranks[0] - axes, ranks[0])], [*range(axes)]
+    else:
+        pairs = tuple([of] if isinstance(of, int) else list(of) for of in axes)  # type: ignore[assignment]
+    of_1, of_2 = ([_axis(a, rank, "tensordot") for a in of] for of, rank in zip(pairs, ranks, strict=True))
+    names = [chr(ord("a") + i) for i in range(ranks[0])], [chr(ord("A") + i) for i in range(ranks[1])]
+    for one, other in zip(of_1, of_2, strict=True):
+        names[1][other] = names[0][one]
+    out = [n for i, n in enumerate(names[0]) if i not in of_1] + [n for i, n in enumerate(names[1]) if i not in of_2]
+    return einsum(f"{''.join(names[0])},{''.join(names[1])}->{''.join(out)}", x1, x2)
 
 
 def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Any:
@@ -1020,8 +1027,8 @@ def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Any:
     ``einsum("bij,bkj->bik", q, k)`` has a matrix product of each sample.
 
     Args:
-        subscripts: letters for the axes of each operand and, behind ``->``, of the result.
-        *operands: arrays; in a formula one or two, with the batch first.
+        subscripts: letters for the axes of each operand and, behind ``->``, of the result; ``...`` for any others.
+        *operands: arrays; in a formula values of samples with the batch first, weights and arrays.
         **kwargs: those of ``np.einsum``, for arrays.
 
     Returns:
@@ -1029,7 +1036,7 @@ def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Any:
 
     Raises:
         ModelError: in a formula, the notation does not fit the operands, or is across samples.
-        UnsupportedError: in a formula, there are more than two operands, or a letter stands twice in one.
+        UnsupportedError: in a formula, a letter stands twice in an operand.
     """
     if _symbols(*operands):
         from . import products
@@ -1071,19 +1078,31 @@ def diagflat(x: Any, k: int = 0) -> Any:
     return np.diagflat(x, k)
 
 
-@_of_arrays(_ROWS)
 def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     """Powers of ``x`` side by side: ``y[i, j] = x[i]^(N - 1 - j)``.
 
     Args:
-        x: ``(n,)``
-        N: number of columns; n if None.
-        increasing: whether the powers increase: ``x[i]^j``.
+        x: ``(n,)``; in a formula one per sample.
+        N: how many powers, from 0 on; as many as x has numbers if None, in a formula it is needed.
+        increasing: whether the power 0 comes first, not last.
 
     Returns:
         ``(n, N)``
+
+    Raises:
+        ModelError: in a formula, without N, or of another shape.
     """
-    return np.vander(x, N, increasing)
+    if not _symbols(x):
+        return _computed(lambda a: np.vander(a, N, increasing), x)
+    value = _traced(x)
+    if N is None or not isinstance(value, Expression) or value.shape != (None,):
+        raise ModelError(
+            f"ops.vander: in a formula expected one number per sample and N, received shape {shape(value)} and N={N}."
+        )
+    powers = [ones_like(value)]
+    while len(powers) < N:
+        powers.append(powers[-1] * value)
+    return stack(powers[:N] if increasing else powers[:N][::-1], axis=1)
 
 
 @_of_arrays(_ROWS)
@@ -1268,9 +1287,6 @@ __all__ = [
     "linspace",
     "logspace",
     "meshgrid",
-    "nanmedian",
-    "nanpercentile",
-    "nanquantile",
     "ndim",
     "nextafter",
     "nonzero",

@@ -183,10 +183,10 @@ class Optimizer(Stepwise):
             names = [p.name for p in mine]
             mine += [p for p in common if p.name not in names]
             cls.__signature__ = inspect.Signature(mine)  # type: ignore[attr-defined]
-            if cls.__doc__:
+            if "*common: " in (cls.__doc__ or ""):
                 names = ["**" * (p.kind is p.VAR_KEYWORD) + p.name for p in mine]
                 family = family_of(Optimizer.__doc__ or "")
-                cls.__doc__ = completed(cls.__doc__, names, family, without=("*common", "**keywords"))
+                cls.__doc__ = completed(cls.__doc__ or "", names, family, without=("*common", "**keywords"))
         cls._parameters = {p.name: p.default for p in mine if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
         cls._own = tuple(name for name in cls._parameters if name not in {p.name for p in common})
 
