@@ -20,21 +20,9 @@ from numpy.typing import NDArray
 from ..errors import ModelError, UnsupportedError, line_of_user
 from ..variables import Variable, as_symbol
 from . import weights
-from .core import (
-    ELEMENT,
-    ROW,
-    UNIFORM,
-    Expression,
-    _as_number,
-    _is_given,
-    _number_or_array,
-    _traced,
-    equal,
-    is_weight,
-    node,
-    where,
-)
-from .core import reshape as _reshape
+from .core import _as_number, _is_given, _number_or_array, _traced, equal, is_weight, where
+from .expressions import ELEMENT, ROW, UNIFORM, Expression, node
+from .reshaping import reshape as _reshape
 
 _PIECES = 256
 """Loops that a rearrangement may take; what takes more follows no rule."""

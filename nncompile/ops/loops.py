@@ -17,7 +17,9 @@ import numpy as np
 from .. import tree
 from ..errors import ModelError, UnsupportedError
 from .arrays import _axis
-from .core import Expression, _symbols, _traced, convert_to_tensor, is_weight
+from .core import _symbols, _traced, is_weight
+from .expressions import Expression
+from .reshaping import convert_to_tensor
 from .symbolic import FUNCTIONS, KerasTensor
 
 Shape = Sequence[int | None]

@@ -28,7 +28,6 @@ from .core import (
     arctan,
     cast,
     clip,
-    convert_to_tensor,
     copysign,
     cos,
     custom_gradient,
@@ -55,9 +54,9 @@ from .core import (
     sqrt,
     stop_gradient,
     where,
-    zeros_like,
 )
 from .core import round as _nearest
+from .reshaping import convert_to_tensor, zeros_like
 
 F = TypeVar("F", bound=Callable[..., Any])
 

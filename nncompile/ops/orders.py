@@ -18,9 +18,11 @@ import numpy as np
 from ..docstrings import Family
 from ..errors import ModelError, UnsupportedError
 from .arrays import _axis, moveaxis, pad
-from .core import Expression, _computed, _symbols, _traced, cast, equal, expand_dims, is_weight, less, sum, where
+from .core import _computed, _symbols, _traced, cast, equal, is_weight, less, sum, where
+from .expressions import Expression
 from .mathematics import isnan
 from .reductions import _formula
+from .reshaping import expand_dims
 
 _MOST = 512
 """The most numbers that a formula puts in order: it compares each with each."""

@@ -18,7 +18,6 @@ from ..docstrings import REDUCTION, Family, described
 from ..errors import ModelError, UnsupportedError
 from .arrays import _axis
 from .core import (
-    Expression,
     _computed,
     _symbols,
     _traced,
@@ -26,14 +25,13 @@ from .core import (
     add,
     argmax,
     cast,
-    convert_to_tensor,
     divide,
     equal,
+    exp,
     greater,
     is_weight,
     less,
     log,
-    matmul,
     max,
     maximum,
     mean,
@@ -41,20 +39,19 @@ from .core import (
     minimum,
     multiply,
     not_equal,
-    one_hot,
-    ones_like,
     power,
     prod,
     rsqrt,
     sqrt,
     square,
-    squeeze,
     stop_gradient,
     subtract,
     sum,
     where,
 )
+from .expressions import Expression
 from .mathematics import _LN10, isnan
+from .reshaping import convert_to_tensor, matmul, one_hot, ones_like, squeeze
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -143,6 +140,52 @@ def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
 def ptp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """``max(x) - min(x)`` over axes."""
     return max(x, axis=axis, keepdims=keepdims) - min(x, axis=axis, keepdims=keepdims)
+
+
+# ------------------------------------------------------------------ over exponentials
+
+
+@described(REDUCTION)
+def logsumexp(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+    """``m + log(sum(e^(x - m)))`` over axes with ``m = max(x)``: ``log(sum(e^x))`` without overflow."""
+    m = stop_gradient(max(x, axis=axis, keepdims=True))
+    e = exp(x - m)
+    result = add(log(sum(e, axis=axis, keepdims=True)), m)
+    return result if keepdims else squeeze(result, axis)
+
+
+def softmax(x: Any, axis: int = -1) -> Any:
+    """``e^(x - m) / sum(e^(x - m))`` along an axis with ``m = max(x)``: ``e^x / sum(e^x)`` without overflow.
+
+    Args:
+        x: array, or value of a formula.
+        axis: along which results add up to 1.
+
+    Returns:
+        Numbers from 0 to 1 in the shape of ``x``.
+
+    Source: ``keras.ops.softmax``; Bridle, 1990.
+    """
+    m = stop_gradient(max(x, axis=axis, keepdims=True))
+    e = exp(x - m)
+    s = sum(e, axis=axis, keepdims=True)
+    return e / s
+
+
+def log_softmax(x: Any, axis: int = -1) -> Any:
+    """``x - m - log(sum(e^(x - m)))`` along an axis with ``m = max(x)``: ``log(softmax(x))`` without overflow.
+
+    Args:
+        x: array, or value of a formula.
+        axis: that of the sum.
+
+    Returns:
+        Numbers up to 0 in the shape of ``x``.
+    """
+    m = stop_gradient(max(x, axis=axis, keepdims=True))
+    shifted = x - m
+    s = sum(exp(shifted), axis=axis, keepdims=True)
+    return shifted - log(s)
 
 
 # ------------------------------------------------------------------ moments and norms
@@ -634,6 +677,8 @@ __all__ = [
     "dot",
     "in_top_k",
     "layer_normalization",
+    "log_softmax",
+    "logsumexp",
     "moments",
     "multi_hot",
     "nanargmax",
@@ -650,6 +695,7 @@ __all__ = [
     "psnr",
     "ptp",
     "rms_normalization",
+    "softmax",
     "std",
     "trapezoid",
     "var",

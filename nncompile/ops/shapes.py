@@ -19,26 +19,9 @@ from .. import config, tree
 from ..docstrings import ARRAYS, Family, described, elementwise
 from ..errors import ModelError, UnsupportedError
 from .arrays import _axis, _move, arranged, concatenate, is_batch, moveaxis, stack, with_batch
-from .core import (
-    Expression,
-    _computed,
-    _number_or_array,
-    _symbols,
-    _traced,
-    add,
-    cast,
-    convert_to_tensor,
-    expand_dims,
-    is_weight,
-    multiply,
-    one_hot,
-    ones_like,
-    reshape,
-    shape,
-    sum,
-    where,
-    zeros_like,
-)
+from .core import _computed, _number_or_array, _symbols, _traced, add, cast, is_weight, multiply, sum, where
+from .expressions import Expression
+from .reshaping import convert_to_tensor, expand_dims, one_hot, ones_like, reshape, shape, zeros_like
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -17,7 +17,8 @@ import numpy as np
 from .. import backend, config, tree
 from ..docstrings import completed
 from ..errors import ModelError, NncompileError, UnsupportedError
-from .core import Expression, set_owner
+from .core import set_owner
+from .expressions import Expression
 
 Shape = tuple[int | None, ...]
 

@@ -20,8 +20,9 @@ import numpy as np
 
 from ..errors import ModelError, UnsupportedError
 from ..variables import as_symbol
-from . import core
-from .core import ELEMENT, UNIFORM, Expression, is_weight, node
+from . import core, reshaping
+from .core import is_weight
+from .expressions import ELEMENT, UNIFORM, Expression, node
 
 _REDUCTIONS = ("sum", "max", "min")
 
@@ -78,7 +79,7 @@ def sizes(x: Any) -> tuple[int, ...]:
     Args:
         x: the array or expression.
     """
-    return tuple(n for n in core.shape(x) if n is not None)
+    return tuple(n for n in reshaping.shape(x) if n is not None)
 
 
 def _axes(op: str, of: tuple[int, ...], axis: int | Sequence[int] | None) -> tuple[int, ...]:
@@ -150,7 +151,7 @@ def matmul(a: Any, b: Any) -> Expression:
         if not is_weight(x) or len(x.shape) != 2:
             raise ModelError(
                 "ops.matmul: in a formula over a weight both must be matrices computed from it, "
-                f"received shapes {core.shape(a)} and {core.shape(b)}."
+                f"received shapes {reshaping.shape(a)} and {reshaping.shape(b)}."
             )
     if a.shape[1] != b.shape[0]:
         raise ModelError(f"ops.matmul: shapes {a.shape} and {b.shape} do not fit.")

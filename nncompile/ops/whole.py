@@ -17,7 +17,8 @@ from .. import config
 from ..docstrings import ARRAYS, Family, described
 from ..errors import ModelError, UnsupportedError
 from ..variables import Variable
-from .core import _symbols, convert_to_tensor
+from .core import _symbols
+from .reshaping import convert_to_tensor
 
 F = TypeVar("F", bound=Callable[..., Any])
 
