@@ -15,13 +15,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .. import config, tree
-from ..docstrings import ARRAYS, Family, described, elementwise
+from .. import config
+from ..docstrings import ARRAYS, described, elementwise
 from ..errors import ModelError, UnsupportedError
-from .arrays import _axis, _move, arranged, concatenate, is_batch, moveaxis, stack, with_batch
-from .core import _computed, _number_or_array, _symbols, _traced, add, cast, is_weight, multiply, sum, where
+from .arrays import _axis, _move, arranged, concatenate, moveaxis, stack
+from .core import _computed, _number_or_array, _symbols, _traced, cast, is_weight, multiply, sum
 from .expressions import Expression
-from .reshaping import convert_to_tensor, expand_dims, one_hot, ones_like, reshape, shape, zeros_like
+from .reshaping import convert_to_tensor, expand_dims, one_hot, ones_like, reshape, shape
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -466,244 +466,6 @@ def dtype(x: Any) -> str:
     return str(x.dtype if hasattr(x, "dtype") else convert_to_tensor(x).dtype)
 
 
-# ------------------------------------------------------------------ new arrays
-
-
-NEW = Family(
-    {
-        "shape": "sizes of the axes; in a formula the first may be that of the batch, ``ops.shape(x)[0]``.",
-        "dtype": "type of the numbers; that of the layers if None.",
-    },
-    "Numbers of that shape.",
-)
-SPACED = Family(
-    {
-        "start": "the first.",
-        "stop": "the last, or with ``endpoint=False`` where one more would be.",
-        "num": "how many.",
-        "endpoint": "whether ``stop`` is one of them.",
-        "dtype": "type of the numbers; that of the layers if None.",
-        "axis": "of the result, along which they stand, where ``start`` or ``stop`` is an array.",
-    },
-    "``(num,)``, or with the axes of ``start`` and ``stop`` as well.",
-)
-WINDOW = Family({"x": "how many numbers."}, "``(x,)``, numbered by i from 0.")
-
-
-def _new(values: Any, dtype: Any, whole: bool = False) -> Any:
-    """An array of a type; by default of that of the layers, or int32 for whole numbers."""
-    return np.asarray(values).astype(dtype or ("int32" if whole else config.floatx()))
-
-
-def array(x: Any, dtype: Any = None) -> Any:
-    """``x`` as an array, as :func:`convert_to_tensor`; values of formulas stay what they are.
-
-    Args:
-        x: numbers of any shape.
-        dtype: type of the array.
-
-    Returns:
-        The numbers in the shape that they have.
-
-    Source: ``keras.ops.array``.
-    """
-    return convert_to_tensor(x, dtype)
-
-
-@described(NEW)
-def zeros(shape: Any, dtype: Any = None) -> Any:
-    """An array of zeros."""
-    return full(shape, 0, dtype)
-
-
-@described(NEW)
-def ones(shape: Any, dtype: Any = None) -> Any:
-    """An array of ones."""
-    return full(shape, 1, dtype)
-
-
-@described(NEW)
-def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
-    """An array of one number.
-
-    Args:
-        fill_value: the number.
-    """
-    if isinstance(shape, (tuple, list)) and shape and is_batch(shape[0]):
-        inner = np.full(tuple(shape[1:]) or (1,), fill_value, dtype or config.floatx())
-        made = with_batch(inner, (None, *inner.shape))
-        return made if len(shape) > 1 else made[:, 0]
-    return np.full(shape, fill_value, dtype or config.floatx())
-
-
-@described(NEW)
-def empty(shape: Any, dtype: Any = None) -> Any:
-    """An array whose numbers do not matter; they are zeros."""
-    return zeros(shape, dtype)
-
-
-def full_like(x: Any, fill_value: Any, dtype: Any = None) -> Any:
-    """A number in the shape of ``x``.
-
-    Args:
-        x: array, or value of a formula.
-        fill_value: the number.
-        dtype: type of an array; that of ``x`` if None.
-
-    Returns:
-        As many numbers as ``x`` has.
-    """
-    if _symbols(x, fill_value):
-        return add(zeros_like(_traced(x)), fill_value)
-    return np.full_like(convert_to_tensor(x), fill_value, dtype=dtype)
-
-
-def empty_like(x: Any, dtype: Any = None) -> Any:
-    """Numbers in the shape of ``x`` that do not matter; they are zeros.
-
-    Args:
-        x: array, or value of a formula.
-        dtype: type of an array; that of ``x`` if None.
-
-    Returns:
-        As many numbers as ``x`` has.
-    """
-    return full_like(x, 0, dtype)
-
-
-def arange(start: float, stop: float | None = None, step: float | None = None, dtype: Any = None) -> Any:
-    """Numbers from ``start`` up to but not ``stop``, ``step`` apart: ``start + i * step``.
-
-    Args:
-        start: the first; with this argument alone where it ends, and the first is 0.
-        stop: where it ends.
-        step: the distance; 1 if None.
-        dtype: type of the numbers; int32 if None and all are whole, else that of the layers.
-
-    Returns:
-        ``(ceil((stop - start) / step),)``
-    """
-    given = [n for n in (start, stop, step) if n is not None]
-    whole = all(isinstance(n, (int, np.integer)) for n in given)
-    return _new(np.arange(start, stop, step) if stop is not None else np.arange(0, start, step), dtype, whole)
-
-
-@described(SPACED)
-def linspace(
-    start: Any,
-    stop: Any,
-    num: int = 50,
-    endpoint: bool = True,
-    retstep: bool = False,
-    dtype: Any = None,
-    axis: int = 0,
-) -> Any:
-    """``num`` numbers evenly from ``start`` to ``stop``: ``start + i * (stop - start) / (num - 1)``.
-
-    Args:
-        retstep: whether to return their distance too.
-    """
-    values, step = np.linspace(start, stop, num, endpoint, retstep=True, axis=axis)
-    return (_new(values, dtype), step) if retstep else _new(values, dtype)
-
-
-@described(SPACED)
-def logspace(
-    start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: float = 10, dtype: Any = None, axis: int = 0
-) -> Any:
-    """``num`` powers of ``base``, the exponents evenly from ``start`` to ``stop``.
-
-    Args:
-        start: the first exponent.
-        stop: the last exponent.
-        base: what they are powers of.
-    """
-    return _new(np.logspace(start, stop, num, endpoint, base, axis=axis), dtype)
-
-
-@described(SPACED)
-def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Any:
-    """``num`` numbers from ``start`` to ``stop``, each the same multiple of the one before."""
-    return _new(np.geomspace(start, stop, num, endpoint, axis=axis), dtype)
-
-
-def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
-    """Ones on the k-th diagonal, zeros elsewhere: 1 if ``j == i + k``.
-
-    Args:
-        N: number of rows.
-        M: number of columns; as many if None.
-        k: how far above the middle the diagonal is.
-        dtype: type of the numbers; that of the layers if None.
-
-    Returns:
-        ``(N, M)``
-    """
-    return np.eye(N, M, k, dtype or config.floatx())
-
-
-def identity(n: int, dtype: Any = None) -> Any:
-    """The unit matrix: 1 if ``i == j``, else 0.
-
-    Args:
-        n: number of rows and columns.
-        dtype: type of the numbers; that of the layers if None.
-
-    Returns:
-        ``(n, n)``
-    """
-    return eye(n, dtype=dtype)
-
-
-def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
-    """Ones on and below the k-th diagonal, zeros above: 1 if ``j <= i + k``.
-
-    Args:
-        N: number of rows.
-        M: number of columns; as many if None.
-        k: how far above the middle the diagonal is.
-        dtype: type of the numbers; that of the layers if None.
-
-    Returns:
-        ``(N, M)``
-    """
-    return np.tri(N, M, k, dtype or config.floatx())
-
-
-@described(WINDOW)
-def bartlett(x: int) -> Any:
-    """Bartlett's window, a triangle: ``1 - |2 * i / (x - 1) - 1|``."""
-    return _new(np.bartlett(x), None)
-
-
-@described(WINDOW)
-def blackman(x: int) -> Any:
-    """Blackman's window: ``0.42 - 0.5 * cos(a) + 0.08 * cos(2 * a)`` with ``a = 2 * pi * i / (x - 1)``."""
-    return _new(np.blackman(x), None)
-
-
-@described(WINDOW)
-def hamming(x: int) -> Any:
-    """Hamming's window: ``0.54 - 0.46 * cos(2 * pi * i / (x - 1))``."""
-    return _new(np.hamming(x), None)
-
-
-@described(WINDOW)
-def hanning(x: int) -> Any:
-    """Hann's window: ``0.5 - 0.5 * cos(2 * pi * i / (x - 1))``."""
-    return _new(np.hanning(x), None)
-
-
-@described(WINDOW)
-def kaiser(x: int, beta: float) -> Any:
-    """Kaiser's window: ``i0(beta * sqrt(1 - (2 * i / (x - 1) - 1)^2)) / i0(beta)``.
-
-    Args:
-        beta: how narrow it is; 0 for ones.
-    """
-    return _new(np.kaiser(x, beta), None)
-
-
 # ------------------------------------------------------------------ of arrays alone
 
 
@@ -1134,104 +896,11 @@ def meshgrid(*x: Any, indexing: str = "xy") -> Any:
     return np.meshgrid(*map(convert_to_tensor, x), indexing=indexing)  # type: ignore[call-overload]
 
 
-# ------------------------------------------------------------------ what Python decides
-
-
-def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
-    """One of two functions, called: ``true_fn()`` if ``pred``, else ``false_fn()``.
-
-    Where the truth is only known when a formula runs both are computed, and the numbers of one are taken, as
-    :func:`where` does: what is infinite or NaN in the other's derivative becomes NaN in that of both.
-
-    Args:
-        pred: a truth value: of Python, an array's, or one for all samples in a formula.
-        true_fn: gives values, in any structure.
-        false_fn: gives values in the same structure.
-
-    Returns:
-        What one of them gives.
-
-    Raises:
-        ModelError: ``pred`` is more than one truth value, or the structures differ.
-
-    Source: ``keras.ops.cond``.
-    """
-    pred = _traced(pred)
-    if not isinstance(pred, Expression):
-        return true_fn() if pred else false_fn()
-    _need_single("cond", "a truth value", pred, "ops.where(condition, a, b) takes one for each.")
-    return tree.map_structure(lambda a, b: where(pred, a, b), true_fn(), false_fn())
-
-
-def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
-    """One of several functions, called: ``branches[index](*operands)``, the first or the last if there is none.
-
-    Where the index is only known when a formula runs all are computed; see :func:`cond`.
-
-    Args:
-        index: a whole number; in a formula one for all samples.
-        branches: the functions, of which each gives values in the same structure.
-        *operands: what each gets.
-
-    Returns:
-        What one of them gives.
-
-    Raises:
-        ModelError: ``index`` is more than one number, or the structures of the results differ.
-
-    Source: ``keras.ops.switch``.
-    """
-    index = _traced(index)
-    if not isinstance(index, Expression):
-        return branches[min(max(int(index), 0), len(branches) - 1)](*operands)
-    _need_single("switch", "a number", index, "ops.select(conditions, choices) takes one for each.")
-    result = branches[0](*operands)
-    for i, branch in enumerate(branches[1:], 1):
-        reached = index >= i
-        result = tree.map_structure(lambda a, b, reached=reached: where(reached, b, a), result, branch(*operands))
-    return result
-
-
-def _need_single(op: str, expected: str, x: Expression, hint: str) -> None:
-    if x.shape != ():
-        raise ModelError(f"ops.{op}: expected {expected} for all samples, received shape {x.shape}. {hint}")
-
-
-def fori_loop(lower: int, upper: int, body_fun: Callable[[int, Any], Any], init_val: Any) -> Any:
-    """``value = body_fun(i, value)`` from ``lower`` up to but not ``upper``; a formula becomes as long as that takes.
-
-    Args:
-        lower: the first i.
-        upper: where it ends.
-        body_fun: of the number of the step and the value, returns the next value.
-        init_val: the first value.
-
-    Returns:
-        The last value.
-
-    Raises:
-        UnsupportedError: how often is not known when a formula is traced.
-
-    Source: ``keras.ops.fori_loop``.
-    """
-    if isinstance(lower, Expression) or isinstance(upper, Expression):
-        raise UnsupportedError("ops.fori_loop: how often a formula loops must be known when it is traced.")
-    value = init_val
-    for i in range(int(lower), int(upper)):
-        value = body_fun(i, value)
-    return value
-
-
 __all__ = [
     "allclose",
     "append",
-    "arange",
-    "array",
     "array_split",
-    "bartlett",
     "bincount",
-    "blackman",
-    "cond",
     "convert_to_numpy",
     "copy",
     "corrcoef",
@@ -1244,45 +913,29 @@ __all__ = [
     "dstack",
     "dtype",
     "einsum",
-    "empty",
-    "empty_like",
-    "eye",
     "fliplr",
     "flipud",
-    "fori_loop",
-    "full",
-    "full_like",
     "gcd",
-    "geomspace",
     "get_item",
-    "hamming",
-    "hanning",
     "histogram",
     "hsplit",
     "hstack",
     "i0",
-    "identity",
     "inner",
     "is_tensor",
-    "kaiser",
     "kron",
     "lcm",
-    "linspace",
-    "logspace",
     "meshgrid",
     "ndim",
     "nextafter",
     "nonzero",
-    "ones",
     "outer",
     "ravel",
     "rot90",
     "size",
     "slice_update",
-    "switch",
     "tensordot",
     "trace",
-    "tri",
     "tril",
     "triu",
     "unravel_index",
@@ -1291,5 +944,4 @@ __all__ = [
     "vdot",
     "vsplit",
     "vstack",
-    "zeros",
 ]
