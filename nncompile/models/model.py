@@ -449,10 +449,13 @@ class Model(Trainer, Layer):
         """Writes the model to a ``.keras`` file; see :func:`nncompile.saving.save_model`.
 
         Args:
-            filepath: of the file.
-            overwrite: whether a file that is there is replaced without a question.
-            zipped: whether it is one file; a folder is not supported.
+            filepath: where; the name ends in ``.keras``, or in ``.h5`` or ``.hdf5``.
+            overwrite: whether an existing file is replaced.
+            zipped: only None or True.
             **kwargs: others of ``save_model``.
+
+        Raises:
+            ModelError: the name has another ending, the file exists, or the model has something that no file can hold.
         """
         from .. import saving
 
@@ -462,9 +465,12 @@ class Model(Trainer, Layer):
         """Writes a ``.weights.h5`` file; see :func:`nncompile.saving.save_weights`.
 
         Args:
-            filepath: of the file.
-            overwrite: whether a file that is there is replaced without a question.
-            max_shard_size: not supported; only None.
+            filepath: where; the name ends in ``.weights.h5``.
+            overwrite: whether an existing file is replaced.
+            max_shard_size: only None.
+
+        Raises:
+            ModelError: the model is not built, the name has another ending, or the file exists.
         """
         from .. import saving
 
@@ -474,9 +480,13 @@ class Model(Trainer, Layer):
         """Reads weights from a file; see :func:`nncompile.saving.load_weights`.
 
         Args:
-            filepath: of a file with weights.
-            skip_mismatch: whether layers whose weights have other shapes are left as they are.
+            filepath: a ``.weights.h5``, ``.keras`` or legacy ``.h5`` file.
+            skip_mismatch: leave layers out that do not fit, with a warning.
             **kwargs: others of ``load_weights``.
+
+        Raises:
+            ModelError: the model is not built, or has other layers than the file.
+            FileFormatError: there is no such file, or it is damaged, foreign or hostile.
         """
         from .. import saving
 
@@ -500,7 +510,7 @@ class Model(Trainer, Layer):
             **kwargs: see :func:`nncompile.export.export_model`.
 
         Returns:
-            A report of what was written.
+            The :class:`~nncompile.export.Report`: sizes, and the multiply-adds of each layer.
         """
         from ..export import export_model
 
