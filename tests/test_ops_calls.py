@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +14,7 @@ from oracle import keras
 
 import nncompile as nn
 from nncompile.errors import ModelError, UnsupportedError
+from nncompile.ops import symbolic
 
 pytestmark = pytest.mark.quick_c
 
@@ -239,6 +243,71 @@ def test_calls_are_those_of_keras(kind: str, part: int) -> None:
         want = np.asarray(_function(line)(keras.ops, keras.ops.convert_to_tensor(x)))
         assert have.shape == want.shape, line
         np.testing.assert_allclose(have, want.astype("float64"), rtol=2e-5, atol=2e-6, err_msg=line)
+
+
+NOT_IN_KERAS = ("x[:, [", "x[:, :, [", "rearrange", "bincount")
+"""What real Keras has for arrays alone."""
+NOT_IN_FILES = ("o.norm", "rot90", "o.shape(x)[0]", "lambda")
+"""What real Keras cannot compute, or not write, once its lists have been tuples."""
+
+
+@pytest.mark.filterwarnings("ignore:NotImplemented should not:DeprecationWarning")  # in Keras' tensordot
+@pytest.mark.parametrize("kind", CALLS)
+def test_calls_on_symbolic_tensors_are_recorded_and_go_through_files(kind: str, tmp_path: Path) -> None:
+    lines = [line for line in _lines(kind) if not any(part in line for part in NOT_IN_KERAS)]
+    x, models = INPUTS[kind], []
+    for framework in (nn, keras):
+        given = framework.Input(x.shape[1:])
+        results = [_function(line)(framework.ops, given) for line in lines]
+        whole = framework.Model(given, results)
+        in_files = [r for r, line in zip(results, lines, strict=True) if not any(part in line for part in NOT_IN_FILES)]
+        models.append((whole, framework.Model(given, in_files)))
+    (ours, written), (theirs, theirs_written) = models
+    for line, have, want in zip(lines, ours.outputs, theirs.outputs, strict=True):
+        assert tuple(have.shape) == tuple(want.shape), line
+    for line, have in zip(lines, ours.predict(x, verbose=0), strict=True):
+        want = np.asarray(_function(line)(keras.ops, keras.ops.convert_to_tensor(x)), "float64")
+        np.testing.assert_allclose(have, want, rtol=2e-5, atol=2e-6, err_msg=line)
+    wanted = [np.asarray(y, "float64") for y in theirs_written(x)]
+    written.save(tmp_path / "ours.keras")
+    theirs_written.save(tmp_path / "theirs.keras")
+    for found in (
+        keras.saving.load_model(tmp_path / "ours.keras")(x),
+        nn.saving.load_model(tmp_path / "theirs.keras").predict(x, verbose=0),
+    ):
+        for have, want in zip(found, wanted, strict=True):
+            np.testing.assert_allclose(np.asarray(have, "float64"), want, rtol=2e-5, atol=2e-6)
+
+
+def test_configurations_of_operations_have_what_those_of_keras_have() -> None:
+    of_arrays = "arange einsum full geomspace linspace logspace scatter_update".split()
+    without = "bartlett blackman empty eye hamming hanning identity kaiser ones svd tri zeros".split()
+    compared = 0
+    for name, function in symbolic.FUNCTIONS.items():
+        form = symbolic.FunctionOperation(name).serialize() if name not in ("batch_mean", "copysign") else {}
+        if not form or name in of_arrays:
+            continue
+        kind = getattr(importlib.import_module(form["module"]), form["class_name"], None)
+        if kind is None:
+            assert not hasattr(keras.ops, name) or name in without, name
+            continue
+        wanted = set(inspect.signature(kind.__init__).parameters) - {"self", "name", "rms_scaling", "kwargs"}
+        options = {
+            p.name
+            for p in inspect.signature(function).parameters.values()
+            if p.kind is not p.VAR_POSITIONAL and not symbolic.is_operand(name, p.name)
+        }
+        assert options - {"kwargs"} == wanted, name
+        compared += 1
+    assert compared > 230
+
+
+def test_an_argument_of_a_call_in_a_file_that_there_is_not_is_refused() -> None:
+    given = nn.Input((3,))
+    config = nn.Model(given, nn.ops.pad(given, ((0, 0), (1, 1)), constant_values=2.0)).get_config()
+    config["layers"][1]["inbound_nodes"][0]["kwargs"]["filler"] = 3.0
+    with pytest.raises(nn.errors.FileFormatError, match=r"pad has no \['filler'\]"):
+        nn.Model.from_config(config)
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -200,8 +200,12 @@ class _Reader:
         if isinstance(operation, FunctionOperation):
             while args and args[-1] is None:
                 args = args[:-1]
-            _check_growth(operation, args)
-            operation(*args)
+            named = {key: value for key, value in kwargs.items() if value is not None}
+            unknown = named.keys() - symbolic.parameters(operation.function).keys()
+            if unknown:
+                raise FileFormatError(f"{self.owner}: {name}: {operation.function} has no {sorted(unknown)}.")
+            _check_growth(operation, [*args, *named.values()])
+            operation(*args, **named)
         else:
             operation(*args, **kwargs)
 
@@ -281,8 +285,9 @@ def _operation(form: Mapping[str, Any]) -> FunctionOperation:
         raise UnsupportedError(f"ops: {kind!r:.80} is not supported yet.")
     if not isinstance(inner, Mapping) or not isinstance(inner.get("name", ""), str):
         raise FileFormatError(f"ops: {kind}: expected a configuration, received {inner!r:.80}.")
-    options = {key: value for key, value in inner.items() if key not in ("name", "dtype") or function == "cast"}
-    options.pop("name", None)
+    known = symbolic.parameters(function)
+    # Keras writes a type for every operation, and what it has dropped as long as it is False
+    options = {key: value for key, value in inner.items() if key in known or (key not in ("name", "dtype") and value)}
     return FunctionOperation(function, options, inner.get("name"))
 
 

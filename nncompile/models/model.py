@@ -427,7 +427,7 @@ class Model(Trainer, Layer):
 
         def call(operation: Any, inner: tuple[Any, ...], named: dict[str, Any]) -> Any:
             if isinstance(operation, FunctionOperation):
-                return operation._inferred(inner)
+                return operation._inferred(inner, named)
             return operation.compute_output_spec(*inner, **named)
 
         return _unpacked(network.run(given, call))

@@ -298,9 +298,20 @@ def kind_of(operation: Any) -> str:
 
 OPERANDS = frozenset(
     "x x1 x2 xs inputs condition a b y indices arrays operands key values target output targets predictions condlist "
-    "choicelist default".split()
+    "choicelist default array sorted_sequence weights".split()
 )
 """Parameters of operations that belong to the call; the others say what operation it is."""
+_MORE_OPERANDS = {
+    "batch_normalization": "mean variance offset scale", "digitize": "bins", "full_like": "fill_value",
+    "isclose": "rtol atol", "layer_normalization": "gamma beta", "nanpercentile": "q", "nanquantile": "q",
+    "pad": "constant_values", "percentile": "q", "quantile": "q", "rms_normalization": "scale",
+    "segment_max": "data segment_ids", "segment_min": "data segment_ids", "segment_prod": "data segment_ids",
+    "segment_sum": "data segment_ids", "slice": "start_indices", "slice_update": "start_indices updates",
+    "stop_gradient": "variable",
+}  # fmt: skip
+"""Parameters that belong to the call of some operations."""
+_OPTIONS = {"bincount": "weights", "squareplus": "b", "trapezoid": "x"}
+"""Parameters that say what operation it is, though their names are those of operands."""
 
 _NAMES = {"abs": "absolute", "swish": "silu", "hard_swish": "hard_silu"}
 """Operations that have another name in Keras' files."""
@@ -310,9 +321,10 @@ _KINDS = {
 }  # fmt: skip
 """Classes of Keras whose names do not follow from those of the functions."""
 _MODULES = {
-    "core": "cast saturate_cast slice slice_update stop_gradient unstack",
-    "math": "cdist erf erfc erfinv in_top_k logsumexp rsqrt segment_max segment_min segment_prod segment_sum top_k",
-    "linalg": "cholesky det inv norm",
+    "core": "cast saturate_cast scatter scatter_update slice slice_update stop_gradient unstack",
+    "math": "cdist erf erfc erfinv in_top_k logdet logsumexp rsqrt segment_max segment_min segment_prod segment_sum "
+    "top_k",
+    "linalg": "cholesky cholesky_inverse det eigh inv lstsq matrix_rank norm pinv qr solve solve_triangular",
     "nn": "batch_normalization binary_crossentropy categorical_crossentropy celu elu gelu glu hard_shrink "
     "hard_sigmoid hard_silu hard_tanh layer_normalization leaky_relu log_sigmoid log_softmax moments "
     "multi_hot normalize one_hot psnr relu relu6 rms_normalization selu sigmoid silu soft_shrink softmax "
@@ -346,26 +358,46 @@ class FunctionOperation(Operation):
         self._inbound_nodes = []
         self._outbound_nodes = []
 
-    def __call__(self, *operands: Any) -> Any:
-        if tensors_among(operands):
-            outputs = self._inferred(operands)
-            Node(self, operands, {}, outputs)
+    def __call__(self, *operands: Any, **named: Any) -> Any:
+        given = (*operands, *named.values())
+        if tensors_among(given):
+            outputs = self._inferred(operands, named)
+            Node(self, operands, named, outputs)
             return outputs
-        owner = set_owner(self.name) if any(isinstance(x, Expression) for x in tree.flatten(operands)) else None
+        owner = set_owner(self.name) if any(isinstance(x, Expression) for x in tree.flatten(given)) else None
         try:
-            return FUNCTIONS[self.function](*operands, **self.options)
+            return self._computed(operands, named)
         finally:
             if owner is not None:
                 set_owner(owner)
 
-    def _inferred(self, operands: tuple[Any, ...]) -> Any:
+    def _computed(self, operands: Sequence[Any], named: Mapping[str, Any]) -> Any:
+        """Calls the function: what is no option of it is an operand, wherever its parameter stands."""
+        known = {**self.options, **named}
+        args: list[Any] = []
+        by_name, left, in_order = dict(known), list(operands), True
+        for parameter in parameters(self.function).values():
+            if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+                args, left = args + left, []
+            elif parameter.name not in known and not (left and is_operand(self.function, parameter.name)):
+                in_order = False  # it keeps its default, and those behind it are given by name
+            else:
+                value = known[parameter.name] if parameter.name in known else left.pop(0)
+                by_name.pop(parameter.name, None)
+                if in_order and parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD:
+                    args.append(value)
+                else:
+                    by_name[parameter.name] = value
+        return FUNCTIONS[self.function](*args, *left, **by_name)
+
+    def _inferred(self, operands: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
         """The tensors that it returns: it is done on 2 and on 3 rows, and sizes that differ are the number of rows."""
         made = []
         for rows in (2, 3):
-            given = tree.map_structure(functools.partial(sample, rows=rows), operands)
+            given, by_name = tree.map_structure(functools.partial(sample, rows=rows), (operands, dict(named)))
             try:
                 with np.errstate(all="ignore"):
-                    made.append(FUNCTIONS[self.function](*given, **self.options))
+                    made.append(self._computed(given, by_name))
             except NncompileError:
                 raise
             except (ValueError, TypeError, IndexError) as error:
@@ -395,6 +427,19 @@ class FunctionOperation(Operation):
 
     def __repr__(self) -> str:
         return f"<Operation {self.function} name={self.name}>"
+
+
+def is_operand(function: str, parameter: str) -> bool:
+    """Whether a parameter of an operation belongs to its call; the others are its configuration."""
+    if parameter in OPERANDS:
+        return parameter not in _OPTIONS.get(function, "").split()
+    return parameter in _MORE_OPERANDS.get(function, "").split()
+
+
+@functools.cache
+def parameters(function: str) -> Mapping[str, inspect.Parameter]:
+    """The parameters of an operation, by name and in order."""
+    return inspect.signature(FUNCTIONS[function]).parameters
 
 
 def function_of(kind: str) -> str | None:
@@ -480,9 +525,12 @@ def _recorded(name: str, function: Callable[..., Any], args: tuple[Any, ...], kw
     operands: list[Any] = []
     options: dict[str, Any] = {}
     for parameter, value in bound.arguments.items():
-        if bound.signature.parameters[parameter].kind is inspect.Parameter.VAR_POSITIONAL:
+        kind = bound.signature.parameters[parameter].kind
+        if kind is inspect.Parameter.VAR_POSITIONAL:
             operands.extend(value)
-        elif parameter in OPERANDS:
+        elif kind is inspect.Parameter.VAR_KEYWORD:
+            options.update(value)
+        elif is_operand(name, parameter):
             operands.append(value)
         elif tensors_among(value):
             raise UnsupportedError(f"ops.{name}: {parameter} cannot be a symbolic tensor.")
