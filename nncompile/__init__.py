@@ -53,7 +53,10 @@ absent.watch()
 
 
 def version() -> str:
-    """Returns the version of nncompile."""
+    """Returns the version of nncompile.
+
+    Source: ``keras.version``, which returns Keras'.
+    """
     return __version__
 
 

@@ -21,6 +21,7 @@ from typing import Any, ParamSpec
 import numpy as np
 
 from . import config, ops, registry
+from .docstrings import elementwise
 from .errors import ModelError
 from .registry import register
 
@@ -31,7 +32,10 @@ _SELU_SCALE = 1.0507009873554805
 
 
 def _formula(function: Callable[P, Any]) -> Callable[P, Any]:
-    """Lets a formula take whatever NumPy takes, and compute without NumPy's warnings."""
+    """Lets a formula take whatever NumPy takes, and compute without NumPy's warnings.
+
+    Its docstring gets what is said of all functions that work number by number.
+    """
 
     @functools.wraps(function)
     def activation(x: Any, *args: Any, **keywords: Any) -> Any:
@@ -46,12 +50,15 @@ def _formula(function: Callable[P, Any]) -> Callable[P, Any]:
         with np.errstate(all="ignore"):
             return formula(array, *args, **keywords)
 
-    return activation  # type: ignore[return-value]
+    return elementwise(activation)  # type: ignore[return-value]
 
 
 @register("activations")
 def linear(x: Any) -> Any:
     """Returns x unchanged.
+
+    Args:
+        x: anything.
 
     Source: ``keras.activations.linear``.
     """
@@ -66,7 +73,6 @@ def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, th
     Its derivative at the threshold is the one below it: 0 without a slope.
 
     Args:
-        x: array or expression of any shape, which the result has too.
         negative_slope: factor below the threshold.
         max_value: largest result; none if None.
         threshold: where the two parts meet; what lies above is not shifted.
@@ -90,6 +96,9 @@ def leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
 
     The layer :class:`~nncompile.layers.LeakyReLU` has another default slope, 0.3.
 
+    Args:
+        negative_slope: factor below 0.
+
     Source: ``keras.activations.leaky_relu``; Maas et al., 2013.
     """
     return ops.where(ops.greater_equal(x, 0.0), x, negative_slope * x)
@@ -112,6 +121,9 @@ def softmax(x: Any, axis: int = -1) -> Any:
 
     It warns if the axis has size 1, because the result is then always 1.
 
+    Args:
+        axis: along which results add up to 1.
+
     Source: ``keras.activations.softmax``.
     """
     if -len(x.shape) <= axis < len(x.shape) and x.shape[axis] == 1:
@@ -130,6 +142,9 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
 
     The largest value is subtracted before the logarithm is, not together with it:
     large logits would swallow the logarithm.
+
+    Args:
+        axis: that of the sum.
 
     Source: ``keras.activations.log_softmax``.
     """
@@ -183,6 +198,9 @@ def sparsemax(x: Any, axis: int = -1) -> Any:
     where more than one value is above 0: it takes the sum of the running sums for the
     last of them, and its results do not add up to 1.
 
+    Args:
+        axis: along which results add up to 1.
+
     Source: ``keras.activations.sparsemax``; Martins and Astudillo, 2016, https://arxiv.org/abs/1602.02068.
     """
     return _sparsemax(x, axis)
@@ -192,6 +210,12 @@ def sparsemax(x: Any, axis: int = -1) -> Any:
 @_formula
 def glu(x: Any, axis: int = -1) -> Any:
     """``a * sigmoid(b)`` for the halves a and b of an axis, which the result has half of.
+
+    Args:
+        axis: which is halved; in a formula not the batch.
+
+    Returns:
+        Numbers in the shape of ``x`` with half the size along the axis.
 
     Raises:
         ModelError: the axis cannot be halved.
@@ -217,6 +241,9 @@ def _exponential_unit(x: Any, alpha: float, width: float) -> Any:
 def elu(x: Any, alpha: float = 1.0) -> Any:
     """``x`` if ``x > 0``, else ``alpha * (e^x - 1)``.
 
+    Args:
+        alpha: how far below 0 it goes.
+
     Source: ``keras.activations.elu``; Clevert et al., 2016, https://arxiv.org/abs/1511.07289.
     """
     return _exponential_unit(x, alpha, 1.0)
@@ -236,6 +263,9 @@ def selu(x: Any) -> Any:
 @_formula
 def celu(x: Any, alpha: float = 1.0) -> Any:
     """``x`` if ``x > 0``, else ``alpha * (e^(x / alpha) - 1)``; its derivative at 0 is 1.
+
+    Args:
+        alpha: how far below 0 it goes.
 
     Source: ``keras.activations.celu``; Barron, 2017, https://arxiv.org/abs/1704.07483.
     """
@@ -319,7 +349,7 @@ def sparse_sigmoid(x: Any) -> Any:
 @register("activations")
 @_formula
 def tanh(x: Any) -> Any:
-    """Hyperbolic tangent.
+    """Hyperbolic tangent: ``(e^x - e^-x) / (e^x + e^-x)``, without overflow.
 
     Source: ``keras.activations.tanh``.
     """
@@ -382,7 +412,6 @@ def gelu(x: Any, approximate: bool = False) -> Any:
     """``x * P(X <= x)`` for a standard normal X: ``x / 2 * (1 + erf(x / sqrt(2)))``.
 
     Args:
-        x: array or expression of any shape, which the result has too.
         approximate: ``x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3)))`` instead.
 
     Source: ``keras.activations.gelu``; Hendrycks and Gimpel, 2016, https://arxiv.org/abs/1606.08415.
@@ -409,6 +438,9 @@ def mish(x: Any) -> Any:
 def squareplus(x: Any, b: float = 4) -> Any:
     """``(x + sqrt(x^2 + b)) / 2``.
 
+    Args:
+        b: how round the corner at 0 is; with 0 it is that of relu.
+
     Source: ``keras.activations.squareplus``; Barron, 2021, https://arxiv.org/abs/2112.11687.
     """
     return (x + ops.sqrt(ops.square(x) + b)) / 2.0
@@ -429,6 +461,9 @@ def sparse_plus(x: Any) -> Any:
 def soft_shrink(x: Any, threshold: float = 0.5) -> Any:
     """``x`` moved towards 0 by ``threshold``, 0 in between: ``x - clip(x, -threshold, threshold)``.
 
+    Args:
+        threshold: how far.
+
     Source: ``keras.activations.soft_shrink``.
     """
     return x - ops.clip(x, -threshold, threshold)
@@ -439,6 +474,9 @@ def soft_shrink(x: Any, threshold: float = 0.5) -> Any:
 def hard_shrink(x: Any, threshold: float = 0.5) -> Any:
     """``x`` if ``|x| > threshold``, else 0.
 
+    Args:
+        threshold: up to which size numbers become 0.
+
     Source: ``keras.activations.hard_shrink``.
     """
     return ops.where(ops.less_equal(ops.abs(x), threshold), 0.0, x)
@@ -448,6 +486,10 @@ def hard_shrink(x: Any, threshold: float = 0.5) -> Any:
 @_formula
 def threshold(x: Any, threshold: float, default_value: float) -> Any:
     """``x`` if ``x > threshold``, else ``default_value``.
+
+    Args:
+        threshold: above which numbers stay.
+        default_value: what others become.
 
     Source: ``keras.activations.threshold``.
     """
@@ -481,6 +523,9 @@ def get(identifier: Any) -> Callable[..., Any]:
 
 def serialize(activation: Callable[..., Any]) -> Any:
     """Returns the name of a built-in activation, or Keras' description of another.
+
+    Args:
+        activation: a function, or a layer.
 
     Raises:
         ModelError: it has no name by which it could be found again.

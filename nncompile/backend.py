@@ -32,13 +32,23 @@ _uids: Counter[str] = Counter()
 
 
 def get_uid(prefix: str = "") -> int:
-    """Returns how often ``prefix`` was asked for, this time included."""
+    """Returns how often ``prefix`` was asked for, this time included.
+
+    Args:
+        prefix: of a name.
+
+    Source: ``keras.backend.get_uid``.
+    """
     _uids[prefix] += 1
     return _uids[prefix]
 
 
 def auto_name(class_name: str) -> str:
-    """Returns a name not given before: ``dense``, then ``dense_1``, ``dense_2``, …"""
+    """Returns a name not given before: ``dense``, then ``dense_1``, ``dense_2``, …
+
+    Args:
+        class_name: what is to be named, ``"Dense"``.
+    """
     prefix = snake_case(class_name)
     number = get_uid(prefix) - 1
     return f"{prefix}_{number}" if number else prefix
@@ -54,6 +64,8 @@ def clear_session(free_memory: bool = True) -> None:
 
     Args:
         free_memory: whether to collect garbage as well.
+
+    Source: ``keras.backend.clear_session``.
     """
     reset_uids()
     if free_memory:
@@ -63,8 +75,13 @@ def clear_session(free_memory: bool = True) -> None:
 def standardize_dtype(dtype: Any) -> str:
     """Returns the name of an element type: ``floatx()`` for None, ``"float32"`` for ``float``, ``"int32"`` for ``int``.
 
+    Args:
+        dtype: name or type, of Python, NumPy or another package.
+
     Raises:
         ModelError: it is not the type of a number.
+
+    Source: ``keras.backend.standardize_dtype``.
     """
     if dtype is None:
         return floatx()
@@ -84,10 +101,22 @@ def standardize_dtype(dtype: Any) -> str:
 
 
 def is_float_dtype(dtype: Any) -> bool:
-    """Returns whether an element type is one of fractions."""
+    """Returns whether an element type is one of fractions.
+
+    Args:
+        dtype: name or type.
+
+    Source: ``keras.backend.is_float_dtype``.
+    """
     return "float" in standardize_dtype(dtype)
 
 
 def is_int_dtype(dtype: Any) -> bool:
-    """Returns whether an element type is one of whole numbers, bool not among them."""
+    """Returns whether an element type is one of whole numbers, bool not among them.
+
+    Args:
+        dtype: name or type.
+
+    Source: ``keras.backend.is_int_dtype``.
+    """
     return standardize_dtype(dtype).removeprefix("u").startswith("int")

@@ -19,7 +19,10 @@ _image_data_format = "channels_last"
 
 
 def floatx() -> str:
-    """Returns the element type of new layers: ``"float32"`` or ``"float64"``."""
+    """Returns the element type of new layers: ``"float32"`` or ``"float64"``.
+
+    Source: ``keras.config.floatx``.
+    """
     return _floatx
 
 
@@ -32,13 +35,24 @@ def set_floatx(value: str) -> None:
     Raises:
         UnsupportedError: a type that Keras knows and nncompile does not.
         ModelError: anything else.
+
+    Source: ``keras.config.set_floatx``.
     """
     global _floatx
     _floatx = checked_float(value, "set_floatx")
 
 
 def checked_float(value: object, where: str) -> str:
-    """Returns ``value`` if it names an element type that can be compiled."""
+    """Returns ``value`` if it names an element type that can be compiled.
+
+    Args:
+        value: name or type.
+        where: who asks, for the error.
+
+    Raises:
+        UnsupportedError: a type that Keras has and that cannot be compiled.
+        ModelError: anything else.
+    """
     name = getattr(value, "name", value)
     if name in _FLOATS:
         return str(name)
@@ -49,7 +63,10 @@ def checked_float(value: object, where: str) -> str:
 
 
 def dtype_policy() -> DTypePolicy:
-    """Returns the policy of layers made from now on: the one that was set, else that of :func:`floatx`."""
+    """Returns the policy of layers made from now on: the one that was set, else that of :func:`floatx`.
+
+    Source: ``keras.config.dtype_policy``.
+    """
     from .dtype_policies import DTypePolicy
 
     return DTypePolicy(_floatx) if _policy is None else _policy
@@ -66,6 +83,8 @@ def set_dtype_policy(policy: Any) -> None:
     Raises:
         UnsupportedError: a policy that Keras has and nncompile has not.
         ModelError: anything else.
+
+    Source: ``keras.config.set_dtype_policy``.
     """
     from . import dtype_policies
 
@@ -74,18 +93,30 @@ def set_dtype_policy(policy: Any) -> None:
 
 
 def epsilon() -> float:
-    """Returns the small number of Keras' formulas, 1e-7 unless set."""
+    """Returns the small number of Keras' formulas, 1e-7 unless set.
+
+    Source: ``keras.config.epsilon``.
+    """
     return _epsilon
 
 
 def set_epsilon(value: float) -> None:
-    """Sets the number that :func:`epsilon` returns."""
+    """Sets the number that :func:`epsilon` returns.
+
+    Args:
+        value: the number.
+
+    Source: ``keras.config.set_epsilon``.
+    """
     global _epsilon
     _epsilon = float(value)
 
 
 def enable_interactive_logging() -> None:
-    """Makes progress and messages go to standard output, as they do at first."""
+    """Makes progress and messages go to standard output, as they do at first.
+
+    Source: ``keras.config.enable_interactive_logging``.
+    """
     global _interactive_logging
     _interactive_logging = True
 
@@ -94,18 +125,27 @@ _image_data_format = "channels_last"
 
 
 def disable_interactive_logging() -> None:
-    """Makes progress and messages go to the logger ``nncompile`` of Python's ``logging``, as lines of level INFO."""
+    """Makes progress and messages go to the logger ``nncompile`` of Python's ``logging``, as lines of level INFO.
+
+    Source: ``keras.config.disable_interactive_logging``.
+    """
     global _interactive_logging
     _interactive_logging = False
 
 
 def is_interactive_logging_enabled() -> bool:
-    """Returns whether progress and messages go to standard output."""
+    """Returns whether progress and messages go to standard output.
+
+    Source: ``keras.config.is_interactive_logging_enabled``.
+    """
     return _interactive_logging
 
 
 def image_data_format() -> str:
-    """Returns where layers take channels to be unless they are told: ``"channels_last"``, or what was set."""
+    """Returns where layers take channels to be unless they are told: ``"channels_last"``, or what was set.
+
+    Source: ``keras.config.image_data_format``.
+    """
     return _image_data_format
 
 
@@ -117,6 +157,8 @@ def set_image_data_format(data_format: str) -> None:
 
     Raises:
         ModelError: anything else.
+
+    Source: ``keras.config.set_image_data_format``.
     """
     global _image_data_format
     wanted = str(data_format).lower()

@@ -45,11 +45,19 @@ class Constraint:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Makes the constraint that :meth:`get_config` described."""
+        """Returns the constraint that :meth:`get_config` described.
+
+        Args:
+            config: its arguments.
+        """
         return cls(**config)
 
     def with_values(self, **values: Any) -> Self:
-        """Returns a copy whose :attr:`numbers` are the given symbols."""
+        """Returns a copy whose :attr:`numbers` are the given symbols.
+
+        Args:
+            **values: symbols, or numbers, by name.
+        """
         other = copy.copy(self)
         for name, value in values.items():
             setattr(other, name, value)
@@ -169,6 +177,9 @@ def get(identifier: Any) -> Any:
 def serialize(constraint: Any) -> Any:
     """Returns Keras' description of a constraint.
 
+    Args:
+        constraint: an object, a function or None.
+
     Source: ``keras.constraints.serialize``.
     """
     return registry.serialize(constraint, _KIND)
@@ -176,6 +187,10 @@ def serialize(constraint: Any) -> Any:
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """Returns the constraint that :func:`serialize` described.
+
+    Args:
+        config: a name or a description.
+        custom_objects: the user's functions and classes by name.
 
     Raises:
         FileFormatError: the form is not one of Keras'.
@@ -188,6 +203,11 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
 
 def constrained(constraint: Any, w: Any, where: str) -> Any:
     """Returns what a constraint makes of an array or a symbol, checked.
+
+    Args:
+        constraint: what is called.
+        w: the weight.
+        where: its name, for the error.
 
     Raises:
         ModelError: it has another shape.

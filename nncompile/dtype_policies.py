@@ -26,6 +26,8 @@ _OF_KERAS = ("float16", "bfloat16", "mixed_float16", "int8", "uint8", "int4", "f
 class DTypePolicy:
     """In which types a layer works.
 
+
+
     Args:
         name: ``"float32"``, ``"float64"`` or ``"mixed_bfloat16"``; the policy of the process
             if None.
@@ -38,6 +40,8 @@ class DTypePolicy:
     Raises:
         UnsupportedError: a policy that Keras has and nncompile has not.
         ModelError: anything else.
+
+    Source: ``keras.DTypePolicy``.
     """
 
     def __init__(self, name: str | None = None) -> None:
@@ -45,10 +49,12 @@ class DTypePolicy:
 
     @property
     def compute_dtype(self) -> str:
+        """Type of the operands of matrix products: ``"bfloat16"`` if mixed."""
         return "bfloat16" if self.name == "mixed_bfloat16" else self.name
 
     @property
     def variable_dtype(self) -> str:
+        """Type of the weights, and of all that is not a product."""
         return "float32" if self.name == "mixed_bfloat16" else self.name
 
     @property
@@ -57,10 +63,16 @@ class DTypePolicy:
         return None
 
     def get_config(self) -> dict[str, Any]:
+        """Returns the arguments that make an equal policy."""
         return {"name": self.name}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> DTypePolicy:
+        """Returns the policy that :meth:`get_config` described.
+
+        Args:
+            config: its arguments.
+        """
         return cls(**config)
 
     def __eq__(self, other: object) -> bool:
@@ -103,6 +115,8 @@ def get(identifier: Any, where: str = "dtype_policies.get") -> DTypePolicy:
     Raises:
         UnsupportedError: a policy that Keras has and nncompile has not.
         ModelError: anything else.
+
+    Source: ``keras.dtype_policies.get``.
     """
     if identifier is None:
         return config.dtype_policy()
@@ -119,7 +133,13 @@ def get(identifier: Any, where: str = "dtype_policies.get") -> DTypePolicy:
 
 
 def serialize(dtype_policy: DTypePolicy) -> dict[str, Any]:
-    """Returns what Keras writes of a policy."""
+    """Returns what Keras writes of a policy.
+
+    Args:
+        dtype_policy: the policy.
+
+    Source: ``keras.dtype_policies.serialize``.
+    """
     return {
         "module": "keras",
         "class_name": "DTypePolicy",
@@ -129,7 +149,14 @@ def serialize(dtype_policy: DTypePolicy) -> dict[str, Any]:
 
 
 def deserialize(config: Mapping[str, Any], custom_objects: Any = None) -> DTypePolicy:
-    """Makes the policy that :func:`serialize` described."""
+    """Returns the policy that :func:`serialize` described.
+
+    Args:
+        config: what that returned.
+        custom_objects: without meaning: there are no policies of users.
+
+    Source: ``keras.dtype_policies.deserialize``.
+    """
     del custom_objects  # there are none
     return get(config, "dtype_policies.deserialize")
 

@@ -49,6 +49,11 @@ class InternalError(NncompileError):
 class BuildError(NncompileError, RuntimeError):
     """The C compiler is missing or failed.
 
+
+
+    Args:
+        message: what failed, and what to do.
+
     Attributes:
         command: the command that was run, as a list of arguments.
         output: what the compiler printed.

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from . import config as settings
 from . import random, registry
+from .docstrings import completed, family_of
 from .errors import FileFormatError, ModelError
 from .registry import register
 
@@ -76,7 +77,10 @@ class Initializer:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Makes the initializer that :meth:`get_config` described.
+        """Returns the initializer that :meth:`get_config` described.
+
+        Args:
+            config: its arguments.
 
         Raises:
             FileFormatError: an entry is not an argument of the class.
@@ -176,6 +180,9 @@ def _array_from_config(config: Mapping[str, Any]) -> Array:
 class Identity(Initializer):
     """``gain`` on the diagonal of a matrix, 0 elsewhere.
 
+    Args:
+        gain: what is on the diagonal.
+
     Source: ``keras.initializers.Identity``.
     """
 
@@ -238,7 +245,12 @@ def _seed_from_config(config: Mapping[str, Any], owner: str) -> random.SeedGener
 
 @register("initializers", "normal")
 class RandomNormal(RandomInitializer):
-    """Normal distribution.
+    """Normal distribution: density ``e^(-((x - mean) / stddev)^2 / 2)``, scaled.
+
+    Args:
+        mean: of the distribution.
+        stddev: its standard deviation.
+        seed: as of :class:`RandomInitializer`.
 
     Source: ``keras.initializers.RandomNormal``.
     """
@@ -260,6 +272,11 @@ class RandomNormal(RandomInitializer):
 class TruncatedNormal(RandomNormal):
     """Normal distribution, drawn again wherever it is over two ``stddev`` from ``mean``.
 
+    Args:
+        mean: of the distribution.
+        stddev: its standard deviation before it is cut off.
+        seed: as of :class:`RandomInitializer`.
+
     Source: ``keras.initializers.TruncatedNormal``.
     """
 
@@ -270,6 +287,11 @@ class TruncatedNormal(RandomNormal):
 @register("initializers", "uniform")
 class RandomUniform(RandomInitializer):
     """Uniform in [minval, maxval).
+
+    Args:
+        minval: the least number.
+        maxval: what all numbers are below.
+        seed: as of :class:`RandomInitializer`.
 
     Source: ``keras.initializers.RandomUniform``.
     """
@@ -381,7 +403,13 @@ class VarianceScaling(RandomInitializer):
 
 
 class _Named(VarianceScaling):
-    """A VarianceScaling whose scale, mode and distribution are in its name."""
+    """A VarianceScaling whose scale, mode and distribution are in its name.
+
+    Args:
+        seed: as of :class:`RandomInitializer`.
+        input_axes: see :func:`compute_fans`.
+        output_axes: see :func:`compute_fans`.
+    """
 
     _fixed: tuple[float, str, str] = (1.0, "fan_in", "truncated_normal")
 
@@ -392,6 +420,12 @@ class _Named(VarianceScaling):
         output_axes: Sequence[int] | None = None,
     ) -> None:
         super().__init__(*self._fixed, seed=seed, input_axes=input_axes, output_axes=output_axes)
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if cls.__doc__:
+            family = family_of(_Named.__doc__ or "")
+            cls.__doc__ = completed(cls.__doc__, family.arguments, family)
 
     def get_config(self) -> dict[str, Any]:
         seed = super().get_config()["seed"]
@@ -466,6 +500,10 @@ class Orthogonal(RandomInitializer):
     diagonal positive, so that every orthogonal matrix is equally likely. Axes before
     the last count as rows. Saxe et al., 2014.
 
+    Args:
+        gain: factor of the matrix.
+        seed: as of :class:`RandomInitializer`.
+
     Raises:
         ModelError: when called for fewer than two axes.
 
@@ -497,13 +535,20 @@ class Orthogonal(RandomInitializer):
 def serialize(initializer: Any) -> Any:
     """Returns Keras' serialized form of an initializer.
 
+    Args:
+        initializer: an object, or a function.
+
     Source: ``keras.initializers.serialize``.
     """
     return registry.serialize(initializer, "initializers")
 
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """Makes the initializer that :func:`serialize` described.
+    """Returns the initializer that :func:`serialize` described.
+
+    Args:
+        config: a name or a description.
+        custom_objects: the user's functions and classes by name.
 
     Raises:
         FileFormatError: the form is not one of Keras'.
@@ -552,6 +597,9 @@ def initial_value(initializer: InitializerFunction, shape: Shape, dtype: str, wh
         shape: of the weight.
         dtype: its element type.
         where: name of the weight, for errors.
+
+    Returns:
+        The numbers, in that shape.
 
     Raises:
         ModelError: the numbers have another shape, or there is no room for them.

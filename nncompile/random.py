@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import backend, config, ops
+from .docstrings import Family, described
 from .errors import ModelError, UnsupportedError
 from .registry import check_keywords
 from .variables import Variable
@@ -35,7 +36,11 @@ _generator = np.random.default_rng()
 
 
 def set_seed(seed: int) -> None:
-    """Starts the generator of the process over, at ``seed``."""
+    """Starts the generator of the process over, at ``seed``.
+
+    Args:
+        seed: the number that it starts from.
+    """
     global _generator
     _generator = np.random.default_rng(_integer_seed(seed) & (1 << 64) - 1)
 
@@ -46,12 +51,16 @@ def generator() -> np.random.Generator:
 
 
 def default_seed() -> int:
-    """Draws a seed for something that was given none."""
+    """Returns a seed for something that was given none, drawn from the generator of the process."""
     return int(_generator.integers(1, 10**9))
 
 
 def next_words(count: int) -> NDArray[np.uint64]:
-    """Draws numbers of 64 bits from the generator of the process, in the least time."""
+    """Returns numbers of 64 bits from the generator of the process, in the least time.
+
+    Args:
+        count: how many.
+    """
     words: NDArray[np.uint64] = _generator.bit_generator.random_raw(count)
     return words
 
@@ -59,15 +68,20 @@ def next_words(count: int) -> NDArray[np.uint64]:
 class SeedGenerator:
     """A source of seeds: each use gives other numbers, the same in every run.
 
+
+
     Args:
         seed: where to begin; drawn from the generator of the process if None.
         name: name of the state variable's path.
+        **kwargs: none.
 
     Attributes:
         state: Variable of two unsigned words: the seed, and how often it was used.
 
     Raises:
         ModelError: ``seed`` is not an integer.
+
+    Source: ``keras.random.SeedGenerator``.
     """
 
     def __init__(self, seed: int | None = None, name: str | None = None, **kwargs: Any) -> None:
@@ -99,10 +113,16 @@ class SeedGenerator:
         return state
 
     def get_config(self) -> dict[str, Any]:
+        """Returns the arguments that make a generator which begins where this one began."""
         return {"seed": self._initial_seed, "name": self.name}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> SeedGenerator:
+        """Returns the generator that :meth:`get_config` described.
+
+        Args:
+            config: its arguments.
+        """
         return cls(**config)
 
 
@@ -144,16 +164,26 @@ def _float_type(dtype: object, where: str) -> Any:
     return np.dtype(name).type
 
 
+DRAWN = Family(
+    {
+        "shape": "of the result; with None in it, as in the shape of a formula's operand,\n"
+        "        the result is an expression.",
+        "dtype": '``"float32"`` or ``"float64"``; ``config.floatx()`` if None.',
+        "seed": "integer, SeedGenerator, or None for the generator of the process.",
+    },
+    "Numbers of that shape.",
+)
+
+
+@described(DRAWN)
 def uniform(shape: Shape, minval: float = 0.0, maxval: float = 1.0, dtype: str | None = None, seed: Seed = None) -> Any:
-    """Draws from [minval, maxval), every number equally likely.
+    """Draws from [minval, maxval), every number equally likely: ``minval + (maxval - minval) * u``.
 
     Args:
-        shape: of the result; with None in it, as in the shape of a formula's operand,
-            the result is an expression.
         minval: lower bound, included.
         maxval: upper bound, excluded.
-        dtype: ``"float32"`` or ``"float64"``; ``config.floatx()`` if None.
-        seed: integer, SeedGenerator, or None for the generator of the process.
+
+    Source: ``keras.random.uniform``.
     """
     if None in tuple(shape):
         return ops.noise(shape, seed) * (maxval - minval) + minval
@@ -165,16 +195,15 @@ def uniform(shape: Shape, minval: float = 0.0, maxval: float = 1.0, dtype: str |
     return values
 
 
+@described(DRAWN)
 def normal(shape: Shape, mean: float = 0.0, stddev: float = 1.0, dtype: str | None = None, seed: Seed = None) -> Any:
-    """Draws from the normal distribution.
+    """Draws from the normal distribution, of density ``e^(-((x - mean) / stddev)^2 / 2)``, scaled.
 
     Args:
-        shape: of the result; with None in it, as in the shape of a formula's operand,
-            the result is an expression.
         mean: of the distribution.
         stddev: standard deviation of the distribution.
-        dtype: ``"float32"`` or ``"float64"``; ``config.floatx()`` if None.
-        seed: integer, SeedGenerator, or None for the generator of the process.
+
+    Source: ``keras.random.normal``.
     """
     if None in tuple(shape):
         return _normal_formula(shape, seed) * stddev + mean
@@ -211,6 +240,7 @@ _SINE_OF_TURNS = (
 """Coefficients of w, w^3, … in a polynomial that is sin(2 pi w) for ``|w| <= 1/4``, to 7e-9 (minimax)."""
 
 
+@described(DRAWN)
 def truncated_normal(
     shape: Shape, mean: float = 0.0, stddev: float = 1.0, dtype: str | None = None, seed: Seed = None
 ) -> Any:
@@ -219,6 +249,12 @@ def truncated_normal(
     The standard deviation of the result is 0.8796 ``stddev``. In a formula, where ``shape`` has
     None in it, nothing is drawn again: it is ``sqrt(2) erfinv(erf(sqrt(2)) (2 u - 1))`` of a
     uniform u, which is distributed the same.
+
+    Args:
+        mean: of the distribution.
+        stddev: its standard deviation before it is cut off.
+
+    Source: ``keras.random.truncated_normal``.
     """
     if None in tuple(shape):
         centred = math.erf(math.sqrt(2)) * (2.0 * ops.noise(shape, seed) - 1.0)
@@ -231,14 +267,22 @@ def truncated_normal(
     return np.asarray(values * kind(stddev) + kind(mean))
 
 
+@described(DRAWN)
 def randint(shape: Shape, minval: int, maxval: int, dtype: str = "int32", seed: Seed = None) -> Any:
     """Draws integers from [minval, maxval), every one equally likely.
 
     In a formula, where ``shape`` has None in it, they are ``minval + floor(u (maxval - minval))``
     of a uniform u with 24 bits.
 
+    Args:
+        minval: the least.
+        maxval: what all are below.
+        dtype: a type of integers.
+
     Raises:
         ModelError: the type is not one of integers, or in a formula there are over 2^24 of them.
+
+    Source: ``keras.random.randint``.
     """
     if np.dtype(dtype).kind not in "iu":
         raise ModelError(f"random.randint: expected an integer type, received dtype={dtype!r}.")
@@ -249,16 +293,24 @@ def randint(shape: Shape, minval: int, maxval: int, dtype: str = "int32", seed: 
     return np.asarray(_source(seed).integers(minval, maxval, _sizes(shape, "randint"), dtype=np.dtype(dtype)))
 
 
+@described(DRAWN)
 def categorical(logits: ArrayLike, num_samples: int, dtype: str = "int32", seed: Seed = None) -> Any:
-    """Draws ``num_samples`` classes for each row of unnormalised log-probabilities.
+    """Draws ``num_samples`` classes for each row of unnormalised log-probabilities: with ``e^logits / sum(e^logits)``.
 
     A class is where ``logits - log(-log(u))`` is largest, of uniform u (Gumbel, 1954).
 
     Args:
         logits: shape (rows, classes); values of a formula as well.
+        num_samples: how many.
+        dtype: type of the numbers of an array.
 
     Returns:
         Class numbers, shape (rows, num_samples).
+
+    Raises:
+        ModelError: logits of another shape.
+
+    Source: ``keras.random.categorical``.
     """
     if isinstance(logits, ops.Expression):
         if len(logits.shape) != 2:
@@ -276,25 +328,52 @@ def categorical(logits: ArrayLike, num_samples: int, dtype: str = "int32", seed:
     return np.asarray(np.argmax(scores[:, None, :] + noise, axis=-1).astype(dtype))
 
 
+@described(DRAWN)
 def gamma(shape: Shape, alpha: ArrayLike, dtype: str | None = None, seed: Seed = None) -> Array:
-    """Draws from the gamma distribution of shape parameter ``alpha``, scale 1."""
+    """Draws from the gamma distribution of scale 1: density ``x^(alpha - 1) * e^-x``, scaled.
+
+    Args:
+        shape: of the result; in a formula there is none.
+        alpha: the shape parameter, above 0.
+
+    Source: ``keras.random.gamma``.
+    """
     kind = _float_type(dtype, "gamma")
     return np.asarray(_source(seed).gamma(np.asarray(alpha), size=_sizes(shape, "gamma"))).astype(kind)
 
 
+@described(DRAWN)
 def beta(shape: Shape, alpha: ArrayLike, beta: ArrayLike, dtype: str | None = None, seed: Seed = None) -> Array:
-    """Draws from the beta distribution."""
+    """Draws from the beta distribution: density ``x^(alpha - 1) * (1 - x)^(beta - 1)``, scaled.
+
+    Args:
+        shape: of the result; in a formula there is none.
+        alpha: above 0.
+        beta: above 0.
+
+    Source: ``keras.random.beta``.
+    """
     kind = _float_type(dtype, "beta")
     values = _source(seed).beta(np.asarray(alpha), np.asarray(beta), size=_sizes(shape, "beta"))
     return np.asarray(values).astype(kind)
 
 
+@described(DRAWN)
 def binomial(
     shape: Shape, counts: ArrayLike, probabilities: ArrayLike, dtype: str | None = None, seed: Seed = None
 ) -> Any:
-    """Draws how many of ``counts`` trials succeed.
+    """Draws how many of ``counts`` trials succeed, each with its probability.
 
     In a formula, where ``shape`` has None in it, each trial is drawn: ``counts`` is then a number up to 64.
+
+    Args:
+        counts: of trials.
+        probabilities: of success, from 0 to 1.
+
+    Raises:
+        ModelError: in a formula, other counts.
+
+    Source: ``keras.random.binomial``.
     """
     if None in tuple(shape):
         if np.ndim(counts) or not 0 < counts <= 64 or counts != int(counts):  # type: ignore[operator,arg-type]
@@ -308,7 +387,15 @@ def binomial(
 
 
 def shuffle(x: ArrayLike, axis: int = 0, seed: Seed = None) -> Array:
-    """Returns ``x`` with its slices along ``axis`` in random order; slices stay whole."""
+    """Returns ``x`` with its slices along ``axis`` in random order; slices stay whole.
+
+    Args:
+        x: array.
+        axis: along which.
+        seed: integer, SeedGenerator, or None for the generator of the process.
+
+    Source: ``keras.random.shuffle``.
+    """
     return np.asarray(_source(seed).permutation(np.asarray(x), axis=axis))
 
 
@@ -320,6 +407,9 @@ def noise_like(inputs: Any, noise_shape: Shape | None = None, seed: Seed = None)
         noise_shape: of the numbers, None in it for a size of the input; that of the
             input if None. Along axes of 1 the numbers are the same.
         seed: integer, SeedGenerator, or None.
+
+    Returns:
+        Numbers in that shape.
 
     Raises:
         ModelError: ``noise_shape`` does not fit the input.
@@ -353,6 +443,14 @@ def dropout(inputs: Any, rate: float, noise_shape: Shape | None = None, seed: Se
         noise_shape: of U, None in it for a size of the input; that of the input if None.
             Along axes of 1 all is dropped or kept together.
         seed: integer, SeedGenerator, or None.
+
+    Returns:
+        Numbers in the shape of ``inputs``.
+
+    Raises:
+        ModelError: ``rate`` is not such a share, or ``noise_shape`` does not fit the input.
+
+    Source: ``keras.random.dropout``; Srivastava et al., 2014.
     """
     if isinstance(rate, bool) or not 0 <= rate <= 1 or math.isnan(rate):
         raise ModelError(f"random.dropout: expected a rate between 0 and 1, received {rate!r}.")

@@ -71,7 +71,17 @@ def table(kind: str) -> dict[str, Any]:
 
 
 def register_keras_serializable(package: str = "Custom", name: str | None = None) -> Callable[[T], T]:
-    """Makes a user's class or function known to files, as in Keras."""
+    """Makes a decorator by which a user's class or function becomes known to files as ``package>name``.
+
+    Args:
+        package: what its name begins with in files.
+        name: the rest; its own if None.
+
+    Returns:
+        A decorator that returns what it is given.
+
+    Source: ``keras.saving.register_keras_serializable``.
+    """
 
     def decorate(thing: T) -> T:
         key = f"{package}>{name or thing.__name__}"  # type: ignore[attr-defined]

@@ -52,11 +52,19 @@ class Regularizer:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Makes the regularizer that :meth:`get_config` described."""
+        """Returns the regularizer that :meth:`get_config` described.
+
+        Args:
+            config: its arguments.
+        """
         return cls(**config)
 
     def with_values(self, **values: Any) -> Self:
-        """Returns a copy whose :attr:`numbers` are the given symbols."""
+        """Returns a copy whose :attr:`numbers` are the given symbols.
+
+        Args:
+            **values: symbols, or numbers, by name.
+        """
         other = copy.copy(self)
         for name, value in values.items():
             setattr(other, name, value)
@@ -224,6 +232,9 @@ def get(identifier: Any) -> Any:
 def serialize(regularizer: Any) -> Any:
     """Returns Keras' description of a regularizer.
 
+    Args:
+        regularizer: an object, a function or None.
+
     Source: ``keras.regularizers.serialize``.
     """
     return registry.serialize(regularizer, _KIND)
@@ -231,6 +242,10 @@ def serialize(regularizer: Any) -> Any:
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """Returns the regularizer that :func:`serialize` described.
+
+    Args:
+        config: a name or a description.
+        custom_objects: the user's functions and classes by name.
 
     Raises:
         FileFormatError: the form is not one of Keras'.

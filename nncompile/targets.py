@@ -138,7 +138,7 @@ def _tiles_granted(process: int) -> bool:
 
 
 def available() -> tuple[Target, ...]:
-    """The targets that this machine can run, the best first."""
+    """Returns the targets that this machine can run, the best first."""
     found = _of_machine(platform.machine(), _features(), _vendor())
     return tuple([t for t in found if t.tiles != "amx" or _tiles_granted(os.getpid())])
 
@@ -150,7 +150,7 @@ def _of_machine(machine: str, features: frozenset[str], vendor: str) -> tuple[Ta
 
 
 def tested() -> tuple[Target, ...]:
-    """The targets that tests can run here: the available ones and the one that emulates tiles."""
+    """Returns the targets that tests can run here: the available ones and the one that emulates tiles."""
     return (*available(), EMULATED)
 
 
@@ -162,6 +162,9 @@ def cores() -> int:
 
     Two threads of one core share its arithmetic units, so that hardware threads do not
     count; what the scheduler (affinity) or a container (a quota) withholds does not either.
+
+    Returns:
+        A number from 1.
     """
     if hasattr(os, "sched_getaffinity"):
         cpus = sorted(os.sched_getaffinity(0))
@@ -190,6 +193,9 @@ _threads: int | None = None
 def threads() -> int:
     """How many threads compiled code uses: what was set, else ``NNCOMPILE_NUM_THREADS``, else all cores.
 
+    Returns:
+        A number from 1.
+
     Raises:
         ModelError: the environment has something that is no number of threads.
     """
@@ -204,6 +210,9 @@ def threads() -> int:
 
 def set_threads(count: int | None) -> None:
     """Sets how many threads compiled code uses; None for the default.
+
+    Args:
+        count: from 1; None for the default.
 
     Raises:
         ModelError: not a positive whole number.
@@ -228,6 +237,9 @@ VARIABLE = "NNCOMPILE_TARGET"
 def find(name: str) -> Target:
     """Returns the target called ``name``.
 
+    Args:
+        name: of the target.
+
     Raises:
         ModelError: there is none of that name.
     """
@@ -239,7 +251,7 @@ def find(name: str) -> Target:
 
 
 def host() -> Target:
-    """The target that models are compiled for.
+    """Returns the target that models are compiled for.
 
     It is the one that :func:`set_host` chose, else that of ``NNCOMPILE_TARGET``, else the
     best that this machine can run.
@@ -270,6 +282,9 @@ def _runnable(name: str, where: str) -> Target:
 def set_host(name: str | None) -> None:
     """Chooses the target by name; None chooses the best one again.
 
+    Args:
+        name: of the target.
+
     Raises:
         ModelError: the name is unknown, or this machine cannot run it.
     """
@@ -288,6 +303,9 @@ _precision: str | None = None
 def precision() -> str:
     """How products of float32 numbers are computed: as was set, else ``NNCOMPILE_MATMUL_PRECISION``, else in float32.
 
+    Returns:
+        Its name.
+
     Raises:
         ModelError: the environment has something else.
     """
@@ -299,6 +317,9 @@ def precision() -> str:
 
 def set_precision(name: str | None) -> None:
     """Sets how products of float32 numbers are computed; None for the default.
+
+    Args:
+        name: of the precision.
 
     Raises:
         ModelError: there is no precision of that name.

@@ -32,7 +32,13 @@ Path = tuple[Any, ...]
 
 
 def is_nested(structure: Any) -> bool:
-    """Whether it is a list, a tuple or a dictionary."""
+    """Returns whether it is a list, a tuple or a dictionary.
+
+    Args:
+        structure: anything.
+
+    Source: ``keras.tree.is_nested``.
+    """
     return isinstance(structure, (list, tuple, Mapping))
 
 
@@ -71,14 +77,26 @@ def counted_order(structure: Any) -> Any:
 
 
 def flatten_with_path(structure: Any) -> list[tuple[Path, Any]]:
-    """Returns the values in order, each with the keys and positions that lead to it."""
+    """Returns the values in order, each with the keys and positions that lead to it.
+
+    Args:
+        structure: lists, tuples and dictionaries in each other.
+
+    Source: ``keras.tree.flatten_with_path``.
+    """
     if not is_nested(structure):
         return [((), structure)]
     return [((key, *path), leaf) for key, part in children(structure) for path, leaf in flatten_with_path(part)]
 
 
 def flatten(structure: Any) -> list[Any]:
-    """Returns the values in order; a value alone as a list of it."""
+    """Returns the values in order; a value alone as a list of it.
+
+    Args:
+        structure: lists, tuples and dictionaries in each other.
+
+    Source: ``keras.tree.flatten``.
+    """
     if not is_nested(structure):
         return [structure]
     return [leaf for _, part in children(structure) for leaf in flatten(part)]
@@ -94,6 +112,8 @@ def map_structure(function: Callable[..., Any], *structures: Any, none_is_leaf: 
 
     Raises:
         ModelError: the structures differ.
+
+    Source: ``keras.tree.map_structure``.
     """
     first, *others = structures
     if not is_nested(first):
@@ -113,8 +133,17 @@ def map_structure(function: Callable[..., Any], *structures: Any, none_is_leaf: 
 def pack_sequence_as(structure: Any, flat_sequence: Iterable[Any]) -> Any:
     """Puts a flat list of values into a structure, as :func:`flatten` took them out of one.
 
+    Args:
+        structure: has as many places.
+        flat_sequence: the values in order.
+
+    Returns:
+        The structure with these values.
+
     Raises:
         ModelError: there are more or fewer values than places.
+
+    Source: ``keras.tree.pack_sequence_as``.
     """
     flat = list(flat_sequence)
     places = len(flatten(structure))
@@ -142,7 +171,17 @@ def _check_alike(a: Any, b: Any) -> None:
 
 
 def assert_same_structure(a: Any, b: Any) -> None:
-    """Raises ModelError unless two structures differ in nothing but their values."""
+    """Raises ModelError unless two structures differ in nothing but their values.
+
+    Args:
+        a: a structure.
+        b: another.
+
+    Raises:
+        ModelError: they differ.
+
+    Source: ``keras.tree.assert_same_structure``.
+    """
     _check_alike(a, b)
     if is_nested(a):
         for (_, x), (_, y) in itertools.zip_longest(children(a), children(b)):
@@ -150,7 +189,13 @@ def assert_same_structure(a: Any, b: Any) -> None:
 
 
 def lists_to_tuples(structure: Any) -> Any:
-    """Returns the structure with tuples in the place of lists."""
+    """Returns the structure with tuples in the place of lists.
+
+    Args:
+        structure: lists, tuples and dictionaries in each other.
+
+    Source: ``keras.tree.lists_to_tuples``.
+    """
     if not is_nested(structure):
         return structure
     items = [(key, lists_to_tuples(part)) for key, part in children(structure)]
@@ -165,7 +210,17 @@ def is_shape(structure: Any) -> bool:
 
 
 def map_shape_structure(function: Callable[[Any], Any], structure: Any) -> Any:
-    """As :func:`map_structure`, for a structure of shapes: tuples or lists of integers and None are its values."""
+    """As :func:`map_structure`, for a structure of shapes: tuples or lists of integers and None are its values.
+
+    Args:
+        function: takes a shape.
+        structure: of shapes.
+
+    Returns:
+        A structure of what the function returned.
+
+    Source: ``keras.tree.map_shape_structure``.
+    """
     if is_shape(structure) or not is_nested(structure):
         return function(structure)
     return _like(structure, [(key, map_shape_structure(function, part)) for key, part in children(structure)])

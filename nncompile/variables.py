@@ -161,6 +161,12 @@ class Variable:
         In a model that is traced they are set at the end of the forward pass of every step of training.
         In an optimizer's ``update_step`` that is traced it is the result of the update.
 
+        Args:
+            value: numbers of the same shape, or one for all.
+
+        Returns:
+            The new numbers.
+
         Raises:
             ModelError: the shape is another one.
         """
@@ -180,11 +186,25 @@ class Variable:
         return array
 
     def assign_add(self, value: ArrayLike | Variable) -> Any:
-        """Adds to the numbers, and returns them."""
+        """Adds to the numbers, and returns them.
+
+        Args:
+            value: numbers of the same shape, or one for all.
+
+        Returns:
+            The new numbers.
+        """
         return self.assign(self + value)
 
     def assign_sub(self, value: ArrayLike | Variable) -> Any:
-        """Subtracts from the numbers, and returns them."""
+        """Subtracts from the numbers, and returns them.
+
+        Args:
+            value: numbers of the same shape, or one for all.
+
+        Returns:
+            The new numbers.
+        """
         return self.assign(self - value)
 
     @property
@@ -193,7 +213,11 @@ class Variable:
         return self._storage
 
     def bind(self, storage: Storage | None) -> None:
-        """Moves the numbers into ``storage``, or out of it if None."""
+        """Moves the numbers into ``storage``, or out of it if None.
+
+        Args:
+            storage: where compiled code has them.
+        """
         if storage is self._storage:
             return
         value = self.value
@@ -213,7 +237,7 @@ class Variable:
         return {**self.__dict__, "_array": self.value, "_storage": None}
 
     def numpy(self) -> Array:
-        """The numbers, as an array that is the caller's to keep."""
+        """Returns the numbers, as an array that is the caller's to keep."""
         return self._numbers()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:

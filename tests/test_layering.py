@@ -15,7 +15,7 @@ ROOT = Path(nncompile.__file__).parent
 # Nothing imports what stands in a line below its own. What is slow to import, or above,
 # is imported inside functions: see UPWARDS.
 LEVELS = [
-    ["errors", "_version"],
+    ["docstrings", "errors", "_version"],
     ["absent", "config", "dtype_policies", "mixed_precision", "registry", "targets", "variables", "progress", "tree"],
     ["backend", "ops", "data"],
     ["random", "activations", "initializers", "regularizers", "constraints", "losses", "metrics", "optimizers"],

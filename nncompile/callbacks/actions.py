@@ -82,6 +82,15 @@ class TerminateOnNaN(Callback):
         self.raise_error = raise_error
 
     def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Ends the run if the loss is NaN or infinite.
+
+        Args:
+            batch: its number in the epoch, from 0.
+            logs: metrics over the epoch up to it.
+
+        Raises:
+            RuntimeError: it is, and ``raise_error`` was given.
+        """
         loss = (logs or {}).get("loss")
         if loss is None or math.isfinite(loss):
             return
@@ -114,6 +123,15 @@ class LearningRateScheduler(Callback):
         self.verbose = verbose
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Sets the learning rate of an epoch.
+
+        Args:
+            epoch: its number, from 0.
+            logs: empty.
+
+        Raises:
+            ModelError: the schedule returned no float.
+        """
         rate = learning_rate(self.model)
         # The signature tells the two forms apart without hiding a TypeError of the schedule's.
         try:

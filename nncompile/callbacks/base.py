@@ -74,66 +74,149 @@ class Callback:
         self._model = None
 
     def set_params(self, params: Any) -> None:
-        """Receives what will be ``params``."""
+        """Receives what will be ``params``.
+
+        Args:
+            params: see :class:`Callback`.
+        """
         self.params = params
 
     def set_model(self, model: Any) -> None:
-        """Receives what will be ``model``."""
+        """Receives what will be ``model``.
+
+        Args:
+            model: the model that is at work.
+        """
         self._model = model
 
     @property
     def model(self) -> Any:
+        """The model that is at work; None before that."""
         return self._model
 
     def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """The older name of :meth:`on_train_batch_begin`."""
+        """The older name of :meth:`on_train_batch_begin`.
+
+        Args:
+            batch: its number in the epoch or run, from 0.
+            logs: empty.
+        """
 
     def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """The older name of :meth:`on_train_batch_end`."""
+        """The older name of :meth:`on_train_batch_end`.
+
+        Args:
+            batch: its number in the epoch or run, from 0.
+            logs: metrics over the epoch up to it.
+        """
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        """Is called by fit before epoch number ``epoch``, counted from 0."""
+        """Is called by fit before epoch number ``epoch``, counted from 0.
+
+        Args:
+            epoch: its number, from 0.
+            logs: empty.
+        """
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Is called by fit after an epoch and its validation; logs has both."""
+        """Is called by fit after an epoch and its validation; logs has both.
+
+        Args:
+            epoch: its number, from 0.
+            logs: metrics of the epoch and of its validation.
+        """
 
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Is called by fit before a batch; numbers start from 0 in each epoch."""
+        """Is called by fit before a batch; numbers start from 0 in each epoch.
+
+        Args:
+            batch: its number in the epoch or run, from 0.
+            logs: empty.
+        """
         self.on_batch_begin(batch, logs=logs)
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Is called by fit after a batch; logs is over the epoch up to it."""
+        """Is called by fit after a batch; logs is over the epoch up to it.
+
+        Args:
+            batch: its number in the epoch or run, from 0.
+            logs: metrics over the epoch up to it.
+        """
         self.on_batch_end(batch, logs=logs)
 
     def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Is called by evaluate, and by fit for validation, before a batch."""
+        """Is called by evaluate, and by fit for validation, before a batch.
+
+        Args:
+            batch: its number in the epoch or run, from 0.
+            logs: empty.
+        """
 
     def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Is called by evaluate, and by fit for validation, after a batch."""
+        """Is called by evaluate, and by fit for validation, after a batch.
+
+        Args:
+            batch: its number in the epoch or run, from 0.
+            logs: metrics over the batches up to it.
+        """
 
     def on_predict_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Is called by predict before a batch."""
+        """Is called by predict before a batch.
+
+        Args:
+            batch: its number in the epoch or run, from 0.
+            logs: empty.
+        """
 
     def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Is called by predict after a batch."""
+        """Is called by predict after a batch.
+
+        Args:
+            batch: its number in the epoch or run, from 0.
+            logs: ``outputs``: those of the batch.
+        """
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Is called when fit begins."""
+        """Is called when fit begins.
+
+        Args:
+            logs: empty.
+        """
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """Is called when fit ends; logs is that of the last epoch."""
+        """Is called when fit ends; logs is that of the last epoch.
+
+        Args:
+            logs: those of the last epoch.
+        """
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
-        """Is called when evaluate or a validation begins."""
+        """Is called when evaluate or a validation begins.
+
+        Args:
+            logs: empty.
+        """
 
     def on_test_end(self, logs: Logs | None = None) -> None:
-        """Is called when evaluate or a validation ends; logs has its results."""
+        """Is called when evaluate or a validation ends; logs has its results.
+
+        Args:
+            logs: the metrics.
+        """
 
     def on_predict_begin(self, logs: Logs | None = None) -> None:
-        """Is called when predict begins."""
+        """Is called when predict begins.
+
+        Args:
+            logs: empty.
+        """
 
     def on_predict_end(self, logs: Logs | None = None) -> None:
-        """Is called when predict ends."""
+        """Is called when predict ends.
+
+        Args:
+            logs: empty.
+        """
 
 
 def learning_rate(model: Any) -> float:

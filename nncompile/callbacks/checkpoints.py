@@ -220,6 +220,15 @@ class BackupAndRestore(Callback):
         return self._weights_path, self._metadata_path
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Reads the state of a run that was broken off, if there is one.
+
+        Args:
+            logs: empty.
+
+        Raises:
+            ModelError: the model is not built.
+            FileFormatError: what was written is no such state.
+        """
         if not self.model.built:
             raise ModelError(
                 "BackupAndRestore: expected a model that is built, since its weights may have to be read. "

@@ -170,7 +170,12 @@ class CallbackList(Callback):
         self._epoch("on_epoch_end", epoch, logs)
 
     def on_epochs_end(self, epochs: range, logs: Mapping[str, Sequence[float]]) -> None:
-        """Tells of several epochs at once, a value of each, where :attr:`only_history` is all that listens."""
+        """Tells of several epochs at once, where :attr:`only_history` is all that listens.
+
+        Args:
+            epochs: their numbers.
+            logs: the loss and the metrics by name, a value of each epoch.
+        """
         for callback in self.callbacks:
             callback._extend(epochs, logs)
 

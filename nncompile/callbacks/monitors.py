@@ -197,7 +197,11 @@ class EarlyStopping(MonitorCallback):
             self.model.set_weights(self.best_weights)
 
     def get_monitor_value(self, logs: Logs | None) -> Any:
-        """Returns the metric that is watched, or None with a warning if it is not there."""
+        """Returns the metric that is watched, or None with a warning if it is not there.
+
+        Args:
+            logs: metrics by name.
+        """
         logs = logs or {}
         value = logs.get(self.monitor)
         if value is None:
@@ -300,5 +304,5 @@ class ReduceLROnPlateau(MonitorCallback):
         self.wait = 0
 
     def in_cooldown(self) -> bool:
-        """Whether epochs are not counted at present."""
+        """Returns whether epochs are not counted at present."""
         return self.cooldown_counter > 0

@@ -113,7 +113,12 @@ class ProgbarLogger(Callback):
         self.progress(batch + 1)
 
     def progress(self, seen_batches: int, logs: Logs | None = None) -> None:
-        """Moves the bar to ``seen_batches``; validation within fit does not move it."""
+        """Moves the bar to ``seen_batches``; validation within fit does not move it.
+
+        Args:
+            seen_batches: number of batches done in this epoch, evaluation or prediction.
+            logs: values up to now.
+        """
         if self._in_fit and self._in_test:
             return
         self.seen = seen_batches
@@ -177,6 +182,15 @@ class CSVLogger(Callback):
         self.keys = None
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Writes the line of an epoch.
+
+        Args:
+            epoch: its number, from 0.
+            logs: metrics of the epoch and of its validation.
+
+        Raises:
+            ModelError: no run has begun.
+        """
         logs = logs or {}
         if self.csv_file is None:
             raise ModelError("CSVLogger: on_epoch_end without on_train_begin.")
@@ -245,6 +259,15 @@ class RemoteMonitor(Callback):
         self.send_as_json = send_as_json
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Sends the metrics of an epoch.
+
+        Args:
+            epoch: its number, from 0.
+            logs: metrics of the epoch and of its validation.
+
+        Raises:
+            ImportError: the package requests is missing.
+        """
         try:
             import requests
         except ImportError as error:

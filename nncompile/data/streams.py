@@ -97,6 +97,11 @@ def unpack_x_y_sample_weight(data: Any) -> Batch:
 def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
     """Returns a batch of its parts: ``x``, ``(x, y)`` or ``(x, y, sample_weight)``; lists of inputs as ``(x,)``.
 
+    Args:
+        x: inputs.
+        y: targets, if there are any.
+        sample_weight: factors of the samples' losses, if there are any.
+
     Source: ``keras.utils.pack_x_y_sample_weight``.
     """
     if y is None:

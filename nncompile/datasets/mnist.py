@@ -38,6 +38,8 @@ def load_data(path: str | os.PathLike[str] = "mnist.npz") -> tuple[Pair, Pair]:
 
     Raises:
         FileFormatError: the file is damaged or has something else in it.
+
+    Source: ``keras.datasets.mnist.load_data``; LeCun et al., 1998.
     """
     home = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")
     file = Path(home, "datasets", path)

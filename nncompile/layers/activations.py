@@ -41,6 +41,8 @@ class _ActivationLayer(Layer):
 class ReLU(_ActivationLayer):
     """Rectifier: ``x`` above the threshold, ``negative_slope * (x - threshold)`` below, at most ``max_value``.
 
+    The input may have any shape, which the output has too.
+
     Args:
         max_value: largest output; none if None.
         negative_slope: factor below the threshold.
@@ -50,7 +52,7 @@ class ReLU(_ActivationLayer):
     Raises:
         ModelError: a number that is negative, or none.
 
-    Source: ``keras.layers.ReLU``.
+    Source: ``keras.layers.ReLU``; Nair and Hinton, 2010.
     """
 
     @legacy_keywords()
@@ -81,7 +83,7 @@ class ReLU(_ActivationLayer):
 
 @register("layers")
 class LeakyReLU(_ActivationLayer):
-    """``x`` if ``x >= 0``, else ``negative_slope * x``.
+    """``x`` if ``x >= 0``, else ``negative_slope * x``, for any shape.
 
     The function :func:`~nncompile.activations.leaky_relu` has another default slope, 0.2.
 
@@ -111,7 +113,7 @@ class LeakyReLU(_ActivationLayer):
 
 @register("layers")
 class ELU(_ActivationLayer):
-    """``x`` if ``x > 0``, else ``alpha * (e^x - 1)``. Clevert et al., 2015.
+    """``x`` if ``x > 0``, else ``alpha * (e^x - 1)``, for any shape. Clevert et al., 2015.
 
     Args:
         alpha: minus the value far below 0.

@@ -185,6 +185,7 @@ class Layer(symbolic.Operation):
 
     @property
     def variable_dtype(self) -> str:
+        """Element type of the weights."""
         return self.dtype
 
     @property
@@ -194,6 +195,7 @@ class Layer(symbolic.Operation):
 
     @property
     def dtype_policy(self) -> DTypePolicy:
+        """In which types the layer works."""
         return self._policy
 
     @dtype_policy.setter
@@ -259,6 +261,9 @@ class Layer(symbolic.Operation):
             aggregation: kept for the interface: there is one replica.
             overwrite_with_gradient: not supported; only False.
             name: last part of its path.
+
+        Returns:
+            The weight.
 
         Raises:
             ModelError: the shape is not known, or the layer was built before.
@@ -337,10 +342,12 @@ class Layer(symbolic.Operation):
 
     @property
     def trainable_variables(self) -> list[Variable]:
+        """Those of :attr:`variables` that the optimizer changes."""
         return [v for v in self.variables if v.trainable] if self.trainable else []
 
     @property
     def non_trainable_variables(self) -> list[Variable]:
+        """Those of :attr:`variables` that the optimizer leaves alone."""
         return [v for v in self.variables if not v.trainable] if self.trainable else self.variables
 
     def get_weights(self) -> list[Array]:
@@ -349,6 +356,9 @@ class Layer(symbolic.Operation):
 
     def set_weights(self, weights: Sequence[ArrayLike]) -> None:
         """Sets the numbers of :attr:`weights`; all of them or, on error, none.
+
+        Args:
+            weights: an array for each.
 
         Raises:
             ModelError: another number of arrays, or of another shape.
@@ -377,12 +387,19 @@ class Layer(symbolic.Operation):
         return sum(math.prod(variable.shape) for variable in self.weights)
 
     def save_own_variables(self, store: Any) -> None:
-        """Puts the own weights into ``store`` under ``"0"``, ``"1"``, …"""
+        """Puts the own weights into ``store`` under ``"0"``, ``"1"``, …
+
+        Args:
+            store: takes arrays by name.
+        """
         for index, variable in enumerate(self._variables()):
             store[str(index)] = variable.value
 
     def load_own_variables(self, store: Any) -> None:
         """Takes the own weights from ``store``, as :meth:`save_own_variables` put them.
+
+        Args:
+            store: arrays by name.
 
         Raises:
             ModelError: another number of arrays, or of another shape.
@@ -461,6 +478,9 @@ class Layer(symbolic.Operation):
 
         Args:
             input_shape: shape of the input, None for the number of rows.
+
+        Raises:
+            ModelError: a layer must know a size that is None there, or cannot work with the shape.
         """
         if any(not layer.built for layer in self._sublayers()):
             # Inner layers are built when they are called, so a trial run builds them.
@@ -513,7 +533,11 @@ class Layer(symbolic.Operation):
         return {"input_shape": next(iter(shapes.values()))} if len(shapes) == 1 else {"shapes_dict": shapes}
 
     def build_from_config(self, config: Mapping[str, Any] | None) -> None:
-        """Builds for the shapes that :meth:`get_build_config` returned."""
+        """Builds for the shapes that :meth:`get_build_config` returned.
+
+        Args:
+            config: what that returned.
+        """
         if not config or self.built:
             return
         if "input_shape" in config:
@@ -591,7 +615,18 @@ class Layer(symbolic.Operation):
     # -------------------------------------------------------------- call
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
-        """The formula; every layer overrides it."""
+        """The formula: what the layer makes of its input. Every layer overrides it, and its class says what it does.
+
+        Args:
+            *args: the inputs: values, the batch first, or a list or dictionary of such where a layer takes several.
+            **kwargs: where a layer takes them ``training``, whether it is trained, and ``mask``, which entries count.
+
+        Returns:
+            Values in the shape that :meth:`compute_output_shape` returns.
+
+        Raises:
+            ModelError: a layer cannot compute that, as it is or with these arguments.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define call(self, inputs).")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -804,7 +839,10 @@ class Layer(symbolic.Operation):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Makes the layer that :meth:`get_config` described.
+        """Returns the layer that :meth:`get_config` described.
+
+        Args:
+            config: its arguments.
 
         Raises:
             FileFormatError: an entry is not an argument of the class.
@@ -842,9 +880,25 @@ class Layer(symbolic.Operation):
     # -------------------------------------------------------------- what Keras has and this has not
 
     def add_metric(self, *args: Any, **kwargs: Any) -> None:
-        """Not supported; give metrics to ``compile``."""
+        """Is not supported; give metrics to ``compile``.
+
+        Args:
+            *args: none.
+            **kwargs: none.
+
+        Raises:
+            UnsupportedError: always.
+        """
         raise UnsupportedError(f"{self._where}: add_metric is not supported. Give metrics to compile().")
 
     def quantize(self, mode: Any = None, **kwargs: Any) -> None:
-        """Not supported yet."""
+        """Is not supported yet.
+
+        Args:
+            mode: none.
+            **kwargs: none.
+
+        Raises:
+            UnsupportedError: always.
+        """
         raise UnsupportedError(f"{self._where}: quantize({mode!r}) is not supported yet.")

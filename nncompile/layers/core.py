@@ -341,13 +341,22 @@ class Dense(Layer):
         }
 
     def enable_lora(self, rank: int, *args: Any, **kwargs: Any) -> None:
-        """Not supported yet."""
+        """Is not supported yet.
+
+        Args:
+            rank: none.
+            *args: none.
+            **kwargs: none.
+
+        Raises:
+            UnsupportedError: always.
+        """
         raise UnsupportedError(f"{self._where}: enable_lora({rank!r}) is not supported yet.")
 
 
 @register("layers")
 class Activation(Layer):
-    """Applies a function to its input.
+    """Applies a function to its input: ``activation(x)``, for any shape that the function takes.
 
     Args:
         activation: name or function; None for the identity.
@@ -465,7 +474,7 @@ class Lambda(Layer):
 
 @register("layers")
 class Identity(Layer):
-    """The input as it is.
+    """The input as it is, of any shape.
 
     Args:
         **kwargs: those of :class:`Layer`.

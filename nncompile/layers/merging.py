@@ -360,11 +360,17 @@ def _function(cls: type[Merge]) -> Callable[..., Any]:
         return cls(**kwargs)(inputs)
 
     function.__name__ = function.__qualname__ = cls.__name__.lower()
-    function.__doc__ = f"""Returns what the layer :class:`{cls.__name__}` makes of a list of inputs.
+    summary = (cls.__doc__ or "").partition("\n")[0]
+    function.__doc__ = f"""{summary}
+
+    It is what the layer :class:`{cls.__name__}` makes of a list of inputs.
 
     Args:
         inputs: a list of arrays or tensors.
         **kwargs: those of the layer.
+
+    Returns:
+        An array, or a tensor of a model.
 
     Source: ``keras.layers.{function.__name__}``.
     """
@@ -380,7 +386,7 @@ minimum = _function(Minimum)
 
 
 def concatenate(inputs: Any, axis: int = -1, **kwargs: Any) -> Any:
-    """Returns what the layer :class:`Concatenate` makes of a list of inputs.
+    """Returns the inputs side by side: what the layer :class:`Concatenate` makes of a list of inputs.
 
     Args:
         inputs: a list of arrays or tensors.
@@ -393,7 +399,7 @@ def concatenate(inputs: Any, axis: int = -1, **kwargs: Any) -> Any:
 
 
 def dot(inputs: Any, axes: int | Sequence[int] = -1, **kwargs: Any) -> Any:
-    """Returns what the layer :class:`Dot` makes of a list of two inputs.
+    """Returns sums of products along axes: what the layer :class:`Dot` makes of a list of two inputs.
 
     Args:
         inputs: a list of two arrays or tensors.

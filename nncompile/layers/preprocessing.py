@@ -383,6 +383,8 @@ class CategoryEncoding(Layer):
 class Discretization(Layer):
     """Numbers as the range that they lie in: how many of ``bin_boundaries`` are not above them.
 
+    The input may have any shape; with ``output_mode="int"`` the output has it too.
+
     Args:
         bin_boundaries: numbers in rising order; n of them bound n + 1 ranges, the first
             below all, each with its lower bound.
@@ -460,7 +462,11 @@ class Discretization(Layer):
         self.finalize_state()
 
     def update_state(self, data: Any) -> None:
-        """Takes data into account, for :meth:`finalize_state`."""
+        """Takes data into account, for :meth:`finalize_state`.
+
+        Args:
+            data: numbers of any shape.
+        """
         values = np.sort(np.asarray(data, dtype="float32"), axis=None)
         # every step-th of the values stands for those before it
         step = max(values.size * self.epsilon, 1.0)

@@ -134,7 +134,9 @@ class SpatialDropout1D(Dropout):
 
 @register("layers")
 class GaussianNoise(_Noise):
-    """In training, adds normal random numbers of mean 0 and standard deviation ``stddev``.
+    """In training, adds normal random numbers: ``x + stddev * n`` with n of mean 0 and standard deviation 1.
+
+    The input may have any shape, which the output has too.
 
     Args:
         stddev: standard deviation, from 0 to 1.
@@ -166,7 +168,7 @@ class GaussianNoise(_Noise):
 class GaussianDropout(_Noise):
     """In training, multiplies by normal random numbers of mean 1 and standard deviation ``sqrt(rate / (1 - rate))``.
 
-    Srivastava et al., 2014.
+    The input may have any shape, which the output has too. Srivastava et al., 2014.
 
     Args:
         rate: of the :class:`Dropout` whose noise has that deviation, from 0 to 1. At 1

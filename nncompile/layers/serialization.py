@@ -48,6 +48,11 @@ def serialize(layer: Layer) -> dict[str, Any]:
 
     The form is ``{"module", "class_name", "config", "registered_name"}``, with
     ``build_config`` for a layer that was built, and ``compile_config`` for a model.
+
+    Args:
+        layer: a layer or a model.
+
+    Source: ``keras.layers.serialize``.
     """
     cls = type(layer)
     name: str | None = None
@@ -75,14 +80,20 @@ def serialize(layer: Layer) -> dict[str, Any]:
 
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """Makes the layer that :func:`serialize` described; it is not built or compiled.
+    """Returns the layer that :func:`serialize` described; it is not built or compiled.
 
     Nothing is imported because a file names it: classes are those of nncompile, those
     registered, and those in ``custom_objects``.
 
+    Args:
+        config: what that returned.
+        custom_objects: the user's classes and functions by name.
+
     Raises:
         FileFormatError: the form is not one of Keras'.
         UnsupportedError: the class is not known.
+
+    Source: ``keras.layers.deserialize``.
     """
     layer = registry.deserialize(config, "layers", {**MODELS, **(custom_objects or {})})
     if inspect.isclass(layer) and issubclass(layer, Layer):

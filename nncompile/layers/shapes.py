@@ -81,7 +81,12 @@ class InputSpec:
         self.optional = optional
 
     def complaint(self, shape: Shape, dtype: str) -> str | None:
-        """Returns what was expected instead of this input, or None if it fits."""
+        """Returns what was expected instead of this input, or None if it fits.
+
+        Args:
+            shape: of the input.
+            dtype: its element type.
+        """
         if self.dtype is not None and dtype != self.dtype:
             return f"an input of type {self.dtype}"
         rank, expected = len(shape), self.shape

@@ -39,7 +39,15 @@ _TAKES_LABELS = (sparse_categorical_crossentropy, categorical_generalized_cross_
 
 
 def check_arguments(cls: type, keywords: Collection[str]) -> None:
-    """Raises TypeError, with the nearest name, for a keyword that ``cls(...)`` does not take."""
+    """Raises TypeError, with the nearest name, for a keyword that ``cls(...)`` does not take.
+
+    Args:
+        cls: the class.
+        keywords: names of arguments.
+
+    Raises:
+        TypeError: one of them is not an argument.
+    """
     known = _arguments_of(cls) if keywords else None
     if known is not None:
         registry.check_keywords(cls.__name__, {name: None for name in keywords if name not in known}, known)
@@ -97,19 +105,25 @@ class Loss:
 
     @property
     def dtype(self) -> str:
+        """Element type of the computation."""
         return self._dtype
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """Returns a value per sample: a formula over :mod:`nncompile.ops`."""
+        """Returns a value per sample: a formula over :mod:`nncompile.ops`.
+
+        Args:
+            y_true: what was expected, ``(batch, …)``: as ``y_pred``, or labels without its last axis.
+            y_pred: what was predicted, ``(batch, …)``.
+        """
         raise NotImplementedError(f"{type(self).__name__}: define call(self, y_true, y_pred).")
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """Computes the loss of a batch with NumPy.
 
         Args:
-            y_true: what was expected.
-            y_pred: what was predicted.
-            sample_weight: factors of the values per sample, or one for all.
+            y_true: what was expected, ``(batch, …)``: as ``y_pred``, or labels without its last axis.
+            y_pred: what was predicted, ``(batch, …)``.
+            sample_weight: factors of the values per sample, ``(batch, …)``, or one for all.
 
         Returns:
             A NumPy scalar; without reduction an array with a value per sample.
@@ -134,7 +148,11 @@ class Loss:
             return reduce(values, sample_weight, self.reduction, self.counted(y_true))
 
     def counted(self, y_true: Any) -> Any:
-        """Returns 1 for each sample that counts in a mean and 0 for the others, a formula; None if all count."""
+        """Returns 1 for each sample that counts in a mean and 0 for the others, a formula; None if all count.
+
+        Args:
+            y_true: what was expected.
+        """
         return None
 
     def logits_form(self) -> Loss:
@@ -142,10 +160,16 @@ class Loss:
         return self
 
     def get_config(self) -> dict[str, Any]:
+        """Returns the arguments that make an equal loss."""
         return {"name": self.name, "reduction": self.reduction}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Returns the loss that :meth:`get_config` described.
+
+        Args:
+            config: its arguments.
+        """
         return cls(**config)
 
 
@@ -158,6 +182,9 @@ def reduce(values: Array, sample_weight: Any, reduction: str | None, counted: An
         reduction: as of :class:`Loss`.
         counted: which samples count: with the mean over the number of samples only these are
             in it, and in the sum of the weights only theirs.
+
+    Returns:
+        One number, or the values themselves.
     """
     weight = None if sample_weight is None else np.asarray(sample_weight, values.dtype)
     if counted is not None:
@@ -245,7 +272,7 @@ class LossFunctionWrapper(Loss):
 
 
 def shape_of_labels(loss: Any, shape: Sequence[int | None]) -> tuple[int | None, ...]:
-    """The axes of integer labels of a sample: those of an output but the one of the classes.
+    """Returns the axes of integer labels of a sample: those of an output but the one of the classes.
 
     Args:
         loss: what is minimised, which may have an ``axis``; None for the last.
@@ -259,6 +286,10 @@ def shape_of_labels(loss: Any, shape: Sequence[int | None]) -> tuple[int | None,
 def describe_function(function: Any, kind: str) -> dict[str, Any]:
     """Returns Keras' description of a function.
 
+    Args:
+        function: of the user's.
+        kind: of function, ``"losses"`` or ``"metrics"``.
+
     Raises:
         ModelError: it has no name by which it could be found again.
     """
@@ -268,7 +299,13 @@ def describe_function(function: Any, kind: str) -> dict[str, Any]:
 
 
 def counted_labels(y_true: Any, ignore_class: int, axis: int = -1) -> Any:
-    """Returns 1 for each label that is not ``ignore_class``, 0 for the others, without the axis of size 1 of labels."""
+    """Returns 1 for each label that is not ``ignore_class``, 0 for the others, without the axis of size 1 of labels.
+
+    Args:
+        y_true: the labels.
+        ignore_class: the label that does not count.
+        axis: that of size 1, if there is one.
+    """
     if len(y_true.shape) > 1 and y_true.shape[axis] == 1:
         y_true = ops.squeeze(y_true, axis)
     return ops.cast(ops.not_equal(y_true, ignore_class), None)

@@ -34,7 +34,9 @@ from .formulas import (
 
 @register("losses")
 class MeanSquaredError(BuiltInLoss):
-    """Mean of squared errors, see :func:`mean_squared_error`.
+    """Mean of squared errors.
+
+    ``mean((y_true - y_pred)^2)`` over the last axis; see :func:`mean_squared_error`.
 
     Args:
         reduction: as of :class:`Loss`.
@@ -55,7 +57,9 @@ class MeanSquaredError(BuiltInLoss):
 
 @register("losses")
 class MeanAbsoluteError(BuiltInLoss):
-    """Mean of absolute errors, see :func:`mean_absolute_error`.
+    """Mean of absolute errors.
+
+    ``mean(|y_true - y_pred|)`` over the last axis; see :func:`mean_absolute_error`.
 
     Args:
         reduction: as of :class:`Loss`.
@@ -76,7 +80,10 @@ class MeanAbsoluteError(BuiltInLoss):
 
 @register("losses")
 class MeanAbsolutePercentageError(BuiltInLoss):
-    """Mean of absolute errors in per cent of the targets, see :func:`mean_absolute_percentage_error`.
+    """Mean of absolute errors in per cent of the targets.
+
+    ``100 * mean(|y_true - y_pred| / max(|y_true|, epsilon))`` over the last axis; see
+    :func:`mean_absolute_percentage_error`.
 
     Args:
         reduction: as of :class:`Loss`.
@@ -97,7 +104,10 @@ class MeanAbsolutePercentageError(BuiltInLoss):
 
 @register("losses")
 class MeanSquaredLogarithmicError(BuiltInLoss):
-    """Mean of squared differences of logarithms, see :func:`mean_squared_logarithmic_error`.
+    """Mean of squared differences of logarithms.
+
+    ``mean((log(max(y_true, epsilon) + 1) - log(max(y_pred, epsilon) + 1))^2)`` over the last axis; see
+    :func:`mean_squared_logarithmic_error`.
 
     Args:
         reduction: as of :class:`Loss`.
@@ -118,7 +128,10 @@ class MeanSquaredLogarithmicError(BuiltInLoss):
 
 @register("losses")
 class CosineSimilarity(BuiltInLoss):
-    """How far directions differ, from -1 to 1, see :func:`cosine_similarity`.
+    """How far directions differ, from -1 to 1.
+
+    ``-sum(t * p)`` for t = y_true and p = y_pred, each divided by ``max(|.|, epsilon)``, over an axis; see
+    :func:`cosine_similarity`.
 
     Args:
         axis: along which the vectors lie.
@@ -144,7 +157,10 @@ class CosineSimilarity(BuiltInLoss):
 
 @register("losses")
 class Huber(BuiltInLoss):
-    """Mean of errors squared when small and absolute when large, see :func:`huber`.
+    """Mean of errors squared when small and absolute when large.
+
+    ``mean(e^2 / 2)`` where ``|e| <= delta``, ``mean(delta * |e| - delta^2 / 2)`` elsewhere, of
+    ``e = y_pred - y_true``; see :func:`huber`.
 
     Args:
         delta: the error from which on the loss grows in proportion.
@@ -152,7 +168,7 @@ class Huber(BuiltInLoss):
         name: of this loss.
         dtype: as of :class:`Loss`.
 
-    Source: ``keras.losses.Huber``.
+    Source: ``keras.losses.Huber``; Huber, 1964.
     """
 
     unsaved: ClassVar = {"delta": 1.0}
@@ -169,7 +185,9 @@ class Huber(BuiltInLoss):
 
 @register("losses")
 class LogCosh(BuiltInLoss):
-    """Mean of the logarithms of the hyperbolic cosines of errors, see :func:`log_cosh`.
+    """Mean of the logarithms of the hyperbolic cosines of errors.
+
+    ``mean(log(cosh(y_pred - y_true)))`` over the last axis; see :func:`log_cosh`.
 
     Args:
         reduction: as of :class:`Loss`.
@@ -190,7 +208,9 @@ class LogCosh(BuiltInLoss):
 
 @register("losses")
 class Hinge(BuiltInLoss):
-    """Mean of what is short of a margin of 1, see :func:`hinge`.
+    """Mean of what is short of a margin of 1.
+
+    ``mean(max(1 - y_true * y_pred, 0))`` over the last axis, for labels -1 and 1; see :func:`hinge`.
 
     Args:
         reduction: as of :class:`Loss`.
@@ -211,7 +231,9 @@ class Hinge(BuiltInLoss):
 
 @register("losses")
 class SquaredHinge(BuiltInLoss):
-    """Mean of squares of what is short of a margin of 1, see :func:`squared_hinge`.
+    """Mean of squares of what is short of a margin of 1.
+
+    ``mean(max(1 - y_true * y_pred, 0)^2)`` over the last axis, for labels -1 and 1; see :func:`squared_hinge`.
 
     Args:
         reduction: as of :class:`Loss`.
@@ -232,7 +254,10 @@ class SquaredHinge(BuiltInLoss):
 
 @register("losses")
 class CategoricalHinge(BuiltInLoss):
-    """What the right class is short of a margin of 1 to the best of the others, see :func:`categorical_hinge`.
+    """What the right class is short of a margin of 1 to the best of the others.
+
+    ``max(max((1 - t) * p) - sum(t * p) + 1, 0)`` over the last axis, for t = y_true, p = y_pred; see
+    :func:`categorical_hinge`.
 
     Args:
         reduction: as of :class:`Loss`.
@@ -253,7 +278,10 @@ class CategoricalHinge(BuiltInLoss):
 
 @register("losses")
 class KLDivergence(BuiltInLoss):
-    """Divergence of Kullback and Leibler, see :func:`kl_divergence`.
+    """Divergence of Kullback and Leibler.
+
+    ``sum(t * log(t / p))`` over the last axis, for t = y_true and p = y_pred, clipped to [epsilon, 1]; see
+    :func:`kl_divergence`.
 
     Args:
         reduction: as of :class:`Loss`.
@@ -274,7 +302,9 @@ class KLDivergence(BuiltInLoss):
 
 @register("losses")
 class Poisson(BuiltInLoss):
-    """Negative log-likelihood of counts with predicted means, up to a constant, see :func:`poisson`.
+    """Negative log-likelihood of counts with predicted means, up to a constant.
+
+    ``mean(y_pred - y_true * log(y_pred + epsilon))`` over the last axis; see :func:`poisson`.
 
     Args:
         reduction: as of :class:`Loss`.
@@ -295,7 +325,9 @@ class Poisson(BuiltInLoss):
 
 @register("losses")
 class BinaryCrossentropy(BuiltInLoss):
-    """Crossentropy of independent yes-or-no outputs, see :func:`binary_crossentropy`.
+    """Crossentropy of independent yes-or-no outputs.
+
+    ``mean(-t * log(p) - (1 - t) * log(1 - p))`` over an axis, for t = y_true; see :func:`binary_crossentropy`.
 
     Args:
         from_logits: whether predictions are logits instead of probabilities.
@@ -331,7 +363,10 @@ class BinaryCrossentropy(BuiltInLoss):
 
 @register("losses")
 class BinaryFocalCrossentropy(BuiltInLoss):
-    """Crossentropy of yes-or-no outputs that attends to what is wrong, see :func:`binary_focal_crossentropy`.
+    """Crossentropy of yes-or-no outputs that attends to what is wrong.
+
+    ``mean((1 - q)^gamma * b)`` over an axis: the crossentropy b of what is right already counts less; see
+    :func:`binary_focal_crossentropy`.
 
     Args:
         apply_class_balancing: whether to multiply by the weights that ``alpha`` gives.
@@ -376,7 +411,9 @@ class BinaryFocalCrossentropy(BuiltInLoss):
 
 @register("losses")
 class CategoricalCrossentropy(BuiltInLoss):
-    """Crossentropy of classes given as probabilities, see :func:`categorical_crossentropy`.
+    """Crossentropy of classes given as probabilities.
+
+    ``-sum(t * log(p))`` over an axis, for t = y_true; see :func:`categorical_crossentropy`.
 
     Args:
         from_logits: whether predictions are logits instead of probabilities.
@@ -412,7 +449,10 @@ class CategoricalCrossentropy(BuiltInLoss):
 
 @register("losses")
 class CategoricalFocalCrossentropy(BuiltInLoss):
-    """Crossentropy of classes that attends to what is wrong, see :func:`categorical_focal_crossentropy`.
+    """Crossentropy of classes that attends to what is wrong.
+
+    ``-sum(alpha * (1 - p)^gamma * t * log(p))`` over an axis, for t = y_true: what is right already counts less;
+    see :func:`categorical_focal_crossentropy`.
 
     Args:
         alpha: a factor, or a list with one for each class.
@@ -454,7 +494,9 @@ class CategoricalFocalCrossentropy(BuiltInLoss):
 
 @register("losses")
 class SparseCategoricalCrossentropy(BuiltInLoss):
-    """Crossentropy of classes given as integers, see :func:`sparse_categorical_crossentropy`.
+    """Crossentropy of classes given as integers.
+
+    ``-log(p)`` of the class that the label names; see :func:`sparse_categorical_crossentropy`.
 
     Args:
         from_logits: whether predictions are logits instead of probabilities.
@@ -492,7 +534,10 @@ class SparseCategoricalCrossentropy(BuiltInLoss):
 
 @register("losses")
 class CategoricalGeneralizedCrossEntropy(BuiltInLoss):
-    """A crossentropy of integer labels that bears wrong ones, see :func:`categorical_generalized_cross_entropy`.
+    """A crossentropy of integer labels that bears wrong ones.
+
+    ``(1 - p^q) / q`` for the probability p of the class that the label names; see
+    :func:`categorical_generalized_cross_entropy`.
 
     Args:
         q: in (0, 1): 0 is near the crossentropy, 1 near the absolute error.
@@ -520,7 +565,9 @@ class CategoricalGeneralizedCrossEntropy(BuiltInLoss):
 
 @register("losses")
 class Dice(BuiltInLoss):
-    """How little sets overlap, see :func:`dice`.
+    """How little sets overlap.
+
+    ``1 - 2 * sum(t * p) / (sum(t) + sum(p) + epsilon)`` for t = y_true and p = y_pred; see :func:`dice`.
 
     Args:
         reduction: as of :class:`Loss`.
@@ -543,7 +590,10 @@ class Dice(BuiltInLoss):
 
 @register("losses")
 class Tversky(BuiltInLoss):
-    """How little sets overlap, with a price for either kind of mistake, see :func:`tversky`.
+    """How little sets overlap, with a price for either kind of mistake.
+
+    ``1 - c / (c + alpha * sum((1 - p) * t) + beta * sum(p * (1 - t)) + epsilon)`` with ``c = sum(t * p)``; see
+    :func:`tversky`.
 
     Args:
         alpha: what a member costs that was not predicted.

@@ -34,6 +34,13 @@ def squeeze_or_expand(x1: Any, x2: Any) -> tuple[Any, Any]:
 
     ``(n,)`` meets ``(n, 1)`` as ``(n, 1)``; ``(n, k)`` meets ``(n, k, 1)`` as ``(n, k)``.
 
+    Args:
+        x1: array, or value of a formula.
+        x2: another.
+
+    Returns:
+        Both.
+
     Raises:
         ModelError: two arrays of shapes that do not fit otherwise.
     """
@@ -69,7 +76,15 @@ def _check_shapes(where: str, y_true: Any, y_pred: Any, expected: Shape) -> None
 
 
 def check_axis(where: str, axis: Any) -> None:
-    """Raises an error for an axis that is not an integer."""
+    """Raises an error for an axis that is not an integer.
+
+    Args:
+        where: who asks, for the error.
+        axis: what should be one.
+
+    Raises:
+        ModelError: it is none.
+    """
     if isinstance(axis, bool) or not isinstance(axis, int):
         raise ModelError(f"{where}: axis: expected an integer, received {axis!r} ({type(axis).__name__}).")
 
@@ -89,7 +104,13 @@ def _axis_of(where: str, axis: int, x: Any) -> int:
 
 
 def to_last(where: str, axis: int, *tensors: Any) -> tuple[Any, ...]:
-    """Returns the tensors with an axis moved behind all others."""
+    """Returns the tensors with an axis moved behind all others.
+
+    Args:
+        where: who asks, for an error.
+        axis: of the last of them, counted as there.
+        *tensors: values of one shape.
+    """
     axis = _axis_of(where, axis, tensors[-1])
     rank = len(tensors[-1].shape)
     if axis == rank - 1:
@@ -296,7 +317,17 @@ def poisson(y_true: Any, y_pred: Any) -> Any:
 
 
 def cosine(y_true: Any, y_pred: Any, axis: int, where: str = "cosine_similarity") -> Any:
-    """The cosine of the angle between two vectors along an axis; 0 where one of them is 0."""
+    """The cosine of the angle between vectors along an axis: ``sum(t * p) / (norm(t) * norm(p))``; 0 where one is 0.
+
+    Args:
+        y_true: t.
+        y_pred: p, of the same shape.
+        axis: that of the vectors.
+        where: who asks, for an error.
+
+    Returns:
+        The cosines in the shape without the axis.
+    """
     y_true, y_pred = to_last(where, axis, *squeeze_or_expand(y_true, y_pred))
 
     def unit(x: Any) -> Any:

@@ -125,14 +125,23 @@ class MeanOfCounted(Loss):
 
 
 def binary_or_sparse(output_shape: Shape, target_shape: Shape) -> tuple[bool, bool]:
-    """Returns whether there is one output, and whether targets are integer labels, as Keras decides."""
+    """Returns whether there is one output, and whether targets are integer labels, as Keras decides.
+
+    Args:
+        output_shape: of the outputs.
+        target_shape: of the targets.
+    """
     binary = output_shape[-1] == 1
     sparse = len(target_shape) < len(output_shape) or (target_shape[-1] == 1 and not binary)
     return binary, sparse
 
 
 def name_of(function: Any) -> str:
-    """Returns what a user's function or object is called in snake case."""
+    """Returns what a user's function or object is called in snake case.
+
+    Args:
+        function: a function, or an object with or without a ``name``.
+    """
     if isinstance(getattr(function, "name", None), str):
         return str(function.name)
     return registry.snake_case(getattr(function, "__name__", type(function).__name__))
@@ -140,6 +149,9 @@ def name_of(function: Any) -> str:
 
 def serialize(loss: Any) -> Any:
     """Returns Keras' description of a loss or function.
+
+    Args:
+        loss: an object, a function, a name or None.
 
     Raises:
         ModelError: a function without a name by which it could be found again.

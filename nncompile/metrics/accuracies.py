@@ -20,7 +20,14 @@ def _tensors(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
 
 
 def accuracy(y_true: Any, y_pred: Any) -> Any:
-    """1 where ``y_true == y_pred``, else 0; of the shape of the two.
+    """1 where ``y_true == y_pred``, else 0.
+
+    Args:
+        y_true: labels of any shape.
+        y_pred: predicted labels of that shape.
+
+    Returns:
+        A number for each, in that shape.
 
     Source: ``keras.metrics.Accuracy``.
     """
@@ -134,7 +141,9 @@ def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5, from
 
 @register("metrics")
 class Accuracy(BuiltInMean):
-    """How often predictions equal targets, see :func:`accuracy`.
+    """How often predictions equal targets.
+
+    1 where ``y_true == y_pred``, else 0; see :func:`accuracy`.
 
     The string ``"accuracy"`` in a model's metrics is not this class: see :func:`resolve`.
 
@@ -153,7 +162,9 @@ class Accuracy(BuiltInMean):
 
 @register("metrics")
 class BinaryAccuracy(BuiltInMean):
-    """How often predictions are on the right side, see :func:`binary_accuracy`.
+    """How often predictions are on the right side.
+
+    1 where ``y_pred > threshold`` is what ``y_true`` says, else 0; see :func:`binary_accuracy`.
 
     Args:
         name: of this metric.
@@ -171,7 +182,10 @@ class BinaryAccuracy(BuiltInMean):
 
 @register("metrics")
 class CategoricalAccuracy(BuiltInMean):
-    """How often the likeliest class is right, see :func:`categorical_accuracy`.
+    """How often the likeliest class is right.
+
+    1 where ``argmax(y_true) == argmax(y_pred)``, else 0; of equals the first counts; see
+    :func:`categorical_accuracy`.
 
     Args:
         name: of this metric.
@@ -188,7 +202,10 @@ class CategoricalAccuracy(BuiltInMean):
 
 @register("metrics")
 class SparseCategoricalAccuracy(BuiltInMean):
-    """How often the likeliest class is the label, see :func:`sparse_categorical_accuracy`.
+    """How often the likeliest class is the label.
+
+    1 where ``y_true == argmax(y_pred)``, else 0; of equals the first counts; see
+    :func:`sparse_categorical_accuracy`.
 
     Args:
         name: of this metric.
@@ -205,7 +222,10 @@ class SparseCategoricalAccuracy(BuiltInMean):
 
 @register("metrics")
 class TopKCategoricalAccuracy(BuiltInMean):
-    """How often the right class is among the k likeliest, see :func:`top_k_categorical_accuracy`.
+    """How often the right class is among the k likeliest.
+
+    1 where fewer than k predictions are greater than that of class ``argmax(y_true)``, else 0; see
+    :func:`top_k_categorical_accuracy`.
 
     Args:
         k: how many may be as good.
@@ -223,7 +243,10 @@ class TopKCategoricalAccuracy(BuiltInMean):
 
 @register("metrics")
 class SparseTopKCategoricalAccuracy(BuiltInMean):
-    """How often the label is among the k likeliest, see :func:`sparse_top_k_categorical_accuracy`.
+    """How often the label is among the k likeliest.
+
+    1 where fewer than k predictions are greater than that of the labelled class, else 0; see
+    :func:`sparse_top_k_categorical_accuracy`.
 
     Args:
         k: how many may be as good.

@@ -57,6 +57,7 @@ class Metric:
 
     @property
     def dtype(self) -> str:
+        """Element type of the values."""
         return self._dtype
 
     @property
@@ -94,6 +95,9 @@ class Metric:
             dtype: element type; the metric's if None.
             aggregation: accepted for Keras; there are no replicas here.
             name: of the variable.
+
+        Returns:
+            The variable.
         """
         self._check_begun()
         name = name or "variable"
@@ -107,7 +111,17 @@ class Metric:
     def add_weight(
         self, shape: Sequence[int] = (), initializer: Any = None, dtype: Any = None, name: str | None = None
     ) -> Variable:
-        """:meth:`add_variable` under its older name."""
+        """Makes a variable: :meth:`add_variable` under its older name.
+
+        Args:
+            shape: of the variable.
+            initializer: a name or initializer.
+            dtype: element type; the metric's if None.
+            name: of the variable.
+
+        Returns:
+            The variable.
+        """
         return self.add_variable(shape=shape, initializer=initializer, dtype=dtype, name=name)
 
     def _add_sums(self, shape: Sequence[int], *names: str) -> list[Variable]:
@@ -115,7 +129,16 @@ class Metric:
         return [self.add_variable(shape, "zeros", "float64", name=name) for name in names]
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
-        """Takes a batch into account."""
+        """Takes a batch into account; every metric overrides it.
+
+        Args:
+            *args: ``y_true`` and ``y_pred``, what was expected and what was predicted, each ``(batch, …)``, of one
+                shape or labels without the last axis; or only ``values``.
+            **kwargs: ``sample_weight``: factors, per sample or as a metric says; equal ones if None.
+
+        Raises:
+            ModelError: the shapes do not fit.
+        """
         raise NotImplementedError(f"{type(self).__name__}: define update_state(self, y_true, y_pred, sample_weight).")
 
     def parts(self, output_shape: Sequence[int | None]) -> tuple[MeanMetricWrapper, ...]:
@@ -136,7 +159,11 @@ class Metric:
             variable.assign(np.zeros(variable.shape))
 
     def result(self) -> Any:
-        """Returns the metric of what was seen since the last reset."""
+        """Returns the metric of what was seen since the last reset; every metric overrides it.
+
+        Raises:
+            ModelError: a metric that learns its size from data has seen none.
+        """
         raise NotImplementedError(f"{type(self).__name__}: define result(self).")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -145,10 +172,16 @@ class Metric:
         return self.result()
 
     def get_config(self) -> dict[str, Any]:
+        """Returns the arguments that make an equal metric."""
         return {"name": self.name, "dtype": self.dtype}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Returns the metric that :meth:`get_config` described.
+
+        Args:
+            config: its arguments.
+        """
         return cls(**config)
 
     def __repr__(self) -> str:
@@ -277,7 +310,12 @@ class Mean(Metric):
         )
 
     def add(self, total: float, count: float) -> None:
-        """Adds sums that were taken elsewhere: of values times weights, and of weights."""
+        """Adds sums that were taken elsewhere: of values times weights, and of weights.
+
+        Args:
+            total: the sum of values times weights.
+            count: the sum of weights.
+        """
         self.total += total
         self.count += count
 
@@ -314,7 +352,12 @@ class MeanMetricWrapper(Mean):
             self._direction = "down"
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """Returns a value per sample, the outputs averaged: a formula over :mod:`nncompile.ops`."""
+        """Returns a value per sample, the outputs averaged: a formula over :mod:`nncompile.ops`.
+
+        Args:
+            y_true: what was expected, the batch first.
+            y_pred: what was predicted.
+        """
         values = self.fn(y_true, y_pred, **self._fn_kwargs)
         if isinstance(values, ops.Expression):  # one value per row of a sample is the compiler's to average
             return ops.mean(values, axis=-1) if values.level == ops.ELEMENT else values
@@ -333,7 +376,13 @@ class MeanMetricWrapper(Mean):
     def update_state(  # type: ignore[override]
         self, y_true: Any, y_pred: Any, sample_weight: Any = None
     ) -> None:
-        """Takes a batch into account, with weights per sample, per output or for all."""
+        """Takes a batch into account, with weights per sample, per output or for all.
+
+        Args:
+            y_true: what was expected, the batch first.
+            y_pred: what was predicted.
+            sample_weight: the weights; equal ones if None.
+        """
         with np.errstate(all="ignore"):
             values = self.fn(y_true, y_pred, **self._fn_kwargs)
         if sample_weight is not None and self._ignored is not None:
@@ -395,6 +444,12 @@ class RowSum(MeanMetricWrapper):
         self.variable, self.index = variable, index
 
     def add(self, total: float, count: float) -> None:
+        """Adds sums that were taken elsewhere.
+
+        Args:
+            total: of values.
+            count: without meaning here.
+        """
         value = self.variable.value
         value[self.index] += total
         self.variable.assign(value)

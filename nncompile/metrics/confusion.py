@@ -270,6 +270,8 @@ class _ConditionCount(ConfusionMetric):
 class TruePositives(_ConditionCount):
     """How many predictions above a threshold are right, weighted.
 
+    ``sum(w)`` where ``p > threshold`` and the label is 1.
+
     Args:
         thresholds: from 0 to 1, one or several; 0.5 if None. Several give an array.
         name: of this metric.
@@ -287,6 +289,8 @@ class TruePositives(_ConditionCount):
 @register("metrics")
 class FalsePositives(_ConditionCount):
     """How many predictions above a threshold are wrong, weighted.
+
+    ``sum(w)`` where ``p > threshold`` and the label is 0.
 
     Args:
         thresholds: from 0 to 1, one or several; 0.5 if None. Several give an array.
@@ -306,6 +310,8 @@ class FalsePositives(_ConditionCount):
 class TrueNegatives(_ConditionCount):
     """How many predictions that are not above a threshold are right, weighted.
 
+    ``sum(w)`` where ``p <= threshold`` and the label is 0.
+
     Args:
         thresholds: from 0 to 1, one or several; 0.5 if None. Several give an array.
         name: of this metric.
@@ -323,6 +329,8 @@ class TrueNegatives(_ConditionCount):
 @register("metrics")
 class FalseNegatives(_ConditionCount):
     """How many predictions that are not above a threshold are wrong, weighted.
+
+    ``sum(w)`` where ``p <= threshold`` and the label is 1.
 
     Args:
         thresholds: from 0 to 1, one or several; 0.5 if None. Several give an array.

@@ -180,7 +180,7 @@ class BinaryIoU(IoU):
 
 @register("metrics")
 class MeanIoU(IoU):
-    """:class:`IoU`, averaged over all classes that occur.
+    """:class:`IoU` averaged over all classes that occur: the mean of ``TP / (TP + FP + FN)``.
 
     Args:
         num_classes: how many there are, numbered from 0 on; others are left out.

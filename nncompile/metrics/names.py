@@ -87,6 +87,9 @@ def resolve(identifier: Any, output_shape: Sequence[int | None], target_shape: S
 def serialize(metric: Any) -> Any:
     """Returns Keras' description of a metric or function.
 
+    Args:
+        metric: an object, a function, a name or None.
+
     Raises:
         ModelError: a function without a name by which it could be found again.
 

@@ -26,7 +26,9 @@ from .base import BuiltInMean
 
 @register("metrics", "mse", "MSE")
 class MeanSquaredError(BuiltInMean):
-    """Mean of squared errors, see :func:`~nncompile.losses.mean_squared_error`.
+    """Mean of squared errors.
+
+    ``mean((y_true - y_pred)^2)`` over the last axis; see :func:`~nncompile.losses.mean_squared_error`.
 
     Args:
         name: of this metric.
@@ -43,7 +45,9 @@ class MeanSquaredError(BuiltInMean):
 
 @register("metrics", "mae", "MAE")
 class MeanAbsoluteError(BuiltInMean):
-    """Mean of absolute errors, see :func:`~nncompile.losses.mean_absolute_error`.
+    """Mean of absolute errors.
+
+    ``mean(|y_true - y_pred|)`` over the last axis; see :func:`~nncompile.losses.mean_absolute_error`.
 
     Args:
         name: of this metric.
@@ -60,7 +64,10 @@ class MeanAbsoluteError(BuiltInMean):
 
 @register("metrics", "mape", "MAPE")
 class MeanAbsolutePercentageError(BuiltInMean):
-    """Mean of absolute errors in per cent of the targets, see :func:`~nncompile.losses.mean_absolute_percentage_error`.
+    """Mean of absolute errors in per cent of the targets.
+
+    ``100 * mean(|y_true - y_pred| / max(|y_true|, epsilon))`` over the last axis; see
+    :func:`~nncompile.losses.mean_absolute_percentage_error`.
 
     Args:
         name: of this metric.
@@ -77,7 +84,10 @@ class MeanAbsolutePercentageError(BuiltInMean):
 
 @register("metrics", "msle", "MSLE")
 class MeanSquaredLogarithmicError(BuiltInMean):
-    """Mean of squared differences of logarithms, see :func:`~nncompile.losses.mean_squared_logarithmic_error`.
+    """Mean of squared differences of logarithms.
+
+    ``mean((log(max(y_true, epsilon) + 1) - log(max(y_pred, epsilon) + 1))^2)`` over the last axis; see
+    :func:`~nncompile.losses.mean_squared_logarithmic_error`.
 
     Args:
         name: of this metric.
@@ -94,7 +104,9 @@ class MeanSquaredLogarithmicError(BuiltInMean):
 
 @register("metrics")
 class LogCoshError(BuiltInMean):
-    """Mean of the logarithms of the hyperbolic cosines of errors, see :func:`~nncompile.losses.log_cosh`.
+    """Mean of the logarithms of the hyperbolic cosines of errors.
+
+    ``mean(log(cosh(y_pred - y_true)))`` over the last axis; see :func:`~nncompile.losses.log_cosh`.
 
     Args:
         name: of this metric.
@@ -111,7 +123,10 @@ class LogCoshError(BuiltInMean):
 
 @register("metrics")
 class Hinge(BuiltInMean):
-    """Mean of what is short of a margin of 1, see :func:`~nncompile.losses.hinge`.
+    """Mean of what is short of a margin of 1.
+
+    ``mean(max(1 - y_true * y_pred, 0))`` over the last axis, for labels -1 and 1; see
+    :func:`~nncompile.losses.hinge`.
 
     Args:
         name: of this metric.
@@ -128,7 +143,10 @@ class Hinge(BuiltInMean):
 
 @register("metrics")
 class SquaredHinge(BuiltInMean):
-    """Mean of squares of what is short of a margin of 1, see :func:`~nncompile.losses.squared_hinge`.
+    """Mean of squares of what is short of a margin of 1.
+
+    ``mean(max(1 - y_true * y_pred, 0)^2)`` over the last axis, for labels -1 and 1; see
+    :func:`~nncompile.losses.squared_hinge`.
 
     Args:
         name: of this metric.
@@ -145,7 +163,10 @@ class SquaredHinge(BuiltInMean):
 
 @register("metrics")
 class CategoricalHinge(BuiltInMean):
-    """What the right class is short of a margin of 1 to the others, see :func:`~nncompile.losses.categorical_hinge`.
+    """What the right class is short of a margin of 1 to the others.
+
+    ``max(max((1 - t) * p) - sum(t * p) + 1, 0)`` over the last axis, for t = y_true, p = y_pred; see
+    :func:`~nncompile.losses.categorical_hinge`.
 
     Args:
         name: of this metric.
@@ -162,7 +183,10 @@ class CategoricalHinge(BuiltInMean):
 
 @register("metrics")
 class KLDivergence(BuiltInMean):
-    """Divergence of Kullback and Leibler, see :func:`~nncompile.losses.kl_divergence`.
+    """Divergence of Kullback and Leibler.
+
+    ``sum(t * log(t / p))`` over the last axis, for t = y_true and p = y_pred, clipped to [epsilon, 1]; see
+    :func:`~nncompile.losses.kl_divergence`.
 
     Args:
         name: of this metric.
@@ -179,7 +203,9 @@ class KLDivergence(BuiltInMean):
 
 @register("metrics")
 class Poisson(BuiltInMean):
-    """Negative log-likelihood of counts with predicted means, up to a constant, see :func:`~nncompile.losses.poisson`.
+    """Negative log-likelihood of counts with predicted means, up to a constant.
+
+    ``mean(y_pred - y_true * log(y_pred + epsilon))`` over the last axis; see :func:`~nncompile.losses.poisson`.
 
     Args:
         name: of this metric.
@@ -196,7 +222,10 @@ class Poisson(BuiltInMean):
 
 @register("metrics", "bce", "BCE")
 class BinaryCrossentropy(BuiltInMean):
-    """Crossentropy of independent yes-or-no outputs, see :func:`~nncompile.losses.binary_crossentropy`.
+    """Crossentropy of independent yes-or-no outputs.
+
+    ``mean(-t * log(p) - (1 - t) * log(1 - p))`` over an axis, for t = y_true; see
+    :func:`~nncompile.losses.binary_crossentropy`.
 
     Args:
         name: of this metric.
@@ -221,7 +250,9 @@ class BinaryCrossentropy(BuiltInMean):
 
 @register("metrics")
 class CategoricalCrossentropy(BuiltInMean):
-    """Crossentropy of classes given as probabilities, see :func:`~nncompile.losses.categorical_crossentropy`.
+    """Crossentropy of classes given as probabilities.
+
+    ``-sum(t * log(p))`` over an axis, for t = y_true; see :func:`~nncompile.losses.categorical_crossentropy`.
 
     Args:
         name: of this metric.
@@ -251,7 +282,9 @@ class CategoricalCrossentropy(BuiltInMean):
 
 @register("metrics")
 class SparseCategoricalCrossentropy(BuiltInMean):
-    """Crossentropy of classes given as integers, see :func:`~nncompile.losses.sparse_categorical_crossentropy`.
+    """Crossentropy of classes given as integers.
+
+    ``-log(p)`` of the class that the label names; see :func:`~nncompile.losses.sparse_categorical_crossentropy`.
 
     Args:
         name: of this metric.

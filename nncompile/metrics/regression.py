@@ -107,7 +107,7 @@ def concordance_correlation(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
 
 @register("metrics")
 class RootMeanSquaredError(BuiltInMean):
-    """The root of the mean of squared errors over all samples.
+    """The root of the mean of squared errors over all samples: ``sqrt(mean((y_true - y_pred)^2))``.
 
     Args:
         name: of this metric.
@@ -127,7 +127,10 @@ class RootMeanSquaredError(BuiltInMean):
 
 @register("metrics")
 class CosineSimilarity(BuiltInMean):
-    """How near directions are, from -1 to 1, see :func:`cosine_similarity`.
+    """How near directions are, from -1 to 1.
+
+    ``sum(t * p)`` for t = y_true and p = y_pred, each divided by ``max(|.|, epsilon)``, over an axis; see
+    :func:`cosine_similarity`.
 
     Args:
         name: of this metric.
@@ -147,7 +150,10 @@ class CosineSimilarity(BuiltInMean):
 
 @register("metrics")
 class PearsonCorrelation(BuiltInMean):
-    """Mean of the correlations of samples' values, see :func:`pearson_correlation`.
+    """Mean of the correlations of samples' values.
+
+    ``mean(t * p)`` over an axis, for y_true and y_pred with their means subtracted, by their deviations; see
+    :func:`pearson_correlation`.
 
     Args:
         name: of this metric.
@@ -166,7 +172,10 @@ class PearsonCorrelation(BuiltInMean):
 
 @register("metrics")
 class ConcordanceCorrelation(BuiltInMean):
-    """Mean of the concordances of samples' values, see :func:`concordance_correlation`.
+    """Mean of the concordances of samples' values.
+
+    ``2 * cov(t, p) / (var(t) + var(p) + (mean(t) - mean(p))^2 + epsilon)`` over an axis, for t = y_true, p =
+    y_pred; see :func:`concordance_correlation`.
 
     Args:
         name: of this metric.

@@ -17,7 +17,7 @@ from .sequential import Sequential
 
 
 def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """Makes the model that ``to_json``, here or in Keras, described; its weights are new.
+    """Returns the model that ``to_json``, here or in Keras, described; its weights are new.
 
     Args:
         json_string: what ``to_json`` returned, or the ``config.json`` of a ``.keras`` file.
@@ -26,6 +26,8 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     Raises:
         FileFormatError: it is not JSON, or not of a model.
         UnsupportedError: it uses something that nncompile has not.
+
+    Source: ``keras.models.model_from_json``.
     """
     from .. import saving
 

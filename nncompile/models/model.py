@@ -53,6 +53,8 @@ class Model(Trainer, Layer):
         trainable: whether the optimizer may change the weights.
         dtype: element type.
         name: any string without ``/``.
+        *args: of a class of a user's own, none.
+        **kwargs: the same by name; ``input`` and ``output``, the spellings of Keras 1.
 
     Raises:
         ModelError: the inputs and outputs make no graph.
@@ -260,6 +262,10 @@ class Model(Trainer, Layer):
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """Returns a layer by its name or its position.
 
+        Args:
+            name: of the layer.
+            index: its position in :attr:`layers`, counted from the end if below 0.
+
         Raises:
             ModelError: there is none, or not exactly one of the arguments was given.
         """
@@ -385,7 +391,16 @@ class Model(Trainer, Layer):
         return super().__call__(*args, **kwargs)
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """Calls the layers of the graph; a class of the user's own overrides it."""
+        """Calls the layers of the graph; a class of the user's own overrides it.
+
+        Args:
+            inputs: values, or a structure of such, as the model was made of.
+            training: whether it is trained; None for what the call around says.
+            mask: not supported; only None.
+
+        Returns:
+            The outputs, in the structure that the model was made of.
+        """
         network = self._network
         if network is None:
             raise NotImplementedError(
@@ -431,19 +446,48 @@ class Model(Trainer, Layer):
     # -------------------------------------------------------------- files
 
     def save(self, filepath: PathLike, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
-        """Writes the model to a ``.keras`` file; see :func:`nncompile.saving.save_model`."""
+        """Writes the model to a ``.keras`` file; see :func:`nncompile.saving.save_model`.
+
+        Args:
+            filepath: where; the name ends in ``.keras``, or in ``.h5`` or ``.hdf5``.
+            overwrite: whether an existing file is replaced.
+            zipped: only None or True.
+            **kwargs: others of ``save_model``.
+
+        Raises:
+            ModelError: the name has another ending, the file exists, or the model has something that no file can hold.
+        """
         from .. import saving
 
         saving.save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
     def save_weights(self, filepath: PathLike, overwrite: bool = True, max_shard_size: Any = None) -> None:
-        """Writes a ``.weights.h5`` file; see :func:`nncompile.saving.save_weights`."""
+        """Writes a ``.weights.h5`` file; see :func:`nncompile.saving.save_weights`.
+
+        Args:
+            filepath: where; the name ends in ``.weights.h5``.
+            overwrite: whether an existing file is replaced.
+            max_shard_size: only None.
+
+        Raises:
+            ModelError: the model is not built, the name has another ending, or the file exists.
+        """
         from .. import saving
 
         saving.save_weights(self, filepath, overwrite=overwrite, max_shard_size=max_shard_size)
 
     def load_weights(self, filepath: PathLike, skip_mismatch: bool = False, **kwargs: Any) -> None:
-        """Reads weights from a file; see :func:`nncompile.saving.load_weights`."""
+        """Reads weights from a file; see :func:`nncompile.saving.load_weights`.
+
+        Args:
+            filepath: a ``.weights.h5``, ``.keras`` or legacy ``.h5`` file.
+            skip_mismatch: leave layers out that do not fit, with a warning.
+            **kwargs: others of ``load_weights``.
+
+        Raises:
+            ModelError: the model is not built, or has other layers than the file.
+            FileFormatError: there is no such file, or it is damaged, foreign or hostile.
+        """
         from .. import saving
 
         saving.load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
@@ -464,6 +508,9 @@ class Model(Trainer, Layer):
             verbose: whether to print what was written.
             input_signature: not supported; the model knows the shape of its input.
             **kwargs: see :func:`nncompile.export.export_model`.
+
+        Returns:
+            The :class:`~nncompile.export.Report`: sizes, and the multiply-adds of each layer.
         """
         from ..export import export_model
 
@@ -497,7 +544,7 @@ class Model(Trainer, Layer):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
-        """Makes the model that ``get_config`` described.
+        """Returns the model that ``get_config`` described.
 
         Args:
             config: of this, or of Keras 2 or 3.

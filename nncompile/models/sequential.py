@@ -37,6 +37,8 @@ class Sequential(Model):
 
     Raises:
         ModelError: something that is no layer, or two layers of one name.
+
+    Source: ``keras.Sequential``.
     """
 
     def __init__(self, layers: Iterable[Layer] | None = None, trainable: bool = True, name: str | None = None) -> None:
@@ -87,7 +89,10 @@ class Sequential(Model):
             self._maybe_rebuild()
 
     def pop(self, rebuild: bool = True) -> Layer:
-        """Removes the layer on top and returns it.
+        """Returns the layer on top, which it removes.
+
+        Args:
+            rebuild: whether to build the rest at once.
 
         Raises:
             ModelError: there is none.
@@ -196,6 +201,7 @@ class Sequential(Model):
 
     @property
     def input_dtype(self) -> str:
+        """Element type of the input."""
         given = self.input_layer
         return self.dtype if given is None else given.dtype
 
@@ -284,7 +290,7 @@ class Sequential(Model):
 
     @classmethod
     def from_config(cls, config: Any, custom_objects: Mapping[str, Any] | None = None) -> Self:
-        """Makes the model that :meth:`get_config` described.
+        """Returns the model that :meth:`get_config` described.
 
         Args:
             config: of this, of Keras 2 or 3, or the bare list of layers of Keras 1.

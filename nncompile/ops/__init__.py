@@ -16,7 +16,7 @@ they meet a tensor or the step.
 
 from __future__ import annotations
 
-from . import loops, mathematics, neural, orders, reductions, shapes, symbolic, weights, whole
+from . import loops, making, mathematics, neural, orders, reductions, shapes, symbolic, weights, whole
 from .arrays import (
     batch_mean,
     broadcast_to,
@@ -34,19 +34,8 @@ from .arrays import (
     transpose,
 )
 from .core import (
-    ELEMENT,
-    NUMBER,
     PRIMITIVES,
-    ROW,
-    UNIFORM,
-    Array,
-    Binary,
-    Expression,
-    Gradients,
-    Noise,
     Primitive,
-    Symbol,
-    Unary,
     abs,
     absolute,
     add,
@@ -55,9 +44,6 @@ from .core import (
     bfloat16,
     cast,
     clip,
-    column,
-    constant,
-    convert_to_tensor,
     copysign,
     cos,
     custom_gradient,
@@ -68,7 +54,6 @@ from .core import (
     erfinv,
     exp,
     exp2,
-    expand_dims,
     expm1,
     floor,
     fmod,
@@ -79,12 +64,9 @@ from .core import (
     log,
     log1p,
     log2,
-    log_softmax,
     logical_and,
     logical_not,
     logical_or,
-    logsumexp,
-    matmul,
     max,
     maximum,
     mean,
@@ -92,32 +74,51 @@ from .core import (
     minimum,
     multiply,
     negative,
-    node,
-    noise,
     not_equal,
-    one_hot,
-    ones_like,
     power,
     prod,
-    products_in,
     reciprocal,
-    reshape,
     rsqrt,
     set_owner,
-    shape,
     sigmoid,
     sign,
     sin,
-    softmax,
     sqrt,
     square,
-    squeeze,
     stop_gradient,
     subtract,
     sum,
-    symbol,
     tanh,
     where,
+)
+from .expressions import (
+    ELEMENT,
+    NUMBER,
+    ROW,
+    UNIFORM,
+    Array,
+    Binary,
+    Expression,
+    Gradients,
+    Noise,
+    Symbol,
+    Unary,
+    column,
+    constant,
+    node,
+    noise,
+    symbol,
+)
+from .reshaping import (
+    convert_to_tensor,
+    expand_dims,
+    matmul,
+    one_hot,
+    ones_like,
+    products_in,
+    reshape,
+    shape,
+    squeeze,
     zeros_like,
 )
 from .symbolic import KerasTensor
@@ -173,11 +174,9 @@ __all__ = [
     "log",
     "log1p",
     "log2",
-    "log_softmax",
     "logical_and",
     "logical_not",
     "logical_or",
-    "logsumexp",
     "matmul",
     "max",
     "maximum",
@@ -206,7 +205,6 @@ __all__ = [
     "sigmoid",
     "sign",
     "sin",
-    "softmax",
     "split",
     "sqrt",
     "square",
@@ -227,6 +225,7 @@ __all__ = [
 ]
 
 from .loops import *  # noqa: F403
+from .making import *  # noqa: F403
 from .mathematics import *  # noqa: F403
 from .neural import *  # noqa: F403
 from .orders import *  # noqa: F403
@@ -240,6 +239,7 @@ __all__ += neural.__all__
 __all__ += reductions.__all__
 __all__ += shapes.__all__
 __all__ += loops.__all__
+__all__ += making.__all__
 __all__ += orders.__all__
 __all__ += whole.__all__
 __all__ += ["slice"]

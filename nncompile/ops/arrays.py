@@ -20,21 +20,9 @@ from numpy.typing import NDArray
 from ..errors import ModelError, UnsupportedError, line_of_user
 from ..variables import Variable, as_symbol
 from . import weights
-from .core import (
-    ELEMENT,
-    ROW,
-    UNIFORM,
-    Expression,
-    _as_number,
-    _is_given,
-    _number_or_array,
-    _traced,
-    equal,
-    is_weight,
-    node,
-    where,
-)
-from .core import reshape as _reshape
+from .core import _as_number, _is_given, _number_or_array, _traced, equal, is_weight, where
+from .expressions import ELEMENT, ROW, UNIFORM, Expression, node
+from .reshaping import reshape as _reshape
 
 _PIECES = 256
 """Loops that a rearrangement may take; what takes more follows no rule."""
@@ -60,6 +48,7 @@ class Piece:
 
     @property
     def count(self) -> int:
+        """How many numbers it moves."""
         return math.prod(self.sizes)
 
 
@@ -366,7 +355,19 @@ def _axis(axis: Any, rank: int, where: str) -> int:
 
 
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
-    """The axes of x in another order; in a formula axis 0 stays the first, unless it is one over a weight."""
+    """The axes of ``x`` in another order.
+
+    Args:
+        x: array, or value of a formula.
+        axes: for each axis of the result which one of ``x`` it is; the other way round if None. In a formula the first
+            is 0, unless ``x`` is a weight.
+
+    Returns:
+        The numbers of ``x`` in the shape ``x.shape[axes[0]], x.shape[axes[1]], …``.
+
+    Raises:
+        ModelError: in a formula, the batch would be moved.
+    """
     x = _traced(x)
     if weights.is_weight(x):
         order = [*range(len(x.shape))][::-1] if axes is None else [a % len(x.shape) for a in axes]
@@ -378,12 +379,36 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
 
 
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
-    """x with two axes exchanged."""
+    """``x`` with two axes exchanged.
+
+    Args:
+        x: array, or value of a formula.
+        axis1: one of them; in a formula not 0.
+        axis2: the other.
+
+    Returns:
+        The numbers of ``x`` in the shape with these two sizes exchanged.
+
+    Raises:
+        ModelError: in a formula, the batch would be moved.
+    """
     return _move(lambda a: np.swapaxes(a, axis1, axis2), x)
 
 
 def moveaxis(x: Any, source: Any, destination: Any) -> Any:
-    """x with axes moved to other places."""
+    """``x`` with axes moved to other places; the others keep their order.
+
+    Args:
+        x: array, or value of a formula.
+        source: the axis, or several.
+        destination: where it stands in the result, for each.
+
+    Returns:
+        The numbers of ``x``.
+
+    Raises:
+        ModelError: in a formula, the batch would be moved.
+    """
     return _move(lambda a: np.moveaxis(a, source, destination), x)
 
 
@@ -402,17 +427,52 @@ def _not_along_batch(x: Any, axis: Any, where: str) -> Any:
 
 
 def flip(x: Any, axis: Any = None) -> Any:
-    """x in reverse order along axes; in a formula not along the batch."""
+    """``x`` in reverse order along axes: ``y[i] = x[n - 1 - i]``.
+
+    Args:
+        x: array, or value of a formula.
+        axis: one, several, or None for all; in a formula not the batch.
+
+    Returns:
+        The numbers in the shape of ``x``.
+
+    Raises:
+        ModelError: in a formula, the batch would be turned round.
+    """
     return _move(lambda a: np.flip(a, axis), _not_along_batch(x, axis, "flip"))
 
 
 def roll(x: Any, shift: Any, axis: Any = None) -> Any:
-    """x shifted along axes, what leaves at one end coming in at the other."""
+    """``x`` shifted along axes, what leaves at one end coming in at the other: ``y[i] = x[(i - shift) mod n]``.
+
+    Args:
+        x: array, or value of a formula.
+        shift: how far, for each axis.
+        axis: one, or several; None for all numbers of an array as one row.
+
+    Returns:
+        The numbers in the shape of ``x``.
+
+    Raises:
+        ModelError: in a formula, along the batch.
+    """
     return _move(lambda a: np.roll(a, shift, axis), _not_along_batch(x, axis, "roll"))
 
 
 def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
-    """x with each entry along an axis so many times in a row; in a formula all of them equally often."""
+    """``x`` with each entry along an axis so many times in a row: ``a a b b``.
+
+    Args:
+        x: array, or value of a formula.
+        repeats: how often; of arrays also a number for each entry.
+        axis: along which, in a formula not the batch; None for all numbers of an array as one row.
+
+    Returns:
+        The entries in the shape of ``x`` with ``repeats`` times the size there.
+
+    Raises:
+        ModelError: in a formula, the batch would be repeated, there is no axis, or more than one number of times.
+    """
     x = _traced(x)
     if is_batch(repeats) and axis == 0 and not (isinstance(x, Expression) and x.shape[:1] == (None,)):
         return with_batch(x, (None, *np.shape(x)[1:]))
@@ -436,7 +496,19 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
 
 
 def tile(x: Any, repeats: Any) -> Any:
-    """x so many times side by side along each axis; in a formula ``(ops.shape(x)[0], 1)`` gives a weight a batch."""
+    """``x`` so many times side by side: ``a b a b``.
+
+    Args:
+        x: array, or value of a formula.
+        repeats: how often along each axis; in a formula 1 first, or for a weight ``ops.shape(x)[0]``, which gives it a
+            batch.
+
+    Returns:
+        The numbers in the shape of ``x`` with each size multiplied.
+
+    Raises:
+        ModelError: in a formula, the batch would be repeated.
+    """
     x = _traced(x)
     if isinstance(repeats, Sequence) and repeats and is_batch(repeats[0]):
         if isinstance(x, Expression) and x.shape[:1] == (None,):
@@ -447,7 +519,18 @@ def tile(x: Any, repeats: Any) -> Any:
 
 
 def broadcast_to(x: Any, shape: Sequence[int | None]) -> Any:
-    """x repeated along axes of size 1 to a shape; in a formula shape[0] is -1 or None."""
+    """``x`` repeated along axes of size 1, or new ones in front, to a shape.
+
+    Args:
+        x: array, or value of a formula.
+        shape: of the result; in a formula ``shape[0]`` is -1 or None, the batch.
+
+    Returns:
+        The numbers in that shape.
+
+    Raises:
+        ModelError: in a formula, ``x`` does not fit the shape.
+    """
     x = _traced(x)
     if is_batch(shape[0]) or (isinstance(x, Expression) and not is_weight(x)):
         return with_batch(x, shape)
@@ -457,7 +540,21 @@ def broadcast_to(x: Any, shape: Sequence[int | None]) -> Any:
 
 
 def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = None) -> Any:
-    """x with zeros, or another number, put around it."""
+    """``x`` with other numbers around it.
+
+    Args:
+        x: array, or value of a formula.
+        pad_width: how many before and behind along each axis, ``((0, 0), (1, 2))``; in a formula none along the batch.
+        mode: ``"constant"``, or what NumPy has for ``np.pad``: ``"reflect"``, ``"symmetric"``, ``"edge"``, …
+        constant_values: the numbers of ``"constant"``, 0 if None; in a formula one.
+
+    Returns:
+        The numbers in the shape with both widths added to each size.
+
+    Raises:
+        ModelError: in a formula, along the batch.
+        UnsupportedError: in a formula, with more than one number.
+    """
     x = _traced(x)
     if isinstance(x, Expression):
         if mode == "constant":
@@ -482,7 +579,18 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
 
 
 def concatenate(xs: Sequence[Any], axis: int = 0) -> Any:
-    """Values side by side along an axis; in a formula not along the batch."""
+    """Values side by side along an axis.
+
+    Args:
+        xs: arrays, or values of a formula, of one shape but for that axis.
+        axis: along which; in a formula not the batch.
+
+    Returns:
+        All their numbers, in the shape with the sizes of that axis added up.
+
+    Raises:
+        ModelError: in a formula, along the batch, or shapes do not fit.
+    """
     xs = [_traced(x) for x in xs]
     if any(isinstance(x, Expression) for x in xs):
         return arranged(lambda *a: np.concatenate(a, axis), *xs)
@@ -490,7 +598,18 @@ def concatenate(xs: Sequence[Any], axis: int = 0) -> Any:
 
 
 def stack(x: Sequence[Any], axis: int = 0) -> Any:
-    """Values side by side along a new axis."""
+    """Values side by side along a new axis.
+
+    Args:
+        x: arrays, or values of a formula, of one shape.
+        axis: where the new one stands in the result; in a formula not in front.
+
+    Returns:
+        All their numbers, in their shape with one more axis.
+
+    Raises:
+        ModelError: in a formula, along the batch, or shapes differ.
+    """
     xs = [_traced(one) for one in x]
     if any(isinstance(one, Expression) for one in xs):
         return arranged(lambda *a: np.stack(a, axis), *xs)
@@ -498,7 +617,19 @@ def stack(x: Sequence[Any], axis: int = 0) -> Any:
 
 
 def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """x cut along an axis, into so many equal parts or at these places."""
+    """``x`` cut along an axis.
+
+    Args:
+        x: array, or value of a formula.
+        indices_or_sections: into so many equal parts, or at these places.
+        axis: along which; in a formula not the batch.
+
+    Returns:
+        The parts, which have the other axes whole.
+
+    Raises:
+        ModelError: in a formula, along the batch, or parts would not be equal.
+    """
     x = _traced(x)
     if not isinstance(x, Expression):
         return list(np.split(_number_or_array(x), indices_or_sections, axis))
@@ -517,7 +648,19 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
 
 def taken(x: Expression, key: Any) -> Expression:
-    """``x[key]`` of an expression: the batch whole, other axes by numbers, slices or None."""
+    """``x[key]`` of an expression: the batch whole, other axes by numbers, slices, lists of numbers or None.
+
+    Args:
+        x: the value.
+        key: what stands between the brackets.
+
+    Returns:
+        The numbers there.
+
+    Raises:
+        ModelError: rows of the batch are asked for.
+        UnsupportedError: another kind of key.
+    """
     keys = tuple(_places(k) for k in (key if isinstance(key, tuple) else (key,)))
     key = keys
     if is_weight(x):
@@ -544,11 +687,22 @@ def _places(key: Any) -> Any:
 
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Any:
-    """Entries of x along an axis by their numbers.
+    """Entries of ``x`` along an axis by their numbers.
 
-    In a formula x may be a weight of two axes with ``axis=0``: then ``indices`` are
+    In a formula ``x`` may be a weight of two axes with ``axis=0``: then ``indices`` are
     values, and each becomes the row of the weight that it names. A number below 0 counts
     from the end; one that names no row gives NaN.
+
+    Args:
+        x: array, weight or value of a formula.
+        indices: whole numbers, of any shape.
+        axis: along which; None for all numbers of an array as one row, and in a formula the last.
+
+    Returns:
+        The entries, in the shape of ``x`` with that of ``indices`` in the place of the axis.
+
+    Raises:
+        ModelError: in a formula, rows of a weight are not taken along axis 0.
     """
     x = _weight_or_value(x)
     if isinstance(x, Variable):
@@ -591,6 +745,9 @@ def batch_mean(x: Any) -> Any:
 
     Returns:
         A number per feature, ``(features,)``. In a formula it meets values as a weight of that shape does.
+
+    Raises:
+        ModelError: in a formula, what is the same for all samples.
     """
     x = _traced(x)
     if not isinstance(x, Expression):

@@ -16,7 +16,8 @@ import numpy as np
 
 from ..errors import ModelError, line_of_user
 from ..variables import as_symbol
-from .core import ELEMENT, NUMBER, ROW, UNIFORM, Expression, _expand, _strip, _symbolic, node
+from .core import _expand, _strip, _symbolic
+from .expressions import ELEMENT, NUMBER, ROW, UNIFORM, Expression, node
 
 
 class AcrossRowsError(ModelError):

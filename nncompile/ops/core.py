@@ -1,6 +1,8 @@
-"""Expressions, the table of primitives, and the operations over one row.
+"""The table of primitives, how expressions are built of them, and the operations that they are.
 
-Equal expressions are one object; :mod:`nncompile.ops` says what they mean.
+What an operand may be, which shapes meet, and what is simplified at once stands here, for
+all operations; :mod:`nncompile.ops` says what expressions mean, and
+:mod:`nncompile.ops.expressions` how they look to who writes a formula.
 """
 
 from __future__ import annotations
@@ -8,240 +10,30 @@ from __future__ import annotations
 import builtins
 import functools
 import math
-import threading
-import weakref
 from collections.abc import Callable, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .. import config
+from ..docstrings import REDUCTION, described, elementwise
 from ..errors import ModelError, UnsupportedError, line_of_user
-from ..variables import Variable, as_product, as_symbol, stands_for
-
-Array = NDArray[Any]
-
-NUMBER, UNIFORM, ROW, ELEMENT = range(4)
-"""Levels: a Python number, one value per step, one per row, one per row and column."""
-
-Gradients = tuple["Expression | None", ...]
-Unary = Callable[[Any], Any]
-Binary = Callable[[Any, Any], Any]
-
-
-class Expression:
-    """A node of a formula; equal expressions are the same object.
-
-    Attributes:
-        op: name of a primitive, or one of ``symbol``, ``constant``, ``weight``,
-            ``matmul``, ``dot``, ``reshape``, ``arrange``, ``take``, ``batch_mean``, ``row``, ``noise``,
-            ``column``, ``expand``, ``custom``, and those of :mod:`.batch`.
-        args: operands.
-        value: what else the node is made of: the number of a constant, the name of a
-            symbol, the variable of a weight.
-        level: NUMBER, UNIFORM, ROW or ELEMENT.
-        shape: as NumPy would say, None for the number of rows.
-        mask: whether it is a truth value.
-        name: what its author called it, for the C that is printed.
-        owner: name of the layer in whose ``call`` it was made.
-        alike: whether it is the same in all rows of a batch; None until that is asked for.
-    """
-
-    __slots__ = ("__weakref__", "alike", "args", "level", "mask", "name", "op", "owner", "shape", "value")
-    op: str
-    args: tuple[Expression, ...]
-    value: Any
-    level: int
-    shape: tuple[int | None, ...]
-    mask: bool
-    name: str
-    owner: str
-    alike: bool | None
-
-    @property
-    def dtype(self) -> str:
-        return config.floatx()
-
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
-    def __add__(self, other: Any) -> Any:
-        return add(self, other)
-
-    def __radd__(self, other: Any) -> Any:
-        return add(other, self)
-
-    def __sub__(self, other: Any) -> Any:
-        return subtract(self, other)
-
-    def __rsub__(self, other: Any) -> Any:
-        return subtract(other, self)
-
-    def __mul__(self, other: Any) -> Any:
-        return multiply(self, other)
-
-    def __rmul__(self, other: Any) -> Any:
-        return multiply(other, self)
-
-    def __truediv__(self, other: Any) -> Any:
-        return divide(self, other)
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return divide(other, self)
-
-    def __pow__(self, other: Any) -> Any:
-        return power(self, other)
-
-    def __rpow__(self, other: Any) -> Any:
-        return power(other, self)
-
-    def __matmul__(self, other: Any) -> Any:
-        return matmul(self, other)
-
-    def __rmatmul__(self, other: Any) -> Any:
-        return matmul(other, self)
-
-    def __neg__(self) -> Any:
-        return negative(self)
-
-    def __abs__(self) -> Any:
-        return abs(self)
-
-    def __getitem__(self, key: Any) -> Any:
-        from . import arrays
-
-        return arrays.taken(self, key)
-
-    def __floordiv__(self, other: Any) -> Any:
-        return _late("floor_divide")(self, other)
-
-    def __rfloordiv__(self, other: Any) -> Any:
-        return _late("floor_divide")(other, self)
-
-    def __mod__(self, other: Any) -> Any:
-        return _late("mod")(self, other)
-
-    def __rmod__(self, other: Any) -> Any:
-        return _late("mod")(other, self)
-
-    def __and__(self, other: Any) -> Any:
-        return logical_and(self, other)
-
-    def __or__(self, other: Any) -> Any:
-        return logical_or(self, other)
-
-    def __xor__(self, other: Any) -> Any:
-        return _late("logical_xor")(self, other)
-
-    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
-
-    def __invert__(self) -> Any:
-        return logical_not(self)
-
-    def __round__(self, decimals: int | None = None) -> Any:
-        return _late("round")(self, decimals or 0)
-
-    def __lt__(self, other: Any) -> Any:
-        return less(self, other)
-
-    def __le__(self, other: Any) -> Any:
-        return less_equal(self, other)
-
-    def __gt__(self, other: Any) -> Any:
-        return greater(self, other)
-
-    def __ge__(self, other: Any) -> Any:
-        return greater_equal(self, other)
-
-    def __eq__(self, other: object) -> Any:
-        # number by number, as everywhere in a formula: parts of one are told apart by ``is``
-        return equal(self, other) if isinstance(other, _VALUES) else NotImplemented
-
-    def __ne__(self, other: object) -> Any:
-        return not_equal(self, other) if isinstance(other, _VALUES) else NotImplemented
-
-    __hash__ = object.__hash__
-
-    def __bool__(self) -> NoReturn:
-        raise _misuse(
-            "A formula cannot branch on a value that is only known when it runs: use ops.where(condition, a, b), and "
-            "& and | in place of and and or."
-        )
-
-    def __float__(self) -> NoReturn:
-        raise _misuse(
-            "A formula has no number before it runs: leave float(), int() and the functions of the module math out of "
-            "it. nncompile.ops has those that can become C."
-        )
-
-    __int__ = __index__ = __complex__ = __trunc__ = __floor__ = __ceil__ = __float__
-
-    def __iter__(self) -> NoReturn:
-        raise _misuse(
-            "A formula works on all rows at once: it cannot be looped over or unpacked. Loop over the columns of "
-            "x.shape[-1], and take them as x[:, i]."
-        )
-
-    def __contains__(self, _: Any) -> NoReturn:
-        raise _misuse("A formula has no numbers before it runs, so that none can be looked for in it: use ops.equal.")
-
-    def __len__(self) -> NoReturn:
-        raise _misuse(f"The number of rows of {self.shape} is not known before it runs: len() has no answer.")
-
-    def __setitem__(self, key: Any, value: Any) -> NoReturn:
-        raise _misuse(
-            "A value of a formula cannot be changed in place: use ops.where(condition, a, b), or ops.concatenate of "
-            "its parts."
-        )
-
-    def __getattr__(self, name: str) -> NoReturn:
-        from .. import ops
-
-        hint = f": write ops.{name}(x, …)" if name in ops.__all__ else ", whose numbers are not known before it runs"
-        if name.startswith("__"):
-            hint = ""
-        raise AttributeError(f"An expression of a formula has no {name!r}{hint}.{'' if not hint else line_of_user()}")
-
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **_: Any) -> Any:
-        if method == "__call__" and ufunc.__name__ in _OPERATORS:  # NumPy's number is on the left of an operator
-            from .. import ops
-
-            return getattr(ops, _OPERATORS[ufunc.__name__])(*inputs)
-        raise _misuse(_NO_NUMPY.format(f"np.{ufunc.__name__}"))
-
-    def __array_function__(self, function: Any, types: Any, args: Any, keywords: Any) -> Any:
-        if function.__name__ in ("shape", "ndim"):
-            return getattr(args[0], function.__name__)
-        raise _misuse(_NO_NUMPY.format(f"np.{function.__name__}"))
-
-    def __array__(self, *_: Any, **__: Any) -> NoReturn:
-        raise _misuse(_NO_NUMPY.format("NumPy"))
-
-    def __repr__(self) -> str:
-        inner = ", ".join(a.name or repr(a) for a in self.args)
-        if self.op in ("constant", "symbol", "weight"):
-            return str(getattr(self.value, "path", self.value))
-        return f"{self.op}({inner})"
-
-
-_NO_NUMPY = "A formula must use the functions of nncompile.ops, not {}, so that it can become C."
-
-
-def _misuse(message: str) -> ModelError:
-    """An error that names the line of the user's which is the cause."""
-    return ModelError(message + line_of_user())
-
-
-def _late(name: str) -> Any:
-    """An operation of a module that is built on this one."""
-    from . import mathematics
-
-    return getattr(mathematics, name)
-
+from ..variables import Variable, as_symbol, stands_for
+from .expressions import (
+    ELEMENT,
+    ROW,
+    UNIFORM,
+    Binary,
+    Expression,
+    Gradients,
+    Unary,
+    _nodes,
+    _owner,
+    column,
+    constant,
+    node,
+)
 
 # ------------------------------------------------------------------ primitives
 
@@ -367,112 +159,24 @@ PRIMITIVES: dict[str, Primitive] = {
 }
 # fmt: on
 
-_OPERATORS = {  # NumPy's names of what its numbers do when they are on the left, and ours
-    **{n: n for n in "add subtract multiply divide floor_divide power matmul".split()},
-    **{n: n for n in "less less_equal greater greater_equal equal not_equal".split()},
-    **{"remainder": "mod", "bitwise_and": "logical_and", "bitwise_or": "logical_or", "bitwise_xor": "logical_xor"},
-}
-_VALUES = (Expression, Variable, int, float, np.number, np.bool_, np.ndarray, list, tuple)
-"""What a formula is compared with number by number; with anything else it is not equal."""
 _COMMUTATIVE = ("add", "multiply", "equal", "not_equal", "logical_and", "logical_or")
 
 # ------------------------------------------------------------------ building expressions
 
-_nodes: weakref.WeakValueDictionary[Any, Expression] = weakref.WeakValueDictionary()
-_making = threading.Lock()
-_owner: ContextVar[str] = ContextVar("owner", default="")
-
 
 def set_owner(name: str) -> str:
-    """Sets the layer whose formula is traced, which new expressions belong to; returns the one before."""
+    """Sets the layer whose formula is traced, which new expressions belong to.
+
+    Args:
+        name: of the layer; "" for none.
+
+    Returns:
+        The one before.
+    """
     before = _owner.get()
     _owner.set(name)
     as_symbol.set(_lift if name else None)
     return before
-
-
-_products: ContextVar[str] = ContextVar("type of the operands of products", default="")
-
-
-def products_in(dtype: str) -> str:
-    """Sets the type that operands of products are rounded to, ``"bfloat16"`` or any other for none.
-
-    Returns:
-        What was set before.
-    """
-    before = _products.get()
-    if dtype != before:
-        _products.set(dtype)
-        as_product.set(matmul if dtype == "bfloat16" else None)
-    return before
-
-
-def node(
-    op: str,
-    args: tuple[Expression, ...] = (),
-    value: Any = None,
-    *,
-    level: int,
-    shape: tuple[int | None, ...] = (),
-    mask: bool = False,
-) -> Expression:
-    """Returns the one expression that is made of these parts."""
-    token = repr(value) if isinstance(value, (float, int, str)) else id(value)
-    key = (op, *map(id, args), token, level, shape)
-    with _making:
-        found = _nodes.get(key)
-        if found is None:
-            found = Expression()
-            found.op, found.args, found.value = op, args, value
-            found.level, found.shape, found.mask = level, shape, mask
-            found.name, found.owner, found.alike = "", _owner.get(), None
-            _nodes[key] = found
-    return found
-
-
-@dataclass(frozen=True, eq=False)
-class Symbol:
-    """What a symbol leaf stands for; two of one name are two things."""
-
-    path: str
-
-
-def symbol(name: str, level: int, shape: tuple[int | None, ...] = ()) -> Expression:
-    """Returns a new leaf called ``name``: an input of a formula.
-
-    It is new each time, so that formulas traced from it share nothing, names of
-    intermediate values included, with what was traced before.
-    """
-    made = node("symbol", (), Symbol(name), level=level, shape=shape)
-    made.name = name
-    return made
-
-
-def constant(value: float) -> Expression:
-    """Returns a literal number."""
-    return node("constant", (), float(value), level=NUMBER)
-
-
-def column() -> Expression:
-    """Returns the leaf that is the number of its column: 0, 1, 2, …"""
-    return node("column", level=ELEMENT)
-
-
-@dataclass(frozen=True, eq=False)
-class Noise:
-    """What a leaf of random numbers stands for; two of one seed are two sources."""
-
-    seed: object
-
-
-def noise(shape: Sequence[int | None], seed: object = None) -> Expression:
-    """Returns a new leaf of independent random numbers, uniform in [0, 1).
-
-    Args:
-        shape: as of the expression that it will meet.
-        seed: a SeedGenerator, a number, or None for a seed of its own.
-    """
-    return node("noise", (), Noise(seed), level=ELEMENT, shape=tuple(shape))
 
 
 def _lift(x: Any) -> Expression:
@@ -499,7 +203,11 @@ def _lift(x: Any) -> Expression:
 
 
 def is_weight(x: Any) -> bool:
-    """Whether an expression is an array all of whose sizes are known: one over a weight, not over a batch."""
+    """Returns whether an expression is an array all of whose sizes are known: one over a weight, not over a batch.
+
+    Args:
+        x: anything.
+    """
     known = isinstance(x, Expression) and bool(x.shape) and None not in x.shape
     return known and x.op not in ("column", "noise", "batch_mean") and x.level in (ELEMENT, UNIFORM)
 
@@ -848,7 +556,7 @@ def _unary(name: str, text: str) -> Callable[[Any], Any]:
         return _apply(name, x)
 
     operation.__name__, operation.__doc__ = name, text
-    return operation
+    return elementwise(operation)
 
 
 def _binary(name: str, text: str) -> Callable[[Any, Any], Any]:
@@ -856,40 +564,40 @@ def _binary(name: str, text: str) -> Callable[[Any, Any], Any]:
         return _apply(name, x1, x2)
 
     operation.__name__, operation.__doc__ = name, text
-    return operation
+    return elementwise(operation)
 
 
 add: Binary = _binary("add", "x1 + x2")
 subtract: Binary = _binary("subtract", "x1 - x2")
 multiply: Binary = _binary("multiply", "x1 * x2")
 divide: Binary = _binary("divide", "x1 / x2")
-power: Binary = _binary("power", "x1 to the power of x2")
-maximum: Binary = _binary("maximum", "The larger of two, NaN if either is.")
-minimum: Binary = _binary("minimum", "The smaller of two, NaN if either is.")
-equal: Binary = _binary("equal", "x1 == x2")
-not_equal: Binary = _binary("not_equal", "x1 != x2")
-less: Binary = _binary("less", "x1 < x2")
-less_equal: Binary = _binary("less_equal", "x1 <= x2")
-greater: Binary = _binary("greater", "x1 > x2")
-greater_equal: Binary = _binary("greater_equal", "x1 >= x2")
+power: Binary = _binary("power", "x1 to the power of x2: ``x1^x2``; NaN for a negative x1 and an x2 with a fraction.")
+maximum: Binary = _binary("maximum", "The larger of two, NaN if either is; of equals the gradient goes to x2.")
+minimum: Binary = _binary("minimum", "The smaller of two, NaN if either is; of equals the gradient goes to x2.")
+equal: Binary = _binary("equal", "Whether x1 == x2; NaN is not equal to itself.")
+not_equal: Binary = _binary("not_equal", "Whether x1 != x2; NaN is not equal to itself.")
+less: Binary = _binary("less", "Whether x1 < x2; not if either is NaN.")
+less_equal: Binary = _binary("less_equal", "Whether x1 <= x2; not if either is NaN.")
+greater: Binary = _binary("greater", "Whether x1 > x2; not if either is NaN.")
+greater_equal: Binary = _binary("greater_equal", "Whether x1 >= x2; not if either is NaN.")
 negative: Unary = _unary("negative", "-x")
-abs = absolute = _unary("abs", "|x|")
-sign: Unary = _unary("sign", "-1, 0 or 1")
-floor: Unary = _unary("floor", "The largest integer that is not larger.")
-round: Unary = _unary("round", "The nearest integer, halves to even.")
-sqrt: Unary = _unary("sqrt", "Square root.")
+abs = absolute = _unary("abs", "|x|; the gradient at 0 is 0.")
+sign: Unary = _unary("sign", "-1 below 0, 0 at 0, 1 above; no gradient.")
+floor: Unary = _unary("floor", "The largest integer that is not larger; no gradient.")
+round: Unary = _unary("round", "The nearest integer, halves to even; no gradient.")
+sqrt: Unary = _unary("sqrt", "Square root: ``x^(1 / 2)``, NaN below 0.")
 rsqrt: Unary = _unary("rsqrt", "1 / sqrt(x)")
 exp: Unary = _unary("exp", "e^x")
 expm1: Unary = _unary("expm1", "e^x - 1, exact near 0.")
-log: Unary = _unary("log", "Natural logarithm.")
-log1p: Unary = _unary("log1p", "log(1 + x), exact near 0.")
-tanh: Unary = _unary("tanh", "Hyperbolic tangent.")
-sigmoid: Unary = _unary("sigmoid", "1 / (1 + e^-x)")
-erf: Unary = _unary("erf", "The error function.")
+log: Unary = _unary("log", "Natural logarithm: the y with ``e^y = x``; NaN below 0.")
+log1p: Unary = _unary("log1p", "log(1 + x), exact near 0; NaN below -1.")
+tanh: Unary = _unary("tanh", "Hyperbolic tangent: ``(e^x - e^-x) / (e^x + e^-x)``, without overflow.")
+sigmoid: Unary = _unary("sigmoid", "1 / (1 + e^-x), without overflow.")
+erf: Unary = _unary("erf", "The error function: ``2 / sqrt(pi)`` times the integral of ``e^(-t^2)`` from 0 to x.")
 erfc: Unary = _unary("erfc", "1 - erf(x), exact where erf(x) is nearly 1.")
 erfinv: Unary = _unary("erfinv", "The y with erf(y) = x; infinite at 1 and -1, NaN beyond.")
 exp2: Unary = _unary("exp2", "2^x, exact for a whole x.")
-log2: Unary = _unary("log2", "Logarithm to base 2, exact for a power of 2.")
+log2: Unary = _unary("log2", "Logarithm to base 2, exact for a power of 2; NaN below 0.")
 sin: Unary = _unary("sin", "Sine of an angle in radians.")
 cos: Unary = _unary("cos", "Cosine of an angle in radians.")
 arctan: Unary = _unary("arctan", "The angle between -pi/2 and pi/2 whose tangent is x.")
@@ -905,23 +613,41 @@ def _logical(op: str, *args: Any) -> Any:
     return _apply(op, *(_truth(_lift(x)) for x in args) if _symbols(*args) else args)
 
 
+@elementwise
 def logical_and(x1: Any, x2: Any) -> Any:
-    """Whether both hold."""
+    """Whether both hold: numbers hold that are not 0."""
     return _logical("logical_and", x1, x2)
 
 
+@elementwise
 def logical_or(x1: Any, x2: Any) -> Any:
-    """Whether one holds."""
+    """Whether one holds at least: numbers hold that are not 0."""
     return _logical("logical_or", x1, x2)
 
 
+@elementwise
 def logical_not(x: Any) -> Any:
-    """Whether it does not hold."""
+    """Whether it does not hold: numbers hold that are not 0."""
     return _logical("logical_not", x)
 
 
 def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
-    """x1 where the condition holds, else x2; without both, of arrays, the places where it holds."""
+    """``x1`` where the condition holds, else ``x2``; without both, of an array, the places where it holds.
+
+    The gradient goes to the one that is chosen. The other is computed as well: where it is not finite, a formula that
+    made it so has a gradient that is NaN.
+
+    Args:
+        condition: truth values, or numbers, which hold if they are not 0.
+        x1: numbers of any shape that is broadcast to that of the others.
+        x2: likewise.
+
+    Returns:
+        The numbers in the shape that all three have together; without these two an array of places for each axis.
+
+    Raises:
+        ModelError: only one of both is given, or none in a formula.
+    """
     if x1 is None and x2 is None and not _symbols(condition):
         return tuple(at.astype(np.int32) for at in np.nonzero(condition))
     if x1 is None or x2 is None:
@@ -937,10 +663,17 @@ def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
 
 
 def cast(x: Any, dtype: Any) -> Any:
-    """x in another type.
+    """``x`` in another type.
 
     In a formula, whose numbers are all of one type, to whole numbers is to what they are without their
     fraction, ``bool`` is whether they are not 0, and a truth value becomes 0 or 1.
+
+    Args:
+        x: numbers of any shape: an array, or values of a formula.
+        dtype: name or type; that of the layers if None.
+
+    Returns:
+        The numbers in the shape of ``x``.
     """
     x = _traced(x)
     if not isinstance(x, Expression):
@@ -955,8 +688,12 @@ def cast(x: Any, dtype: Any) -> Any:
     return where(less(x, 0.0), 0.0 - floor(-x), floor(x))
 
 
+@elementwise
 def bfloat16(x: Any) -> Any:
-    """x rounded to 8 significant bits, to even if halfway: the nearest bfloat16, in the type that x has."""
+    """``x`` rounded to 8 significant bits, to even if halfway: the nearest bfloat16, in the type that ``x`` has.
+
+    Its gradient is 1. It is not an operation of Keras.
+    """
     if not _symbols(x):
         return _np_bfloat16(_number_or_array(x))
     x = _lift(x)
@@ -968,32 +705,53 @@ def bfloat16(x: Any) -> Any:
 
 
 def stop_gradient(variable: Any) -> Any:
-    """The same, taken as a constant by differentiation."""
+    """``x``, which differentiation takes for a constant.
+
+    Args:
+        variable: an array, or a value of a formula, of any shape.
+
+    Returns:
+        The same.
+    """
     return _symbolic("stop_gradient", variable) if _symbols(variable) else variable
 
 
+@elementwise
 def square(x: Any) -> Any:
-    """x * x"""
+    """``x * x``"""
     return multiply(x, x)
 
 
+@elementwise
 def reciprocal(x: Any) -> Any:
-    """1 / x"""
+    """``1 / x``"""
     return divide(1.0, x)
 
 
+@elementwise
 def clip(x: Any, x_min: float, x_max: float) -> Any:
-    """x limited to [x_min, x_max]."""
+    """``min(max(x, x_min), x_max)``; where it limits, the gradient is 0.
+
+    Args:
+        x_min: the least result.
+        x_max: the largest result.
+    """
     return minimum(maximum(x, x_min), x_max)
 
 
+@described(REDUCTION)
 def sum(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
-    """Sum over an axis; in a formula the last one."""
+    """Sum over axes."""
     return _reduce("sum", x, axis, keepdims)
 
 
+@described(REDUCTION)
 def mean(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
-    """Mean over an axis; in a formula the last one."""
+    """Mean over axes: ``sum(x) / n`` for n numbers.
+
+    Raises:
+        ModelError: in a formula, n is not known when it is traced.
+    """
     x = _traced(x)
     if not isinstance(x, Expression):
         return _computed(np.mean, x, axis=axis, keepdims=keepdims)
@@ -1008,237 +766,49 @@ def mean(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     return sum(x, axis, keepdims) / float(x.shape[-1] or 1)
 
 
+@described(REDUCTION)
 def prod(x: Any, axis: int | None = None, keepdims: bool = False, dtype: Any = None) -> Any:
-    """Product over an axis; in a formula the last one. Its gradient is right where there are zeros."""
+    """Product over axes.
+
+    Its gradient is the product of the other numbers, right where there are zeros as well.
+
+    Args:
+        dtype: type of the result; that of ``x`` if None.
+    """
     result = _reduce("prod", x, axis, keepdims)
     return result if dtype is None else cast(result, dtype)
 
 
+@described(REDUCTION)
 def max(x: Any, axis: int | None = None, keepdims: bool = False, initial: Any = None) -> Any:
-    """Largest value over an axis; in a formula the last one. ``initial`` is one more."""
+    """Largest value over axes; its gradient is shared by those that are equal to it.
+
+    Args:
+        initial: one more value, the least result.
+    """
     result = _reduce("max", x, axis, keepdims)
     return result if initial is None else maximum(result, initial)
 
 
+@described(REDUCTION)
 def min(x: Any, axis: int | None = None, keepdims: bool = False, initial: Any = None) -> Any:
-    """Smallest value over an axis; in a formula the last one. ``initial`` is one more."""
+    """Smallest value over axes; its gradient is shared by those that are equal to it.
+
+    Args:
+        initial: one more value, the largest result.
+    """
     result = _reduce("min", x, axis, keepdims)
     return result if initial is None else minimum(result, initial)
 
 
+@described(REDUCTION)
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
-    """Column of the largest value, the first of equals."""
-    return _reduce("argmax", x, axis, keepdims)
-
-
-def logsumexp(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
-    """log(sum(e^x)), without overflow."""
-    m = stop_gradient(max(x, axis=axis, keepdims=True))
-    e = exp(x - m)
-    result = add(log(sum(e, axis=axis, keepdims=True)), m)
-    return result if keepdims else squeeze(result, axis)
-
-
-def softmax(x: Any, axis: int = -1) -> Any:
-    """e^x / sum(e^x), without overflow."""
-    m = stop_gradient(max(x, axis=axis, keepdims=True))
-    e = exp(x - m)
-    s = sum(e, axis=axis, keepdims=True)
-    return e / s
-
-
-def log_softmax(x: Any, axis: int = -1) -> Any:
-    """x - log(sum(e^x)), without overflow."""
-    m = stop_gradient(max(x, axis=axis, keepdims=True))
-    shifted = x - m
-    s = sum(exp(shifted), axis=axis, keepdims=True)
-    return shifted - log(s)
-
-
-def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> Any:
-    """1 in the column that a label names, 0 elsewhere.
+    """Place of the largest value along an axis, the first of equals.
 
     Args:
-        x: labels, whole numbers.
-        num_classes: number of columns.
-        axis: where the columns are; in a formula the last axis.
-        dtype: type of an array; that of the layers if None.
-        sparse: not supported; only False.
+        axis: along which; None for the place among all numbers, of arrays.
     """
-    if sparse:
-        raise UnsupportedError("ops.one_hot: sparse=True is not supported.")
-    if not isinstance(x, Expression):
-        hot = np.asarray(x)[..., None] == np.arange(num_classes)
-        return np.moveaxis(hot, -1, axis).astype(dtype or config.floatx())
-    if x.level == ELEMENT and x.shape and x.shape[0] is None:
-        from . import arrays
-
-        x = arrays.as_row(expand_dims(x, -1))  # each of the numbers side by side has columns of its own
-    elif x.level == ROW and reduced_width(x) not in (num_classes, None):
-        from . import arrays
-
-        x = arrays.stored(x)  # a formula has one number of columns
-    label = node("expand", (_strip(x),), level=ROW, shape=(*_strip(x).shape, 1)) if x.level == ROW else x
-    hot = _symbolic("equal", column(), label)
-    return node("cast", (hot,), level=ELEMENT, shape=(*_strip(x).shape, num_classes))
-
-
-def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Any:
-    """x without axes of size 1: all of them, or those given; in a formula the batch stays."""
-    x = _traced(x)
-    if not isinstance(x, Expression):
-        return np.squeeze(np.asarray(x), axis=axis if axis is None or isinstance(axis, int) else tuple(axis))
-    weight = is_weight(x)
-    if weight:
-        from . import weights
-    of = weights.sizes(x) if weight else x.shape
-    rank = len(of)
-    if not weight and x.level == ROW and rank == 1 and axis in (1, -1) and _is_given(x):
-        return x
-    if axis is None:
-        axes = {i for i, n in enumerate(of) if n == 1}
-    else:
-        axes = set(_places("squeeze", axis, rank))
-        wrong = [i for i in sorted(axes) if of[i] != 1]
-        if wrong:
-            raise ModelError(f"ops.squeeze: expected axes of size 1, received axis={axis} of shape {of}.")
-    rest = tuple(n for i, n in enumerate(of) if i not in axes)
-    if weight:
-        return weights.view(x, rest)  # type: ignore[arg-type]
-    if not axes or x.level < ROW:
-        return x
-    if x.level == ROW:
-        return _strip(x)
-    return reshape(x, (-1, *rest[1:])) if len(rest) > 1 else sum(reshape(x, (-1, 1)), axis=-1)
-
-
-def _places(name: str, axis: int | Sequence[int], rank: int) -> tuple[int, ...]:
-    """Axes counted from the front."""
-    axes = (axis,) if isinstance(axis, int) else tuple(axis)
-    if any(not -rank <= a < rank for a in axes):
-        raise ModelError(f"ops.{name}: expected axes of an array of {rank}, received axis={axis}.")
-    return tuple(a % rank for a in axes)
-
-
-def expand_dims(x: Any, axis: int | Sequence[int]) -> Any:
-    """x with a new axis of size 1, or several; in a formula a value per row becomes one per row and column."""
-    x = _traced(x)
-    if not isinstance(x, Expression):
-        return np.expand_dims(np.asarray(x), axis if isinstance(axis, int) else tuple(axis))
-    if not isinstance(axis, int):
-        for place in sorted(_places("expand_dims", axis, len(shape(x)) + len(axis))):
-            x = expand_dims(x, place)
-        return x
-    if is_weight(x):
-        from . import weights
-
-        of = weights.sizes(x)
-        place = axis % (len(of) + 1)
-        return weights.view(x, (*of[:place], 1, *of[place:]))
-    if not x.shape and as_symbol.get() is not None and x.op != "constant":  # a single number of weights
-        return node(x.op, x.args, x.value, level=x.level, shape=(1,), mask=x.mask)
-    if not x.shape or x.shape[0] is not None:
-        return _expand(x)
-    rank = len(x.shape) + 1
-    if not -rank <= axis < rank:
-        raise ModelError(f"ops.expand_dims: expected an axis from {-rank} to {rank - 1}, received {axis}.")
-    place = axis % rank
-    if place == 0:
-        raise ModelError("ops.expand_dims: axis 0 is the batch in a formula.")
-    if x.level == ROW and not _kept(x):
-        if place == rank - 1:
-            return _expand(x)
-        from . import parameters
-
-        return expand_dims(parameters.together(x), axis)
-    return reshape(x, (-1, *x.shape[1:place], 1, *x.shape[place:]))
-
-
-def shape(x: Any) -> tuple[Any, ...]:
-    """Shape of an array or expression; None stands for the number of rows."""
-    return tuple(x.shape) if isinstance(x, (Expression, Variable)) else np.shape(x)
-
-
-def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None, ragged: bool | None = None) -> Any:
-    """x as an array; expressions stay what they are. Arrays are neither ``sparse`` nor ``ragged``."""
-    if sparse or ragged:
-        raise UnsupportedError("ops.convert_to_tensor: sparse and ragged arrays are not supported.")
-    x = _traced(x)
-    if isinstance(x, Expression):
-        return x
-    if dtype is None and isinstance(x, (int, list, tuple)):
-        array = np.asarray(x)
-        return array.astype(np.int32) if array.dtype == np.int64 else np.asarray(_number_or_array(x))
-    return np.asarray(_number_or_array(x), dtype=dtype)
-
-
-def zeros_like(x: Any, dtype: Any = None) -> Any:
-    """0 in the shape of x."""
-    x = _traced(x)
-    if not isinstance(x, Expression):
-        return np.zeros_like(_number_or_array(x), dtype=dtype)
-    return where(equal(x, x), 0.0, 0.0)  # not x * 0, which is NaN for an infinite x
-
-
-def ones_like(x: Any, dtype: Any = None) -> Any:
-    """1 in the shape of x."""
-    x = _traced(x)
-    return where(equal(x, x), 1.0, 1.0) if isinstance(x, Expression) else np.ones_like(_number_or_array(x), dtype=dtype)
-
-
-def reshape(x: Any, newshape: Sequence[int | None]) -> Any:
-    """x in another shape; in a formula the rows of a batch stay apart: newshape[0] is -1 or None.
-
-    In a formula a weight of several axes can be made one of a single axis: ``reshape(weight, (-1,))``.
-    """
-    if isinstance(x, Variable) and as_symbol.get():
-        if tuple(newshape) == (-1,):
-            return node("weight", (), x, level=ELEMENT, shape=(math.prod(x.shape),))
-        x = _lift(x)
-    if not isinstance(x, Expression):
-        return np.reshape(x, tuple(-1 if n is None else n for n in newshape))
-    if is_weight(x):
-        from . import weights
-
-        return weights.view(x, np.zeros(weights.sizes(x)).reshape([-1 if n is None else n for n in newshape]).shape)
-    if x.mask:
-        return _truth(reshape(_as_number(x), newshape))
-    first, *rest = newshape
-    if x.level == ROW:
-        from . import arrays
-
-        x = arrays.elements(x) if len(x.shape) > 1 else arrays.as_column(x)
-    old = x.shape[1:]
-    if rest.count(-1) == 1 and None not in old:  # the size that is left
-        known = math.prod(n for n in rest if n is not None and n != -1)
-        size = math.prod(n or 1 for n in old)
-        rest[rest.index(-1)] = size // builtins.max(known, 1)
-    if first not in (-1, None) or x.level != ELEMENT or any(n is None or n < 1 for n in rest):
-        raise ModelError(f"ops.reshape: expected (-1, sizes…) for the rows, received {tuple(newshape)}.")
-    sizes = tuple(int(n) for n in rest if n is not None) or (1,)
-    if math.prod(sizes) != math.prod(n or 1 for n in old):
-        raise ModelError(f"ops.reshape: {old} does not have as many elements as {sizes}.")
-    if x.op == "reshape" and x.args[0].level == ELEMENT and sizes != old:  # the numbers stay in their order
-        return reshape(x.args[0], (-1, *sizes))
-    return x if sizes == old else node("reshape", (x,), level=ELEMENT, shape=(None, *sizes))
-
-
-def matmul(x1: Any, x2: Any) -> Any:
-    """x1 · x2; in a formula values by a weight, or matrices of each sample by each other.
-
-    Within a layer of the policy ``mixed_bfloat16`` both are rounded to bfloat16 first.
-    """
-    low = _products.get() == "bfloat16"
-    if not _symbols(x1, x2):
-        operands = (_number_or_array(x) for x in (x1, x2))
-        return np.matmul(*map(bfloat16, operands) if low else operands)
-    if as_symbol.get() is None and (is_weight(x1) or is_weight(x2)):
-        from . import weights
-
-        return weights.matmul(x1, x2)
-    from . import products
-
-    return products.matmul(x1, x2, low)
+    return _reduce("argmax", x, axis, keepdims)
 
 
 def custom_gradient(f: Callable[..., tuple[Any, Callable[..., Any]]]) -> Callable[..., Any]:
@@ -1247,6 +817,11 @@ def custom_gradient(f: Callable[..., tuple[Any, Callable[..., Any]]]) -> Callabl
     Args:
         f: ``f(*args)`` returns the value and a function that takes the
             gradient of the value and returns one for each argument.
+
+    Returns:
+        A function of the same arguments that returns the value alone.
+
+    Source: ``keras.ops.custom_gradient``.
     """
 
     @functools.wraps(f)

@@ -1,4 +1,4 @@
-"""Operations of ``keras.ops`` that call a function again and again, and :func:`rearrange`.
+"""Operations of ``keras.ops`` that call functions, one of several or again and again, and :func:`rearrange`.
 
 A formula has no loop of its own: what loops becomes part of it, once for each step, so that
 the number of steps must be known when it is traced, and is bounded. The samples of a batch
@@ -17,7 +17,9 @@ import numpy as np
 from .. import tree
 from ..errors import ModelError, UnsupportedError
 from .arrays import _axis
-from .core import Expression, _symbols, _traced, convert_to_tensor, is_weight
+from .core import _symbols, _traced, is_weight, where
+from .expressions import Expression
+from .reshaping import convert_to_tensor
 from .symbolic import FUNCTIONS, KerasTensor
 
 Shape = Sequence[int | None]
@@ -80,6 +82,9 @@ def map(f: Callable[[Any], Any], xs: Any) -> Any:
         f: of the parts of ``xs`` along axis 0.
         xs: an array, or several in a structure; in a formula weights and arrays, but no values of samples.
 
+    Returns:
+        The results along a new axis 0, in the structure that ``f`` returns.
+
     Raises:
         ModelError: values of samples, whose axis 0 is the batch.
         UnsupportedError: more steps than a formula may have.
@@ -90,7 +95,18 @@ def map(f: Callable[[Any], Any], xs: Any) -> Any:
 
 
 def vectorized_map(function: Callable[[Any], Any], elements: Any) -> Any:
-    """As :func:`map`; Keras does the steps at one time.
+    """As :func:`map`: ``stack([function(x) for x in elements])``. Keras does the steps at one time.
+
+    Args:
+        function: of the parts of ``elements`` along axis 0.
+        elements: an array, or several in a structure; in a formula weights and arrays, but no values of samples.
+
+    Returns:
+        The results along a new axis 0, in the structure that ``function`` returns.
+
+    Raises:
+        ModelError: values of samples, whose axis 0 is the batch.
+        UnsupportedError: more steps than a formula may have.
 
     Source: ``keras.ops.vectorized_map``.
     """
@@ -118,6 +134,10 @@ def scan(
     Returns:
         The carry, and the y along a new axis 0, None if they are None; of values of samples, whose axis 0 is the
         batch, a list.
+
+    Raises:
+        ModelError: there is neither ``xs`` nor ``length``, arrays differ in length, or another argument is wrong.
+        UnsupportedError: more steps than a formula may have.
 
     Source: ``keras.ops.scan``.
     """
@@ -150,6 +170,12 @@ def associative_scan(f: Callable[[Any, Any], Any], elems: Any, reverse: bool = F
         elems: an array or value, or several in a structure.
         reverse: whether it goes from the last to the first.
         axis: along which; in a formula not the batch.
+
+    Returns:
+        All y, in the shapes of ``elems``.
+
+    Raises:
+        ModelError: ``f`` is no function, arrays differ in length, or the axis is that of the batch.
 
     Source: ``keras.ops.associative_scan``.
     """
@@ -184,7 +210,17 @@ def while_loop(
 ) -> Any:
     """``loop_vars = body(*loop_vars)`` as long as ``cond(*loop_vars)``.
 
-    In a formula the condition must be about numbers, not values: it becomes as long as all steps.
+    Args:
+        cond: whether it goes on; in a formula about numbers, not values: it becomes as long as all steps.
+        body: returns as many values as it takes.
+        loop_vars: the first values: one, or several in a tuple or list.
+        maximum_iterations: the most steps; any number if None.
+
+    Returns:
+        The last values, as ``loop_vars``.
+
+    Raises:
+        UnsupportedError: in a formula, the condition is about values, or there are more steps than it may have.
 
     Source: ``keras.ops.while_loop``.
     """
@@ -214,6 +250,12 @@ def vectorize(pyfunc: Callable[..., Any], *, excluded: Any = None, signature: st
         excluded: places and names of arguments that are given as they are.
         signature: of vectors and matrices in the place of numbers; of arrays alone.
 
+    Returns:
+        The function of arrays.
+
+    Raises:
+        ModelError: ``pyfunc`` is no function.
+
     Source: ``keras.ops.vectorize``.
     """
     if not callable(pyfunc):
@@ -239,6 +281,9 @@ def rearrange(tensor: Any, pattern: str, **axes_lengths: int) -> Any:
         tensor: an array or a value.
         pattern: names of the axes before and after ``->``; those in parentheses are one axis together.
         **axes_lengths: sizes of axes that are one together; of each group one may be missing.
+
+    Returns:
+        The numbers in the shape that the right side of the pattern says.
 
     Raises:
         ModelError: a pattern that does not fit the shape, or names other axes on either side.
@@ -284,4 +329,103 @@ def rearrange(tensor: Any, pattern: str, **axes_lengths: int) -> Any:
     return FUNCTIONS["reshape"](x, shape_of(after)) if len(after) != len(names) else x
 
 
-__all__ = ["associative_scan", "map", "rearrange", "scan", "vectorize", "vectorized_map", "while_loop"]
+# ------------------------------------------------------------------ what Python decides
+
+
+def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
+    """One of two functions, called: ``true_fn()`` if ``pred``, else ``false_fn()``.
+
+    Where the truth is only known when a formula runs both are computed, and the numbers of one are taken, as
+    :func:`where` does: what is infinite or NaN in the other's derivative becomes NaN in that of both.
+
+    Args:
+        pred: a truth value: of Python, an array's, or one for all samples in a formula.
+        true_fn: gives values, in any structure.
+        false_fn: gives values in the same structure.
+
+    Returns:
+        What one of them gives.
+
+    Raises:
+        ModelError: ``pred`` is more than one truth value, or the structures differ.
+
+    Source: ``keras.ops.cond``.
+    """
+    pred = _traced(pred)
+    if not isinstance(pred, Expression):
+        return true_fn() if pred else false_fn()
+    _need_single("cond", "a truth value", pred, "ops.where(condition, a, b) takes one for each.")
+    return tree.map_structure(lambda a, b: where(pred, a, b), true_fn(), false_fn())
+
+
+def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
+    """One of several functions, called: ``branches[index](*operands)``, the first or the last if there is none.
+
+    Where the index is only known when a formula runs all are computed; see :func:`cond`.
+
+    Args:
+        index: a whole number; in a formula one for all samples.
+        branches: the functions, of which each gives values in the same structure.
+        *operands: what each gets.
+
+    Returns:
+        What one of them gives.
+
+    Raises:
+        ModelError: ``index`` is more than one number, or the structures of the results differ.
+
+    Source: ``keras.ops.switch``.
+    """
+    index = _traced(index)
+    if not isinstance(index, Expression):
+        return branches[min(max(int(index), 0), len(branches) - 1)](*operands)
+    _need_single("switch", "a number", index, "ops.select(conditions, choices) takes one for each.")
+    result = branches[0](*operands)
+    for i, branch in enumerate(branches[1:], 1):
+        reached = index >= i
+        result = tree.map_structure(lambda a, b, reached=reached: where(reached, b, a), result, branch(*operands))
+    return result
+
+
+def _need_single(op: str, expected: str, x: Expression, hint: str) -> None:
+    if x.shape != ():
+        raise ModelError(f"ops.{op}: expected {expected} for all samples, received shape {x.shape}. {hint}")
+
+
+def fori_loop(lower: int, upper: int, body_fun: Callable[[int, Any], Any], init_val: Any) -> Any:
+    """``value = body_fun(i, value)`` from ``lower`` up to but not ``upper``; a formula becomes as long as that takes.
+
+    Args:
+        lower: the first i.
+        upper: where it ends.
+        body_fun: of the number of the step and the value, returns the next value.
+        init_val: the first value.
+
+    Returns:
+        The last value.
+
+    Raises:
+        UnsupportedError: how often is not known when a formula is traced.
+
+    Source: ``keras.ops.fori_loop``.
+    """
+    if isinstance(lower, Expression) or isinstance(upper, Expression):
+        raise UnsupportedError("ops.fori_loop: how often a formula loops must be known when it is traced.")
+    value = init_val
+    for i in range(int(lower), int(upper)):
+        value = body_fun(i, value)
+    return value
+
+
+__all__ = [
+    "associative_scan",
+    "cond",
+    "fori_loop",
+    "map",
+    "rearrange",
+    "scan",
+    "switch",
+    "vectorize",
+    "vectorized_map",
+    "while_loop",
+]

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .. import config
+from ..docstrings import elementwise
 from .core import (
     _computed,
     _symbols,
@@ -27,7 +28,6 @@ from .core import (
     arctan,
     cast,
     clip,
-    convert_to_tensor,
     copysign,
     cos,
     custom_gradient,
@@ -54,9 +54,9 @@ from .core import (
     sqrt,
     stop_gradient,
     where,
-    zeros_like,
 )
 from .core import round as _nearest
+from .reshaping import convert_to_tensor, zeros_like
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -79,7 +79,7 @@ def _formula(numpy: Callable[..., Any]) -> Callable[[F], F]:
                 return function(*map(_traced, bound.args))
             return _computed(numpy, *bound.args)
 
-        return operation  # type: ignore[return-value]
+        return elementwise(operation)  # type: ignore[return-value]
 
     return decorate
 
@@ -272,7 +272,7 @@ def hypot(x1: Any, x2: Any) -> Any:
 
 @_formula(lambda x1, x2: np.ldexp(x1, np.asarray(x2).astype(np.int32)))
 def ldexp(x1: Any, x2: Any) -> Any:
-    """``x1 2^x2`` for a whole x2; in two steps, as the power alone may overflow."""
+    """``x1 * 2^x2`` for a whole ``x2``; in two steps, as the power alone may overflow."""
     half = floor(x2 * 0.5)
     return x1 * exp2(half) * exp2(x2 - half)
 
@@ -294,7 +294,11 @@ def trunc(x: Any) -> Any:
 
 @_formula(np.round)
 def round(x: Any, decimals: int = 0) -> Any:
-    """The nearest number with so many decimals, halves to even; no gradient."""
+    """The nearest number with so many decimals, halves to even; no gradient.
+
+    Args:
+        decimals: how many; below 0 as many places ahead of the point become 0.
+    """
     if not decimals:
         return _nearest(x)
     scale = 10.0 ** builtins.abs(decimals)
@@ -431,7 +435,7 @@ def fmin(x1: Any, x2: Any) -> Any:
 
 @_formula(np.heaviside)
 def heaviside(x1: Any, x2: Any) -> Any:
-    """0 for negative x1, 1 for positive, x2 for 0, NaN for NaN."""
+    """0 for negative ``x1``, 1 for positive, ``x2`` for 0, NaN for NaN."""
     return where(equal(x1, 0.0), x2, where(isnan(x1), x1, where(greater(x1, 0.0), 1.0, 0.0)))
 
 
@@ -468,7 +472,16 @@ conj = conjugate = real
 
 
 def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Any:
-    """The first choice whose condition holds, else the default."""
+    """The first choice whose condition holds, else the default.
+
+    Args:
+        condlist: conditions: truth values of any shape.
+        choicelist: a choice for each: numbers of a shape that is broadcast to that of the conditions.
+        default: where none holds.
+
+    Returns:
+        The numbers in the shape that all have together.
+    """
     result = default
     for condition, choice in reversed(list(zip(condlist, choicelist, strict=True))):
         result = where(condition, choice, result)
@@ -476,14 +489,31 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
 
 
 def digitize(x: Any, bins: Any) -> Any:
-    """How many of the increasing numbers ``bins`` are not larger than x: the number of its bin."""
+    """How many of the increasing numbers ``bins`` are not larger than ``x``: the number of its bin.
+
+    Args:
+        x: numbers of any shape: an array, or values of a formula.
+        bins: the limits, ``(n,)``; in a formula known when it is traced.
+
+    Returns:
+        Whole numbers from 0 to n, in the shape of ``x``.
+    """
     if not _symbols(x):
         return np.digitize(convert_to_tensor(x), np.asarray(bins)).astype(np.int32)
     return _counted(less, _traced(x), bins)
 
 
 def searchsorted(sorted_sequence: Any, values: Any, side: str = "left") -> Any:
-    """Where values have to stand in an increasing sequence: before ("left") or behind ("right") their equals."""
+    """Where values have to stand in an increasing sequence: how many of its numbers come before each.
+
+    Args:
+        sorted_sequence: ``(n,)``; in a formula known when it is traced.
+        values: numbers of any shape: an array, or values of a formula.
+        side: ``"left"`` to stand before equal numbers, ``"right"`` behind them.
+
+    Returns:
+        Whole numbers from 0 to n, in the shape of ``values``.
+    """
     if not _symbols(sorted_sequence, values):
         return np.searchsorted(np.asarray(sorted_sequence), convert_to_tensor(values), side).astype(np.int32)  # type: ignore[call-overload]
     return _counted(less_equal if side == "left" else less, _traced(values), sorted_sequence)
@@ -497,7 +527,17 @@ def _counted(before: Callable[[Any, Any], Any], x: Any, limits: Any) -> Any:
 
 
 def isin(x1: Any, x2: Any, assume_unique: bool = False, invert: bool = False) -> Any:
-    """Whether x1 is one of the numbers x2."""
+    """Whether ``x1`` is one of the numbers ``x2``.
+
+    Args:
+        x1: numbers of any shape: an array, or values of a formula.
+        x2: numbers of any shape; in a formula known when it is traced.
+        assume_unique: without meaning for the result.
+        invert: whether it is none of them instead.
+
+    Returns:
+        A truth value for each, in the shape of ``x1``.
+    """
     if not _symbols(x1):
         return np.isin(convert_to_tensor(x1), np.asarray(x2), assume_unique=assume_unique, invert=invert)
     x = _traced(x1)
@@ -506,7 +546,16 @@ def isin(x1: Any, x2: Any, assume_unique: bool = False, invert: bool = False) ->
 
 
 def saturate_cast(x: Any, dtype: Any) -> Any:
-    """x in another type, limited to what that can hold; in a formula, limited to a whole number of it."""
+    """``x`` in another type, limited to what that can hold.
+
+    Args:
+        x: numbers of any shape: an array, or values of a formula, which stay real numbers, limited, and are cut
+            off behind the point for a type of whole numbers.
+        dtype: name or type.
+
+    Returns:
+        Numbers in the shape of ``x``.
+    """
     kind = np.dtype(dtype)
     limits = np.iinfo(kind) if kind.kind in "iu" else np.finfo(kind) if kind.kind == "f" else None
     if limits is None:

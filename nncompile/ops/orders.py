@@ -15,11 +15,14 @@ from typing import Any
 
 import numpy as np
 
+from ..docstrings import Family
 from ..errors import ModelError, UnsupportedError
 from .arrays import _axis, moveaxis, pad
-from .core import Expression, _computed, _symbols, _traced, cast, equal, expand_dims, is_weight, less, sum, where
+from .core import _computed, _symbols, _traced, cast, equal, is_weight, less, sum, where
+from .expressions import Expression
 from .mathematics import isnan
 from .reductions import _formula
+from .reshaping import expand_dims
 
 _MOST = 512
 """The most numbers that a formula puts in order: it compares each with each."""
@@ -76,9 +79,17 @@ def _columns(x: Any) -> Any:
 
 @_formula(np.sort)
 def sort(x: Any, axis: int = -1) -> Any:
-    """x in increasing order along an axis, NaN last.
+    """``x`` in increasing order along an axis, NaN last.
+
+    Args:
+        x: array, or value of a formula.
+        axis: along which; in a formula not the batch.
+
+    Returns:
+        The numbers in the shape of ``x``.
 
     Raises:
+        ModelError: in a formula, along the batch.
         UnsupportedError: in a formula, over 512 numbers.
     """
     x, back = _last("sort", x, axis)
@@ -91,7 +102,19 @@ def _np_argsort(x: Any, axis: int = -1) -> Any:
 
 @_formula(_np_argsort)
 def argsort(x: Any, axis: int = -1) -> Any:
-    """The places of x in increasing order along an axis, equals in their own; in a formula real numbers."""
+    """The places of ``x`` in increasing order along an axis, equals in their own.
+
+    Args:
+        x: array, or value of a formula.
+        axis: along which; in a formula not the batch.
+
+    Returns:
+        Whole numbers in the shape of ``x``, such that ``take_along_axis(x, places, axis)`` is in order.
+
+    Raises:
+        ModelError: in a formula, along the batch.
+        UnsupportedError: in a formula, over 512 numbers.
+    """
     x, back = _last("argsort", x, axis)
     return back(_in_order(_ranks(x), _columns(x), x.shape[-1]))
 
@@ -102,7 +125,16 @@ def _np_argpartition(x: Any, kth: int, axis: int = -1) -> Any:
 
 @_formula(_np_argpartition)
 def argpartition(x: Any, kth: int, axis: int = -1) -> Any:
-    """Places of which the k-th is where it would be in order, smaller numbers before it."""
+    """Places of which the k-th is where it would be in order, smaller numbers before it, others behind.
+
+    Args:
+        x: array, or value of a formula, where all are in order.
+        kth: k, from 0.
+        axis: along which; in a formula not the batch.
+
+    Returns:
+        Whole numbers in the shape of ``x``.
+    """
     return argsort(x, axis)
 
 
@@ -114,6 +146,14 @@ def _np_top_k(x: Any, k: int, sorted: bool = True) -> tuple[Any, Any]:
 @_formula(_np_top_k)
 def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Any, Any]:
     """The k largest numbers of the last axis and their places, the largest first, equals in their own order.
+
+    Args:
+        x: ``(…, n)``, array or value of a formula.
+        k: how many.
+        sorted: without meaning here: they always are.
+
+    Returns:
+        Numbers and places, each ``(…, k)``.
 
     Raises:
         ModelError: in a formula, k is not from 1 to the size of the axis.
@@ -139,6 +179,8 @@ _METHODS: dict[str, Callable[[float], tuple[float, float]]] = {
 def quantile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Any:
     """Where a share q of the values along an axis lies below; NaN if one of them is.
 
+    It is the value at the place ``q * (n - 1)`` of n in increasing order, counted from 0.
+
     Args:
         x: values.
         q: share, from 0 to 1; in a formula one number.
@@ -146,8 +188,11 @@ def quantile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims:
         method: of what is between two values: ``linear``, ``lower``, ``higher``, ``nearest`` or ``midpoint``.
         keepdims: whether the axis stays, with size 1.
 
+    Returns:
+        Numbers in the shape of ``x`` without the axis; of arrays one such for each q.
+
     Raises:
-        ModelError: an argument is not one of these.
+        ModelError: in a formula, an argument is not one of these.
     """
     _check_quantile("quantile", q, method)
     place = _place("quantile", x, axis)
@@ -172,7 +217,21 @@ def _check_quantile(where_: str, q: Any, method: str) -> None:
 
 @_formula(np.nanquantile)
 def nanquantile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Any:
-    """:func:`quantile` of what is not NaN; NaN if all are."""
+    """:func:`quantile` of what is not NaN; NaN if all are.
+
+    Args:
+        x: values.
+        q: share, from 0 to 1; in a formula one number.
+        axis: along which; in a formula one, but not that of the batch.
+        method: see :func:`quantile`.
+        keepdims: whether the axis stays, with size 1.
+
+    Returns:
+        Numbers in the shape of ``x`` without the axis; of arrays one such for each q.
+
+    Raises:
+        ModelError: in a formula, an argument is not one of these.
+    """
     _check_quantile("nanquantile", q, method)
     place = _place("nanquantile", x, axis)
     x, _ = _last("nanquantile", x, axis)
@@ -191,29 +250,79 @@ def nanquantile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdi
 
 @_formula(np.nanpercentile)
 def nanpercentile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Any:
-    """:func:`percentile` of what is not NaN; see :func:`nanquantile`."""
+    """:func:`percentile` of what is not NaN; see :func:`nanquantile`.
+
+    Args:
+        x: values.
+        q: percent, from 0 to 100; in a formula one number.
+        axis: along which; in a formula one, but not that of the batch.
+        method: see :func:`quantile`.
+        keepdims: whether the axis stays, with size 1.
+
+    Returns:
+        Numbers in the shape of ``x`` without the axis; of arrays one such for each q.
+    """
     return nanquantile(x, q / 100, axis, method, keepdims)
 
 
 @_formula(np.nanmedian)
 def nanmedian(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """:func:`median` of what is not NaN; see :func:`nanquantile`."""
+    """:func:`median` of what is not NaN; see :func:`nanquantile`.
+
+    Args:
+        x: values.
+        axis: along which; in a formula one, but not that of the batch.
+        keepdims: whether the axis stays, with size 1.
+
+    Returns:
+        Numbers in the shape of ``x`` without the axis.
+    """
     return nanquantile(x, 0.5, axis, "linear", keepdims)
 
 
 @_formula(np.percentile)
 def percentile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Any:
-    """Where q percent of the values along an axis lie below; see :func:`quantile`."""
+    """Where q percent of the values along an axis lie below: :func:`quantile` of ``q / 100``.
+
+    Args:
+        x: values.
+        q: percent, from 0 to 100; in a formula one number.
+        axis: along which; in a formula one, but not that of the batch.
+        method: see :func:`quantile`.
+        keepdims: whether the axis stays, with size 1.
+
+    Returns:
+        Numbers in the shape of ``x`` without the axis; of arrays one such for each q.
+    """
     return quantile(x, q / 100, axis, method, keepdims)
 
 
 @_formula(np.median)
 def median(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """The middle of the values along an axis in order, or the mean of the two there; see :func:`quantile`."""
+    """The middle of the values along an axis in order, or the mean of the two there: :func:`quantile` of a half.
+
+    Args:
+        x: values.
+        axis: along which; in a formula one, but not that of the batch.
+        keepdims: whether the axis stays, with size 1.
+
+    Returns:
+        Numbers in the shape of ``x`` without the axis.
+    """
     return quantile(x, 0.5, axis, "linear", keepdims)
 
 
 # ------------------------------------------------------------------ running sums
+
+
+RUNNING = Family(
+    {
+        "x": "array, or value of a formula.",
+        "axis": "along which, in a formula not the batch; None for all numbers of an array as one row.",
+        "dtype": "type of the result; that of ``x`` if None.",
+    },
+    "Numbers in the shape of ``x``.",
+)
 
 
 def _typed(x: Any, dtype: Any) -> Any:
@@ -231,25 +340,25 @@ def _running(where_: str, function: Callable[[Any, Any], Any], nothing: float, x
     return x
 
 
-@_formula(np.cumsum)
+@_formula(np.cumsum, RUNNING)
 def cumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
-    """Sums of what is before and at each place of an axis."""
+    """Sums of what is before and at each place of an axis: ``y[i] = x[0] + … + x[i]``."""
     return _running("cumsum", operator.add, 0.0, _typed(x, dtype), axis)
 
 
-@_formula(np.cumprod)
+@_formula(np.cumprod, RUNNING)
 def cumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
-    """Products of what is before and at each place of an axis."""
+    """Products of what is before and at each place of an axis: ``y[i] = x[0] * … * x[i]``."""
     return _running("cumprod", operator.mul, 1.0, _typed(x, dtype), axis)
 
 
-@_formula(np.nancumsum)
+@_formula(np.nancumsum, RUNNING)
 def nancumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
     """:func:`cumsum`, NaN as 0."""
     return _running("nancumsum", operator.add, 0.0, _typed(where(isnan(x), 0.0, x), dtype), axis)
 
 
-@_formula(np.nancumprod)
+@_formula(np.nancumprod, RUNNING)
 def nancumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
     """:func:`cumprod`, NaN as 1."""
     return _running("nancumprod", operator.mul, 1.0, _typed(where(isnan(x), 1.0, x), dtype), axis)
@@ -265,6 +374,12 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
         x: values.
         indices: places, with as many axes; in a formula values of samples, or whole numbers that are the same for all.
         axis: along which; in a formula not that of the batch.
+
+    Returns:
+        The entries in the shape of ``indices``: ``y[…, i] = x[…, indices[…, i]]``.
+
+    Raises:
+        ModelError: in a formula, along the batch.
     """
     x, indices = _traced(x), _traced(indices)
     if not _symbols(x, indices):

@@ -26,8 +26,9 @@ import numpy as np
 from .. import config
 from ..errors import ModelError, UnsupportedError, line_of_user
 from ..variables import Variable
-from . import arrays, core
-from .core import ELEMENT, PRIMITIVES, ROW, UNIFORM, Expression, node
+from . import arrays, core, reshaping
+from .core import PRIMITIVES
+from .expressions import ELEMENT, ROW, UNIFORM, Expression, node
 
 _WHOLE = ("over", "view", "transposed", "product", "moved")
 """Operations on a whole weight, of :mod:`nncompile.ops.weights`, and its numbers in other places."""
@@ -224,7 +225,7 @@ def met(op: str, args: Sequence[Expression]) -> Expression | None:
         elif a.shape[:1] == (None,):
             made[i] = _flattened(op, a, shape, tail)
     result = core._symbolic(op, *made)
-    whole: Expression = core.reshape(core._as_number(result), (-1, *shape[1:]))
+    whole: Expression = reshaping.reshape(core._as_number(result), (-1, *shape[1:]))
     return core._truth(whole) if result.mask else whole
 
 
@@ -254,7 +255,7 @@ def _flattened(op: str, x: Expression, shape: Sequence[int | None], tail: int) -
     lead = tuple(n or 0 for n in value.shape[1 : len(shape) - tail])
     last = tuple(n or 0 for n in shape[-tail:])
     if all(n == 1 for n in value.shape[-tail:]):
-        made: Expression = core.reshape(value, (-1, *lead, 1))
+        made: Expression = reshaping.reshape(value, (-1, *lead, 1))
     else:
         joined = (*lead, math.prod(last))
         made = arrays.arranged(lambda a: np.broadcast_to(a, (len(a), *lead, *last)), value, shape=joined)
@@ -267,7 +268,7 @@ def of_rank(x: Expression, rank: int) -> Expression:
     inner = [n or 1 for n in x.shape[1:]]
     while missing < 0 and inner[0] == 1:
         inner, missing = inner[1:], missing + 1
-    return core.reshape(x, (-1, *(1,) * missing, *inner)) if len(inner) + missing + 1 != len(x.shape) else x
+    return reshaping.reshape(x, (-1, *(1,) * missing, *inner)) if len(inner) + missing + 1 != len(x.shape) else x
 
 
 def _repeated(x: Expression) -> Expression:
@@ -297,13 +298,13 @@ def valued(x: Expression) -> Expression:
             made = node("take", (numbers,), x.value, level=ELEMENT, shape=(None, *x.value.shape))
         else:
             made = _repeated(node("weight", (), x.value, level=ELEMENT, shape=(size,)))
-        return core.reshape(made, (-1, *(x.shape or (1,))))  # type: ignore[no-any-return]
+        return reshaping.reshape(made, (-1, *(x.shape or (1,))))  # type: ignore[no-any-return]
     if x.op == "over":
         inner = arrays.stored(valued(x.args[0]))  # a formula has the columns of its values in memory
         op, axis = str(x.value).split()
         axes = tuple(range(1, len(inner.shape))) if axis == "all" else (int(axis) + 1,)
         made = arrays.reduced(getattr(core, op), inner, axes, True)
-        return core.reshape(made, (-1, *(x.shape or (1,))))  # type: ignore[no-any-return]
+        return reshaping.reshape(made, (-1, *(x.shape or (1,))))  # type: ignore[no-any-return]
     if x.op == "custom":
         return valued(x.args[0])
     if x.op == "moved":
@@ -311,11 +312,11 @@ def valued(x: Expression) -> Expression:
         flat = (v.args[0] if v.op == "reshape" and v.args[0].level == ELEMENT else v for v in values)
         return node("arrange", tuple(flat), x.value, level=ELEMENT, shape=(None, *(x.shape or (1,))))
     if x.op == "view":
-        return core.reshape(valued(x.args[0]), (-1, *x.shape))  # type: ignore[no-any-return]
+        return reshaping.reshape(valued(x.args[0]), (-1, *x.shape))  # type: ignore[no-any-return]
     if x.op == "transposed":
         return arrays.transpose(valued(x.args[0]), (0, *range(len(x.shape), 0, -1)))  # type: ignore[no-any-return]
     if x.op == "product":
-        return core.matmul(*map(valued, x.args))  # type: ignore[no-any-return]
+        return reshaping.matmul(*map(valued, x.args))  # type: ignore[no-any-return]
     if x.op not in PRIMITIVES or PRIMITIVES[x.op].kind == "reduce":
         raise UnsupportedError(
             f"ops.{x.op}: what is computed from means over the batch meets values as one number per feature alone, "

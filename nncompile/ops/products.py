@@ -17,8 +17,8 @@ import numpy as np
 
 from ..errors import ModelError, UnsupportedError
 from ..variables import Variable
-from . import arrays, core, parameters, weights
-from .core import ELEMENT, ROW, Expression, node
+from . import arrays, core, parameters, reshaping, weights
+from .expressions import ELEMENT, ROW, Expression, node
 
 
 def matmul(x1: Any, x2: Any, low: bool = False) -> Any:
@@ -45,17 +45,17 @@ def matmul(x1: Any, x2: Any, low: bool = False) -> Any:
     if not _is_value(b) and len(b.shape) == 1:
         return core.sum(core.multiply(a, b), axis=-1)
     if not _is_value(a) and len(a.shape) == 1:
-        return core.sum(core.multiply(core.reshape(a, (-1, 1)), b), axis=-2)
+        return core.sum(core.multiply(reshaping.reshape(a, (-1, 1)), b), axis=-2)
     if not _is_value(b) and len(b.shape) == 2:  # all rows of a sample are multiplied by one matrix
         rows = math.prod(n or 0 for n in a.shape[1:-1])
-        made = dot(core.reshape(a, (-1, rows, inner[0])), parameters.valued(b), low)
-        return core.reshape(made, (-1, *a.shape[1:-1], b.shape[1]))
+        made = dot(reshaping.reshape(a, (-1, rows, inner[0])), parameters.valued(b), low)
+        return reshaping.reshape(made, (-1, *a.shape[1:-1], b.shape[1]))
     rank = max(len(x.shape) + (not _is_value(x)) for x in (a, b))
     a, b = (x if _is_value(x) else parameters.of_rank(parameters.valued(x), rank) for x in (a, b))
     if len(a.shape) < 3 or len(b.shape) < 3 or len(a.shape) != len(b.shape):
         raise ModelError(
-            f"ops.matmul: values of shapes {core.shape(x1)} and {core.shape(x2)} would be multiplied across the "
-            "samples of a batch, whose axis comes first: expected two axes behind it, and as many of both. "
+            f"ops.matmul: values of shapes {reshaping.shape(x1)} and {reshaping.shape(x2)} would be multiplied across "
+            "the samples of a batch, whose axis comes first: expected two axes behind it, and as many of both. "
             "ops.expand_dims(x, 1) makes a matrix of one row of each sample."
         )
     return dot(a, b, low)
@@ -156,7 +156,7 @@ def einsum(subscripts: str, *operands: Any) -> Any:
         order = [c for c in out[1:] if c in of_a or c in of_b]
         return core.multiply(*(_spread(x, n, [out[0], *order], sizes) for x, n in ((a, of_a), (b, of_b))))
     depth, rows, columns = (math.prod(sizes[c] for c in axes) for axes in (inner, mine, other))
-    left = core.reshape(
+    left = reshaping.reshape(
         _ordered(a, of_a, [out[0], *shared, *mine, *inner]), (-1, *(sizes[c] for c in shared), rows, depth)
     )
     weight = operands[1] if values[1] is b else operands[0]
@@ -164,15 +164,15 @@ def einsum(subscripts: str, *operands: Any) -> Any:
         made = of_weight(left, b if isinstance(weight, Expression) else weight, (depth, columns), _low())
     else:
         b, of_b = (b, of_b) if _is_value(b) else (parameters.valued(b), out[0] + of_b)
-        right = core.reshape(
+        right = reshaping.reshape(
             _ordered(b, of_b, [out[0], *(c for c in shared if c in of_b), *inner, *other]),
             (-1, *(sizes[c] for c in shared), depth, columns),
         )
         made = dot(left, right, _low())
     names_made = [out[0], *shared, *mine, *other]
-    result = core.reshape(made, (-1, *(sizes[c] for c in names_made[1:]))) if len(names_made) > 1 else made
+    result = reshaping.reshape(made, (-1, *(sizes[c] for c in names_made[1:]))) if len(names_made) > 1 else made
     if len(names_made) == 1:
-        return core.sum(core.reshape(made, (-1, 1)), axis=-1)
+        return core.sum(reshaping.reshape(made, (-1, 1)), axis=-1)
     return _ordered(result, "".join(names_made), out)
 
 
@@ -196,7 +196,7 @@ def _axes_by_name(subscripts: str, values: Sequence[Expression]) -> tuple[list[s
 
 
 def _low() -> bool:
-    return core._products.get() == "bfloat16"
+    return reshaping._products.get() == "bfloat16"
 
 
 def _summed(x: Expression, names: str, keep: str) -> Expression:
@@ -222,7 +222,7 @@ def _spread(x: Expression, names: str, wanted: Sequence[str], sizes: dict[str, i
     if not _is_value(x):
         x, names = parameters.valued(x), wanted[0] + names
     ordered = _ordered(x, names, [c for c in wanted if c in names])
-    return core.reshape(ordered, (-1, *(sizes[c] if c in names else 1 for c in wanted[1:])))
+    return reshaping.reshape(ordered, (-1, *(sizes[c] if c in names else 1 for c in wanted[1:])))
 
 
 __all__ = ["dot", "einsum", "matmul", "of_weight"]

@@ -15,29 +15,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .. import config, tree
+from .. import config
+from ..docstrings import ARRAYS, described, elementwise
 from ..errors import ModelError, UnsupportedError
-from .arrays import _axis, _move, arranged, concatenate, is_batch, moveaxis, stack, with_batch
-from .core import (
-    Expression,
-    _computed,
-    _number_or_array,
-    _symbols,
-    _traced,
-    add,
-    cast,
-    convert_to_tensor,
-    expand_dims,
-    is_weight,
-    multiply,
-    one_hot,
-    ones_like,
-    reshape,
-    shape,
-    sum,
-    where,
-    zeros_like,
-)
+from .arrays import _axis, _move, arranged, concatenate, moveaxis, stack
+from .core import _computed, _number_or_array, _symbols, _traced, cast, is_weight, multiply, sum
+from .expressions import Expression
+from .reshaping import convert_to_tensor, expand_dims, one_hot, ones_like, reshape, shape
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -45,32 +29,85 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def fliplr(x: Any) -> Any:
-    """x with axis 1 in reverse order."""
+    """``x`` with axis 1 in reverse order.
+
+    Args:
+        x: array, or value of a formula, of two axes at least.
+
+    Returns:
+        The numbers in the shape of ``x``.
+    """
     return _move(np.fliplr, x)
 
 
 def flipud(x: Any) -> Any:
-    """x with axis 0 in reverse order; not of a formula, whose axis 0 is the batch."""
+    """``x`` with axis 0 in reverse order.
+
+    Args:
+        x: array; in a formula a weight, as axis 0 of values is the batch.
+
+    Returns:
+        The numbers in the shape of ``x``.
+
+    Raises:
+        ModelError: in a formula, values of samples.
+    """
     return _move(np.flipud, x)
 
 
 def rot90(array: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> Any:
-    """An array turned k times by 90 degrees in the plane of two axes."""
+    """An array turned k times by 90 degrees in the plane of two axes, from the first towards the second.
+
+    Args:
+        array: array, or value of a formula.
+        k: how often.
+        axes: the two; in a formula not the batch.
+
+    Returns:
+        The numbers in the shape of ``array``, with the two sizes exchanged for an odd k.
+    """
     return _move(lambda a: np.rot90(a, k, (axes[0], axes[1])), array)
 
 
 def ravel(x: Any) -> Any:
-    """x as one row of numbers; not of a formula, whose rows stay apart."""
+    """``x`` as one row of numbers, the last axis fastest.
+
+    Args:
+        x: array; in a formula a weight, as the rows of values stay apart.
+
+    Returns:
+        All numbers, ``(n,)``.
+    """
     return _move(np.ravel, x)
 
 
 def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """The diagonals in the plane of two axes, along the last axis."""
+    """The diagonals in the plane of two axes: ``y[…, i] = x[…, i, i + offset]``.
+
+    Args:
+        x: array, or value of a formula.
+        offset: how far above the middle the diagonal is.
+        axis1: the axis of rows; in a formula not the batch.
+        axis2: the axis of columns.
+
+    Returns:
+        The numbers in the shape of ``x`` without these axes, and the diagonal along the last.
+    """
     return _move(lambda a: np.diagonal(a, offset, axis1, axis2), x)
 
 
 def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """Sums of the diagonals in the plane of two axes."""
+    """Sums of the diagonals in the plane of two axes: ``sum over i of x[…, i, i + offset]``.
+
+    Args:
+        x: array, or value of a formula.
+        offset: how far above the middle the diagonal is.
+        axis1: the axis of rows; in a formula not the batch.
+        axis2: the axis of columns.
+
+    Returns:
+        The sums in the shape of ``x`` without these axes.
+    """
     return sum(diagonal(x, offset, axis1, axis2), axis=-1)
 
 
@@ -86,36 +123,88 @@ def _triangle(x: Any, keep: Callable[[Any], Any]) -> Any:
 
 
 def tril(x: Any, k: int = 0) -> Any:
-    """The last two axes with zeros above the k-th diagonal."""
+    """The last two axes with zeros above the k-th diagonal: ``x[…, i, j]`` if ``j <= i + k``, else 0.
+
+    Args:
+        x: array, or value of a formula, ``(…, rows, columns)``.
+        k: how far above the middle the diagonal is.
+
+    Returns:
+        The numbers in the shape of ``x``.
+
+    Raises:
+        ModelError: in a formula, there are no two axes behind the batch.
+    """
     return _triangle(x, lambda ones: np.tril(ones, k))
 
 
 def triu(x: Any, k: int = 0) -> Any:
-    """The last two axes with zeros below the k-th diagonal."""
+    """The last two axes with zeros below the k-th diagonal: ``x[…, i, j]`` if ``j >= i + k``, else 0.
+
+    Args:
+        x: array, or value of a formula, ``(…, rows, columns)``.
+        k: how far above the middle the diagonal is.
+
+    Returns:
+        The numbers in the shape of ``x``.
+
+    Raises:
+        ModelError: in a formula, there are no two axes behind the batch.
+    """
     return _triangle(x, lambda ones: np.triu(ones, k))
 
 
 def append(x1: Any, x2: Any, axis: int | None = None) -> Any:
-    """x2 behind x1 along an axis; arrays without one become rows first."""
+    """``x2`` behind ``x1`` along an axis.
+
+    Args:
+        x1: array, or value of a formula.
+        x2: another of the same shape but for that axis.
+        axis: along which, in a formula not the batch; arrays become rows first if None.
+
+    Returns:
+        The numbers of both.
+    """
     if axis is None:
         return concatenate([ravel(x1), ravel(x2)], axis=0)
     return concatenate([x1, x2], axis=axis)
 
 
 def hstack(xs: Sequence[Any]) -> Any:
-    """Values side by side along axis 1, vectors along axis 0."""
+    """Values side by side along axis 1, vectors along axis 0.
+
+    Args:
+        xs: arrays, or values of a formula, of one shape but for that axis.
+
+    Returns:
+        All their numbers.
+    """
     return concatenate(xs, axis=0 if len(np.shape(xs[0]) if not _symbols(xs[0]) else _traced(xs[0]).shape) < 2 else 1)
 
 
 def vstack(xs: Sequence[Any]) -> Any:
-    """Arrays one below the other along axis 0; not of a formula, whose axis 0 is the batch."""
+    """Arrays one below the other along axis 0; vectors become rows first.
+
+    Args:
+        xs: arrays of one shape but for that axis; in a formula weights, as axis 0 of values is the batch.
+
+    Returns:
+        All their numbers, with two axes at least.
+    """
     if _symbols(*xs):
         return concatenate(xs, axis=0)
     return np.vstack([convert_to_tensor(x) for x in xs])
 
 
 def dstack(xs: Sequence[Any]) -> Any:
-    """Values one behind the other along axis 2."""
+    """Values one behind the other along axis 2; what has no such axis gets one.
+
+    Args:
+        xs: arrays, or values of a formula, of one shape but for that axis.
+
+    Returns:
+        All their numbers, with three axes at least.
+    """
     if not _symbols(*xs):
         return np.dstack([convert_to_tensor(x) for x in xs])
     expressions = [_traced(x) for x in xs]
@@ -124,7 +213,19 @@ def dstack(xs: Sequence[Any]) -> Any:
 
 
 def array_split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """x cut along an axis, into so many nearly equal parts or at these places."""
+    """``x`` cut along an axis into parts of which the first may be longer by 1.
+
+    Args:
+        x: array, or value of a formula.
+        indices_or_sections: into so many parts, or at these places.
+        axis: along which; in a formula not the batch.
+
+    Returns:
+        The parts, which have the other axes whole.
+
+    Raises:
+        ModelError: in a formula, along the batch.
+    """
     x = _traced(x)
     if not isinstance(x, Expression):
         return list(np.array_split(convert_to_tensor(x), indices_or_sections, axis))
@@ -137,23 +238,59 @@ def array_split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
 
 def hsplit(x: Any, indices_or_sections: Any) -> list[Any]:
-    """x cut along axis 1, vectors along axis 0."""
+    """``x`` cut along axis 1, vectors along axis 0; see :func:`array_split`.
+
+    Args:
+        x: array, or value of a formula.
+        indices_or_sections: into so many parts, or at these places.
+
+    Returns:
+        The parts.
+    """
     x = _traced(x)
     return array_split(x, indices_or_sections, axis=1 if len(np.shape(x) if not _symbols(x) else x.shape) > 1 else 0)
 
 
 def vsplit(x: Any, indices_or_sections: Any) -> list[Any]:
-    """x cut along axis 0; not of a formula, whose axis 0 is the batch."""
+    """``x`` cut along axis 0; see :func:`array_split`.
+
+    Args:
+        x: array; not of a formula, whose axis 0 is the batch.
+        indices_or_sections: into so many parts, or at these places.
+
+    Returns:
+        The parts.
+    """
     return array_split(x, indices_or_sections, axis=0)
 
 
 def dsplit(x: Any, indices_or_sections: Any) -> list[Any]:
-    """x cut along axis 2."""
+    """``x`` cut along axis 2; see :func:`array_split`.
+
+    Args:
+        x: array, or value of a formula.
+        indices_or_sections: into so many parts, or at these places.
+
+    Returns:
+        The parts.
+    """
     return array_split(x, indices_or_sections, axis=2)
 
 
 def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Any]:
-    """The parts of x along an axis, which they do not have any more."""
+    """The parts of ``x`` along an axis, which they do not have any more.
+
+    Args:
+        x: array, or value of a formula.
+        num: how many there are, if given.
+        axis: along which; in a formula not the batch.
+
+    Returns:
+        As many as the size of the axis.
+
+    Raises:
+        ModelError: in a formula, along the batch; or ``num`` is not the size.
+    """
     x = _traced(x) if _symbols(x) else convert_to_tensor(x)
     place = _axis(axis, len(x.shape), "unstack")
     size = x.shape[place]
@@ -166,12 +303,32 @@ def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Any]:
 
 
 def get_item(x: Any, key: Any) -> Any:
-    """``x[key]``"""
+    """``x[key]``
+
+    Args:
+        x: array, or value of a formula, of which the batch stays whole: ``x[:, …]``.
+        key: what stands between the brackets.
+
+    Returns:
+        The numbers there.
+    """
     return (_traced(x) if _symbols(x) else convert_to_tensor(x))[key]
 
 
 def slice_(inputs: Any, start_indices: Sequence[int], shape: Sequence[int]) -> Any:
-    """The block of a shape that begins at a place; in a formula all rows: ``start_indices[0] = 0``."""
+    """The block of a shape that begins at a place: ``inputs[a : a + n, b : b + m, …]``.
+
+    Args:
+        inputs: array, or value of a formula.
+        start_indices: a, b, …, a number for each axis; 0 first in a formula.
+        shape: n, m, …; -1 or None for all that is left. In a formula the first has no meaning: it is all rows.
+
+    Returns:
+        The block.
+
+    Raises:
+        ModelError: in a formula, not all rows.
+    """
     places = [slice(int(a), None if n in (-1, None) else int(a + n)) for a, n in zip(start_indices, shape, strict=True)]
     if _symbols(inputs) and not is_weight(_traced(inputs)):
         if start_indices[0] != 0:
@@ -190,6 +347,12 @@ def slice_update(inputs: Any, start_indices: Sequence[int], updates: Any) -> Any
         inputs: an array or a value of samples.
         start_indices: where the block begins, a number for each axis; 0 first in a formula.
         updates: what is to stand there, of as many axes.
+
+    Returns:
+        Numbers in the shape of ``inputs``.
+
+    Raises:
+        ModelError: in a formula, not all rows.
     """
     first = [int(i) for i in start_indices]
     inputs, updates = (_traced(x) if _symbols(x) else convert_to_tensor(x) for x in (inputs, updates))
@@ -210,7 +373,14 @@ def slice_update(inputs: Any, start_indices: Sequence[int], updates: Any) -> Any
 
 
 def copy(x: Any) -> Any:
-    """x in memory of its own; an expression is not changed by anything, so it is itself."""
+    """``x`` in memory of its own.
+
+    Args:
+        x: array; or a value of a formula, which nothing changes, so that it is itself.
+
+    Returns:
+        The same numbers.
+    """
     return _traced(x) if _symbols(x) else np.array(_number_or_array(x))
 
 
@@ -218,22 +388,64 @@ def copy(x: Any) -> Any:
 
 
 def convert_to_numpy(x: Any) -> Any:
-    """x as an array of NumPy; an expression has no numbers before it runs."""
+    """``x`` as an array of NumPy.
+
+    Args:
+        x: numbers of any shape; a value of a formula has none before it runs.
+
+    Returns:
+        The array.
+
+    Raises:
+        ModelError: in a formula.
+
+    Source: ``keras.ops.convert_to_numpy``.
+    """
     return np.asarray(x)
 
 
 def is_tensor(x: Any) -> bool:
-    """Whether x is what operations return: an array, or a symbol in a formula."""
+    """Whether ``x`` is what operations return.
+
+    Args:
+        x: anything.
+
+    Returns:
+        True for an array and for a value of a formula.
+
+    Source: ``keras.ops.is_tensor``.
+    """
     return isinstance(x, (np.ndarray, np.generic, Expression))
 
 
 def ndim(x: Any) -> int:
-    """Number of axes."""
+    """Number of axes.
+
+    Args:
+        x: array, weight or value of a formula.
+
+    Returns:
+        A whole number; in a formula the rows are an axis.
+
+    Source: ``keras.ops.ndim``.
+    """
     return len(x.shape) if hasattr(x, "shape") else np.ndim(x)
 
 
 def size(x: Any) -> int:
-    """How many numbers x has; not known of an expression, whose rows are as many as there are."""
+    """How many numbers ``x`` has.
+
+    Args:
+        x: array or weight.
+
+    Returns:
+        The product of all sizes.
+
+    Raises:
+        ModelError: in a formula, whose rows are as many as there are.
+
+    Source: ``keras.ops.size``.
+    """
     shape = tuple(x.shape) if hasattr(x, "shape") else np.shape(x)
     if None in shape:
         raise ModelError(f"ops.size: the number of rows of {shape} is not known before it runs. Use x.shape[-1].")
@@ -241,130 +453,17 @@ def size(x: Any) -> int:
 
 
 def dtype(x: Any) -> str:
-    """Name of the type of the numbers in x."""
+    """Name of the type of the numbers in ``x``.
+
+    Args:
+        x: array, weight or value of a formula.
+
+    Returns:
+        ``"float32"`` or another.
+
+    Source: ``keras.ops.dtype``.
+    """
     return str(x.dtype if hasattr(x, "dtype") else convert_to_tensor(x).dtype)
-
-
-# ------------------------------------------------------------------ new arrays
-
-
-def _new(values: Any, dtype: Any, whole: bool = False) -> Any:
-    """An array of a type; by default of that of the layers, or int32 for whole numbers."""
-    return np.asarray(values).astype(dtype or ("int32" if whole else config.floatx()))
-
-
-def array(x: Any, dtype: Any = None) -> Any:
-    """x as an array; expressions stay what they are."""
-    return convert_to_tensor(x, dtype)
-
-
-def zeros(shape: Any, dtype: Any = None) -> Any:
-    """An array of zeros; in a formula the first size may be that of the batch, ``ops.shape(x)[0]``."""
-    return full(shape, 0, dtype)
-
-
-def ones(shape: Any, dtype: Any = None) -> Any:
-    """An array of ones; in a formula the first size may be that of the batch, ``ops.shape(x)[0]``."""
-    return full(shape, 1, dtype)
-
-
-def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
-    """An array of one number; in a formula the first size may be that of the batch, ``ops.shape(x)[0]``."""
-    if isinstance(shape, (tuple, list)) and shape and is_batch(shape[0]):
-        inner = np.full(tuple(shape[1:]) or (1,), fill_value, dtype or config.floatx())
-        made = with_batch(inner, (None, *inner.shape))
-        return made if len(shape) > 1 else made[:, 0]
-    return np.full(shape, fill_value, dtype or config.floatx())
-
-
-def empty(shape: Any, dtype: Any = None) -> Any:
-    """An array whose numbers do not matter; they are zeros."""
-    return zeros(shape, dtype)
-
-
-def full_like(x: Any, fill_value: Any, dtype: Any = None) -> Any:
-    """A number in the shape of x."""
-    if _symbols(x, fill_value):
-        return add(zeros_like(_traced(x)), fill_value)
-    return np.full_like(convert_to_tensor(x), fill_value, dtype=dtype)
-
-
-def empty_like(x: Any, dtype: Any = None) -> Any:
-    """Numbers in the shape of x that do not matter; they are zeros."""
-    return full_like(x, 0, dtype)
-
-
-def arange(start: float, stop: float | None = None, step: float | None = None, dtype: Any = None) -> Any:
-    """Numbers from ``start`` up to but not ``stop``, ``step`` apart."""
-    given = [n for n in (start, stop, step) if n is not None]
-    whole = all(isinstance(n, (int, np.integer)) for n in given)
-    return _new(np.arange(start, stop, step) if stop is not None else np.arange(0, start, step), dtype, whole)
-
-
-def linspace(
-    start: Any,
-    stop: Any,
-    num: int = 50,
-    endpoint: bool = True,
-    retstep: bool = False,
-    dtype: Any = None,
-    axis: int = 0,
-) -> Any:
-    """``num`` numbers evenly from ``start`` to ``stop``; with their distance, if ``retstep``."""
-    values, step = np.linspace(start, stop, num, endpoint, retstep=True, axis=axis)
-    return (_new(values, dtype), step) if retstep else _new(values, dtype)
-
-
-def logspace(
-    start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: float = 10, dtype: Any = None, axis: int = 0
-) -> Any:
-    """``num`` powers of ``base``, the exponents evenly from ``start`` to ``stop``."""
-    return _new(np.logspace(start, stop, num, endpoint, base, axis=axis), dtype)
-
-
-def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Any:
-    """``num`` numbers from ``start`` to ``stop``, each the same multiple of the one before."""
-    return _new(np.geomspace(start, stop, num, endpoint, axis=axis), dtype)
-
-
-def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
-    """Ones on the k-th diagonal of N rows and M columns, zeros elsewhere."""
-    return np.eye(N, M, k, dtype or config.floatx())
-
-
-def identity(n: int, dtype: Any = None) -> Any:
-    """The unit matrix of n rows."""
-    return eye(n, dtype=dtype)
-
-
-def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
-    """Ones on and below the k-th diagonal of N rows and M columns, zeros above."""
-    return np.tri(N, M, k, dtype or config.floatx())
-
-
-def bartlett(x: int) -> Any:
-    """Bartlett's window of x numbers."""
-    return _new(np.bartlett(x), None)
-
-
-def blackman(x: int) -> Any:
-    """Blackman's window of x numbers."""
-    return _new(np.blackman(x), None)
-
-
-def hamming(x: int) -> Any:
-    """Hamming's window of x numbers."""
-    return _new(np.hamming(x), None)
-
-
-def hanning(x: int) -> Any:
-    """Hann's window of x numbers."""
-    return _new(np.hanning(x), None)
-
-
-def kaiser(x: int, beta: float) -> Any:
-    """Kaiser's window of x numbers."""
-    return _new(np.kaiser(x, beta), None)
 
 
 # ------------------------------------------------------------------ of arrays alone
@@ -386,7 +485,7 @@ def _of_arrays(reason: str) -> Callable[[F], F]:
             arrays = [bound.arguments.pop(n) for n in ("x", "x1", "x2", "indices") if n in bound.arguments]
             return _computed(functools.partial(function, **bound.arguments), *arrays)
 
-        return operation  # type: ignore[return-value]
+        return described(ARRAYS)(operation)  # type: ignore[return-value]
 
     return decorate
 
@@ -398,7 +497,14 @@ _WHOLE = "of whole numbers; the values of a network are real numbers."
 
 @_of_arrays(_VARIES)
 def nonzero(x: Any) -> Any:
-    """The places of what is not 0, an array per axis."""
+    """The places of what is not 0.
+
+    Args:
+        x: array of any shape.
+
+    Returns:
+        For each axis the numbers of the places along it, ``(n,)`` for n places.
+    """
     return tuple(at.astype(np.int32) for at in np.nonzero(x))
 
 
@@ -406,10 +512,17 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = Fal
     """How often each whole number occurs, or the sum of its weights; of more axes along the last one.
 
     Args:
-        x: numbers from 0 on, ``(..., n)``; in a formula of samples.
+        x: numbers from 0 on, ``(…, n)``; in a formula of samples.
         weights: what each counts, as x; 1 if None.
         minlength: how many numbers are counted at least; in a formula just so many, and others not at all.
         sparse: not supported; only False.
+
+    Returns:
+        A number for each from 0 to the largest, ``(…, count)``.
+
+    Raises:
+        ModelError: in a formula, without ``minlength``, or not of values of samples.
+        UnsupportedError: ``sparse`` is True.
     """
     if sparse:
         raise UnsupportedError("ops.bincount: sparse=True is not supported.")
@@ -437,56 +550,126 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = Fal
 
 @_of_arrays(_ROWS)
 def histogram(x: Any, bins: Any = 10, range: Any = None) -> Any:
-    """How many numbers are in each bin, and the edges of the bins."""
+    """How many numbers are in each bin.
+
+    Args:
+        x: array of any shape.
+        bins: how many of equal width, or their edges.
+        range: the first and the last edge; the least and the largest number if None.
+
+    Returns:
+        The counts, ``(n,)``, and the edges of the n bins, ``(n + 1,)``.
+    """
     counts, edges = np.histogram(x, bins, range)
     return counts.astype(np.int32), edges.astype(config.floatx())
 
 
 @_of_arrays(_ROWS)
 def allclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
-    """Whether all of x1 are close to x2: ``|x1 - x2| <= atol + rtol |x2|``. ops.isclose compares one by one."""
+    """Whether all of ``x1`` are close to ``x2``: ``|x1 - x2| <= atol + rtol * |x2|``. ops.isclose compares one by one.
+
+    Args:
+        x1: array.
+        x2: what ``rtol`` is relative to, of a shape that is broadcast.
+        rtol: relative tolerance.
+        atol: absolute tolerance.
+        equal_nan: whether NaN is close to NaN.
+
+    Returns:
+        One truth value.
+    """
     return np.allclose(x1, x2, rtol, atol, equal_nan)
 
 
 @_of_arrays(_WHOLE)
+@elementwise
 def gcd(x1: Any, x2: Any) -> Any:
-    """Greatest common divisor."""
+    """Greatest common divisor.
+
+    Args:
+        x1: whole numbers of any shape.
+        x2: likewise, of a shape that is broadcast.
+    """
     return np.gcd(x1, x2)
 
 
 @_of_arrays(_WHOLE)
+@elementwise
 def lcm(x1: Any, x2: Any) -> Any:
-    """Least common multiple."""
+    """Least common multiple: ``|x1 * x2| / gcd(x1, x2)``.
+
+    Args:
+        x1: whole numbers of any shape.
+        x2: likewise, of a shape that is broadcast.
+    """
     return np.lcm(x1, x2)
 
 
 @_of_arrays(_WHOLE)
 def unravel_index(indices: Any, shape: Any) -> Any:
-    """Places in an array of a shape as one number per axis."""
+    """Places in an array of a shape as one number per axis.
+
+    Args:
+        indices: numbers of places, of any shape, the last axis of the array fastest.
+        shape: of the array.
+
+    Returns:
+        For each axis the numbers along it, in the shape of ``indices``.
+    """
     return tuple(at.astype(np.int32) for at in np.unravel_index(indices, shape))
 
 
 @_of_arrays("steps from number to number; a formula is of real numbers.")
+@elementwise
 def nextafter(x1: Any, x2: Any) -> Any:
-    """The number next to x1 in the direction of x2."""
+    """The number next to ``x1`` in the direction of ``x2``.
+
+    Args:
+        x1: array of any shape.
+        x2: another, of a shape that is broadcast.
+    """
     return np.nextafter(x1, x2)
 
 
 @_of_arrays("Bessel functions are not among the functions that can become C.")
+@elementwise
 def i0(x: Any) -> Any:
-    """Modified Bessel function of the first kind, of order 0."""
+    """Modified Bessel function of the first kind, of order 0: ``sum over k of (x^2 / 4)^k / (k!)^2``.
+
+    Args:
+        x: array of any shape.
+    """
     return np.i0(x)
 
 
 def inner(x1: Any, x2: Any) -> Any:
-    """Sums of products along the last axes; in a formula of values by a weight, or the other way round."""
+    """Sums of products along the last axes: ``sum over k of x1[…, k] * x2[…, k]``.
+
+    Args:
+        x1: ``(…, k)``, or a number; in a formula values of samples or a weight.
+        x2: ``(…, k)``, or a number; in a formula the other of the two.
+
+    Returns:
+        A number for each row of one and each of the other: the axes of ``x1`` before the last, then those of ``x2``.
+    """
     if not _symbols(x1, x2):
         return _computed(np.inner, x1, x2)
     return tensordot(x1, x2, axes=((-1,), (-1,))) if ndim(x1) and ndim(x2) else multiply(x1, x2)
 
 
 def outer(x1: Any, x2: Any) -> Any:
-    """Products of each number of one with each of the other; in a formula x1 has one number per sample."""
+    """Products of each number of one with each of the other: ``x1[i] * x2[j]``.
+
+    Args:
+        x1: n numbers of any shape; in a formula one per sample.
+        x2: m numbers of any shape; in a formula an array or a weight.
+
+    Returns:
+        ``(n, m)``
+
+    Raises:
+        ModelError: in a formula, other shapes.
+    """
     if not _symbols(x1, x2):
         return _computed(np.outer, x1, x2)
     first = _traced(x1)
@@ -500,26 +683,48 @@ def outer(x1: Any, x2: Any) -> Any:
 
 @_of_arrays(_ROWS)
 def vdot(x1: Any, x2: Any) -> Any:
-    """Sum of the products of all numbers."""
+    """Sum of the products of all numbers: ``sum(x1 * x2)``.
+
+    Args:
+        x1: array of any shape.
+        x2: another of as many numbers.
+
+    Returns:
+        One number.
+    """
     return np.vdot(x1, x2)
 
 
 @_of_arrays(_ROWS)
 def kron(x1: Any, x2: Any) -> Any:
-    """Kronecker's product."""
+    """Kronecker's product: ``x2`` in the place of each number of ``x1``, multiplied by it.
+
+    Args:
+        x1: ``(n, m)``, or with other axes.
+        x2: ``(p, q)``, or with other axes.
+
+    Returns:
+        ``(n * p, m * q)``
+    """
     return np.kron(x1, x2)
 
 
 def cross(x1: Any, x2: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
-    """Cross product of vectors of 3, or of 2, whose third number is 0.
+    """Cross product of vectors: ``(a2 * b3 - a3 * b2, a3 * b1 - a1 * b3, a1 * b2 - a2 * b1)``.
 
     Args:
-        x1: vectors.
-        x2: vectors.
+        x1: vectors a of 3 numbers, or of 2, whose third number is 0.
+        x2: vectors b.
         axisa: the axis of x1 that has their numbers.
         axisb: that of x2.
-        axisc: that of the result; of two vectors of 2 it is the third number alone.
+        axisc: that of the result.
         axis: all three of them.
+
+    Returns:
+        Vectors of 3 in the shape that both have together; of two vectors of 2 the third number alone.
+
+    Raises:
+        ModelError: vectors of other sizes.
     """
     if not _symbols(x1, x2):
         x1, x2 = convert_to_tensor(x1), convert_to_tensor(x2)
@@ -540,8 +745,11 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
 
     Args:
         x1: values, weights or arrays; in a formula one of both has samples, which come first.
-        x2: the other.
+        x2: the other, of the same sizes along the axes that are summed over.
         axes: how many, or those of x1 and those of x2.
+
+    Returns:
+        The sums, with the axes of ``x1`` that are left, then those of ``x2``.
     """
     if not _symbols(x1, x2):
         return _computed(lambda a, b: np.tensordot(a, b, axes), x1, x2)
@@ -559,9 +767,21 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
 
 
 def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Any:
-    """Sums of products by Einstein's notation; in a formula of one or two operands, the batch first.
+    """Sums of products by Einstein's notation: over all letters that are not behind the arrow.
 
     ``einsum("bij,bkj->bik", q, k)`` has a matrix product of each sample.
+
+    Args:
+        subscripts: letters for the axes of each operand and, behind ``->``, of the result; ``...`` for any others.
+        *operands: arrays; in a formula values of samples with the batch first, weights and arrays.
+        **kwargs: those of ``np.einsum``, for arrays.
+
+    Returns:
+        The sums, with the axes that are named behind the arrow.
+
+    Raises:
+        ModelError: in a formula, the notation does not fit the operands, or is across samples.
+        UnsupportedError: in a formula, a letter stands twice in an operand.
     """
     if _symbols(*operands):
         from . import products
@@ -571,7 +791,18 @@ def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Any:
 
 
 def diag(x: Any, k: int = 0) -> Any:
-    """A matrix with x on its k-th diagonal, or the k-th diagonal of a matrix; in a formula x is a weight."""
+    """A matrix with ``x`` on its k-th diagonal, or the k-th diagonal of a matrix.
+
+    Args:
+        x: ``(n,)`` or ``(n, m)``; in a formula a weight.
+        k: how far above the middle the diagonal is.
+
+    Returns:
+        ``(n + |k|, n + |k|)``, or the numbers of the diagonal.
+
+    Raises:
+        UnsupportedError: in a formula, values of samples.
+    """
     if _symbols(x) and not is_weight(_traced(x)):
         raise UnsupportedError(f"ops.diag: {_ROWS}")
     # places count from 0 on, and below 0 there is nothing
@@ -580,17 +811,31 @@ def diag(x: Any, k: int = 0) -> Any:
 
 @_of_arrays(_ROWS)
 def diagflat(x: Any, k: int = 0) -> Any:
-    """A matrix with the numbers of x on its k-th diagonal."""
+    """A matrix with the numbers of ``x`` on its k-th diagonal.
+
+    Args:
+        x: n numbers of any shape.
+        k: how far above the middle the diagonal is.
+
+    Returns:
+        ``(n + |k|, n + |k|)``
+    """
     return np.diagflat(x, k)
 
 
 def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
-    """Powers of x side by side.
+    """Powers of ``x`` side by side: ``y[i, j] = x[i]^(N - 1 - j)``.
 
     Args:
-        x: numbers; in a formula one per sample.
+        x: ``(n,)``; in a formula one per sample.
         N: how many powers, from 0 on; as many as x has numbers if None, in a formula it is needed.
         increasing: whether the power 0 comes first, not last.
+
+    Returns:
+        ``(n, N)``
+
+    Raises:
+        ModelError: in a formula, without N, or of another shape.
     """
     if not _symbols(x):
         return _computed(lambda a: np.vander(a, N, increasing), x)
@@ -607,91 +852,55 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
 
 @_of_arrays(_ROWS)
 def corrcoef(x: Any) -> Any:
-    """Correlations of rows."""
+    """Correlations of rows: ``c[i, j] / sqrt(c[i, i] * c[j, j])`` with their covariances c.
+
+    Args:
+        x: ``(rows, columns)``
+
+    Returns:
+        ``(rows, rows)``
+    """
     return np.corrcoef(x)
 
 
 @_of_arrays(_ROWS)
 def correlate(x1: Any, x2: Any, mode: str = "valid") -> Any:
-    """Sums of products of two vectors, moved against each other."""
+    """Sums of products of two vectors, moved against each other: ``y[k] = sum over i of x1[i + k] * x2[i]``.
+
+    Args:
+        x1: ``(n,)``
+        x2: ``(m,)``
+        mode: ``"valid"`` where they overlap in full, ``"same"`` for as many as the longer has, ``"full"`` for all.
+
+    Returns:
+        ``(max(n, m) - min(n, m) + 1,)``, ``(max(n, m),)`` or ``(n + m - 1,)``, by the mode.
+    """
     return np.correlate(x1, x2, mode)  # type: ignore[call-overload]
 
 
 def meshgrid(*x: Any, indexing: str = "xy") -> Any:
-    """Coordinates of a grid, of arrays."""
+    """Coordinates of a grid, of arrays.
+
+    Args:
+        *x: the coordinates along each axis, ``(n,)``, ``(m,)``, …
+        indexing: ``"xy"`` for ``(m, n, …)``, ``"ij"`` for ``(n, m, …)``.
+
+    Returns:
+        For each axis an array of the shape of the grid.
+
+    Raises:
+        UnsupportedError: in a formula.
+    """
     if _symbols(*x):
         raise UnsupportedError(f"ops.meshgrid: {_ROWS}")
     return np.meshgrid(*map(convert_to_tensor, x), indexing=indexing)  # type: ignore[call-overload]
 
 
-# ------------------------------------------------------------------ what Python decides
-
-
-def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
-    """One of two functions, called: ``true_fn()`` if ``pred``, else ``false_fn()``.
-
-    Where the truth is only known when a formula runs both are computed, and the numbers of one are taken, as
-    :func:`where` does: what is infinite or NaN in the other's derivative becomes NaN in that of both.
-
-    Args:
-        pred: a truth value: of Python, an array's, or one for all samples in a formula.
-        true_fn: gives values, in any structure.
-        false_fn: gives values in the same structure.
-
-    Raises:
-        ModelError: ``pred`` is more than one truth value, or the structures differ.
-    """
-    pred = _traced(pred)
-    if not isinstance(pred, Expression):
-        return true_fn() if pred else false_fn()
-    _need_single("cond", "a truth value", pred, "ops.where(condition, a, b) takes one for each.")
-    return tree.map_structure(lambda a, b: where(pred, a, b), true_fn(), false_fn())
-
-
-def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
-    """One of several functions, called: ``branches[index](*operands)``, the first or the last if there is none.
-
-    Where the index is only known when a formula runs all are computed; see :func:`cond`.
-
-    Raises:
-        ModelError: ``index`` is more than one number, or the structures of the results differ.
-    """
-    index = _traced(index)
-    if not isinstance(index, Expression):
-        return branches[min(max(int(index), 0), len(branches) - 1)](*operands)
-    _need_single("switch", "a number", index, "ops.select(conditions, choices) takes one for each.")
-    result = branches[0](*operands)
-    for i, branch in enumerate(branches[1:], 1):
-        reached = index >= i
-        result = tree.map_structure(lambda a, b, reached=reached: where(reached, b, a), result, branch(*operands))
-    return result
-
-
-def _need_single(op: str, expected: str, x: Expression, hint: str) -> None:
-    if x.shape != ():
-        raise ModelError(f"ops.{op}: expected {expected} for all samples, received shape {x.shape}. {hint}")
-
-
-def fori_loop(lower: int, upper: int, body_fun: Callable[[int, Any], Any], init_val: Any) -> Any:
-    """``body_fun(i, value)`` from ``lower`` up to but not ``upper``; a formula becomes as long as that takes."""
-    if isinstance(lower, Expression) or isinstance(upper, Expression):
-        raise UnsupportedError("ops.fori_loop: how often a formula loops must be known when it is traced.")
-    value = init_val
-    for i in range(int(lower), int(upper)):
-        value = body_fun(i, value)
-    return value
-
-
 __all__ = [
     "allclose",
     "append",
-    "arange",
-    "array",
     "array_split",
-    "bartlett",
     "bincount",
-    "blackman",
-    "cond",
     "convert_to_numpy",
     "copy",
     "corrcoef",
@@ -704,45 +913,29 @@ __all__ = [
     "dstack",
     "dtype",
     "einsum",
-    "empty",
-    "empty_like",
-    "eye",
     "fliplr",
     "flipud",
-    "fori_loop",
-    "full",
-    "full_like",
     "gcd",
-    "geomspace",
     "get_item",
-    "hamming",
-    "hanning",
     "histogram",
     "hsplit",
     "hstack",
     "i0",
-    "identity",
     "inner",
     "is_tensor",
-    "kaiser",
     "kron",
     "lcm",
-    "linspace",
-    "logspace",
     "meshgrid",
     "ndim",
     "nextafter",
     "nonzero",
-    "ones",
     "outer",
     "ravel",
     "rot90",
     "size",
     "slice_update",
-    "switch",
     "tensordot",
     "trace",
-    "tri",
     "tril",
     "triu",
     "unravel_index",
@@ -751,5 +944,4 @@ __all__ = [
     "vdot",
     "vsplit",
     "vstack",
-    "zeros",
 ]

@@ -15,8 +15,10 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from .. import backend, config, tree
+from ..docstrings import completed
 from ..errors import ModelError, NncompileError, UnsupportedError
-from .core import Expression, set_owner
+from .core import set_owner
+from .expressions import Expression
 
 Shape = tuple[int | None, ...]
 
@@ -75,11 +77,19 @@ class KerasTensor:
         return f"<KerasTensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
 
     def reshape(self, newshape: Sequence[int | None]) -> Any:
-        """The same numbers in another shape."""
+        """Returns the same numbers in another shape.
+
+        Args:
+            newshape: sizes of the axes, of which -1 is what is left.
+        """
         return _call("reshape", self, newshape)
 
     def squeeze(self, axis: int | None = None) -> Any:
-        """Without an axis of size 1."""
+        """Returns the same without an axis of size 1.
+
+        Args:
+            axis: which one; all of them if None.
+        """
         return _call("squeeze", self, axis)
 
     # ---------------------------------------------------------------- what it is not
@@ -503,9 +513,9 @@ def _recording(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*args)
         return _recorded(name, function, args, kwargs) if tensors_among(kwargs) else function(*args, **kwargs)
 
-    text = inspect.getdoc(function) or ""
-    if "Source:" not in text and "not an operation of Keras" not in text:
-        operation.__doc__ = f"{text}\n\nSource: ``keras.ops.{name}``."
+    text = function.__doc__ or ""
+    if text and "not an operation of Keras" not in text:
+        operation.__doc__ = completed(text, source=f"``keras.ops.{name}``")
     return operation
 
 

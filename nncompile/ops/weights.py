@@ -20,14 +20,24 @@ import numpy as np
 
 from ..errors import ModelError, UnsupportedError
 from ..variables import as_symbol
-from . import core
-from .core import ELEMENT, UNIFORM, Expression, is_weight, node
+from . import core, reshaping
+from .core import is_weight
+from .expressions import ELEMENT, UNIFORM, Expression, node
 
 _REDUCTIONS = ("sum", "max", "min")
 
 
 def reduce(op: str, x: Expression, axis: int | Sequence[int] | None, keepdims: bool) -> Expression:
     """A reduction of an array along axes, as NumPy's of that name.
+
+    Args:
+        op: ``"sum"``, ``"max"`` or ``"min"``.
+        x: over a weight.
+        axis: one, several, or None for all.
+        keepdims: whether the axes stay, of size 1.
+
+    Returns:
+        The expression.
 
     Raises:
         ModelError: there is no such axis.
@@ -52,14 +62,24 @@ def reduce(op: str, x: Expression, axis: int | Sequence[int] | None, keepdims: b
 
 
 def count(op: str, x: Expression, axis: int | Sequence[int] | None) -> float:
-    """How many numbers a reduction along axes takes together."""
+    """Returns how many numbers a reduction along axes takes together.
+
+    Args:
+        op: its name, for an error.
+        x: over a weight.
+        axis: one, several, or None for all.
+    """
     of = sizes(x)
     return float(np.prod([of[i] for i in _axes(op, of, axis)]))
 
 
 def sizes(x: Any) -> tuple[int, ...]:
-    """The shape of an array, or of an expression over a weight, all of whose sizes are known."""
-    return tuple(n for n in core.shape(x) if n is not None)
+    """Returns the shape of an array, or of an expression over a weight, all of whose sizes are known.
+
+    Args:
+        x: the array or expression.
+    """
+    return tuple(n for n in reshaping.shape(x) if n is not None)
 
 
 def _axes(op: str, of: tuple[int, ...], axis: int | Sequence[int] | None) -> tuple[int, ...]:
@@ -72,7 +92,15 @@ def _axes(op: str, of: tuple[int, ...], axis: int | Sequence[int] | None) -> tup
 
 
 def view(x: Expression, shape: tuple[int, ...]) -> Expression:
-    """The same numbers with axes of size 1 more or fewer; a single number meets any shape as it is."""
+    """Returns the same numbers with axes of size 1 more or fewer; a single number meets any shape as it is.
+
+    Args:
+        x: over a weight.
+        shape: the one that is wanted; in a layer any of as many numbers.
+
+    Raises:
+        UnsupportedError: outside a layer, other axes than those of size 1 come or go.
+    """
     if x.shape == shape or not x.shape:
         return x
     if x.level <= UNIFORM:
@@ -94,7 +122,11 @@ def view(x: Expression, shape: tuple[int, ...]) -> Expression:
 
 
 def transpose(x: Expression) -> Expression:
-    """An array with its axes in the opposite order."""
+    """Returns an array with its axes in the opposite order.
+
+    Args:
+        x: over a weight.
+    """
     if x.level <= UNIFORM or len(x.shape) < 2:
         return x
     if x.op == "transposed":
@@ -103,7 +135,14 @@ def transpose(x: Expression) -> Expression:
 
 
 def matmul(a: Any, b: Any) -> Expression:
-    """The product of two matrices.
+    """The product of two matrices: ``sum over k of a[i, k] * b[k, j]``.
+
+    Args:
+        a: over a weight, ``(m, k)``.
+        b: likewise, ``(k, n)``.
+
+    Returns:
+        ``(m, n)``
 
     Raises:
         ModelError: they are not matrices that fit.
@@ -112,7 +151,7 @@ def matmul(a: Any, b: Any) -> Expression:
         if not is_weight(x) or len(x.shape) != 2:
             raise ModelError(
                 "ops.matmul: in a formula over a weight both must be matrices computed from it, "
-                f"received shapes {core.shape(a)} and {core.shape(b)}."
+                f"received shapes {reshaping.shape(a)} and {reshaping.shape(b)}."
             )
     if a.shape[1] != b.shape[0]:
         raise ModelError(f"ops.matmul: shapes {a.shape} and {b.shape} do not fit.")
@@ -120,7 +159,11 @@ def matmul(a: Any, b: Any) -> Expression:
 
 
 def identity_like(x: Any) -> Any:
-    """1 on the diagonal of a square matrix, 0 elsewhere."""
+    """Returns 1 on the diagonal of a square matrix, 0 elsewhere.
+
+    Args:
+        x: the array or expression whose shape it has.
+    """
     if not isinstance(x, Expression):
         return np.eye(len(x), dtype=x.dtype)
     return node("identity", (), level=ELEMENT, shape=x.shape)
@@ -130,7 +173,12 @@ def identity_like(x: Any) -> Any:
 
 
 def widened(x: Expression, shape: tuple[int | None, ...]) -> Expression:
-    """``x`` in a shape that it broadcasts to."""
+    """Returns ``x`` in a shape that it broadcasts to.
+
+    Args:
+        x: over a weight.
+        shape: the wider one.
+    """
     if x.level == ELEMENT and x.shape == shape:
         return x
     return core.where(core.equal(node("ones", (), level=ELEMENT, shape=shape), 1.0), x, x)  # type: ignore[no-any-return]
@@ -143,6 +191,9 @@ def summed_to(part: Expression, operand: Expression, shape: tuple[int | None, ..
         part: what each place of the result contributes, in ``shape`` or narrower where all places have the same.
         operand: what was broadcast.
         shape: of the result.
+
+    Returns:
+        The sums, in the shape of ``operand``.
     """
     rank = len(shape)
     mine = (1,) * (rank - len(operand.shape)) + tuple(operand.shape)
@@ -158,7 +209,12 @@ def summed_to(part: Expression, operand: Expression, shape: tuple[int | None, ..
 
 
 def gradients(x: Expression, g: Expression) -> tuple[Expression | None, ...]:
-    """The gradients of what a node of this module is computed from."""
+    """Returns the gradients of what a node of this module is computed from.
+
+    Args:
+        x: the node.
+        g: the gradient of its numbers, of its shape.
+    """
     inner = x.args[0] if x.args else x
     if x.op == "over":
         op, axis = str(x.value).split()

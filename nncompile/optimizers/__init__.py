@@ -80,6 +80,9 @@ def _refuse(name: str) -> None:
 def serialize(optimizer: Any) -> Any:
     """Returns Keras' description of an optimizer, without its state.
 
+    Args:
+        optimizer: the optimizer.
+
     Source: ``keras.optimizers.serialize``.
     """
     return registry.serialize(optimizer, "optimizers")

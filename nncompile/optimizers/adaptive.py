@@ -72,7 +72,7 @@ class Adam(Optimizer):
 
 @register("optimizers", "adamw")
 class AdamW(Adam):
-    """:class:`Adam` with weight decay apart from the gradient.
+    """:class:`Adam` with weight decay apart from the gradient: ``w - w * weight_decay * learning_rate`` first.
 
     Args:
         learning_rate: size of a step.

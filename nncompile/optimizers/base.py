@@ -29,6 +29,7 @@ import numpy as np
 
 from .. import config, ops, registry
 from ..backend import auto_name
+from ..docstrings import completed, family_of
 from ..errors import ModelError, UnsupportedError
 from ..variables import Array, Variable, stands_for
 from . import schedules
@@ -182,6 +183,10 @@ class Optimizer(Stepwise):
             names = [p.name for p in mine]
             mine += [p for p in common if p.name not in names]
             cls.__signature__ = inspect.Signature(mine)  # type: ignore[attr-defined]
+            if "*common: " in (cls.__doc__ or ""):
+                names = ["**" * (p.kind is p.VAR_KEYWORD) + p.name for p in mine]
+                family = family_of(Optimizer.__doc__ or "")
+                cls.__doc__ = completed(cls.__doc__ or "", names, family, without=("*common", "**keywords"))
         cls._parameters = {p.name: p.default for p in mine if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
         cls._own = tuple(name for name in cls._parameters if name not in {p.name for p in common})
 
@@ -229,16 +234,22 @@ class Optimizer(Stepwise):
 
     @property
     def slots(self) -> dict[str, Initial]:
+        """Name to initial value of what is kept for a weight; see :class:`Optimizer`."""
         return {}
 
     def slots_of(self, weight: Variable) -> dict[str, Initial]:
-        """The :attr:`slots` of a weight, for optimizers that keep other things for other weights."""
+        """Returns the :attr:`slots` of a weight, for optimizers that keep other things for other weights.
+
+        Args:
+            weight: the weight.
+        """
         if not self._is_stepwise or not self.built:
             return self.slots
         return dict.fromkeys(self._added.get(self._get_variable_index(weight), []), 0.0)
 
     @property
     def scalars(self) -> dict[str, float]:
+        """Name to initial value of numbers kept once for all weights."""
         return {}
 
     @property
@@ -253,11 +264,9 @@ class Optimizer(Stepwise):
         order, and further keywords for :attr:`scalars`.
 
         Args:
-            w: the weight.
-            g: the gradient of the loss by the weight.
-            *slots: what is kept beside the weight.
-            step: number of this update, from 1.
-            **scalars: what is kept once, as :meth:`update_scalars` returned it.
+            *args: w, the weight; g, the gradient of the loss by it; then the slots, what is kept beside the weight.
+            **keywords: step, the number of this update, from 1; then the scalars, what is kept once, as
+                :meth:`update_scalars` returned it.
 
         Returns:
             The new ``(w, *slots)``.
@@ -268,7 +277,12 @@ class Optimizer(Stepwise):
         )
 
     def update_scalars(self, step: Any, *scalars: Any) -> tuple[Any, ...]:
-        """Returns the new :attr:`scalars`, before the weights of a step are updated."""
+        """Returns the new :attr:`scalars`, before the weights of a step are updated.
+
+        Args:
+            step: number of this update, from 1.
+            *scalars: the old ones, in their order.
+        """
         return scalars
 
     def step(
@@ -298,6 +312,9 @@ class Optimizer(Stepwise):
 
         Returns:
             The new ``(w, *slots)``.
+
+        Raises:
+            ModelError: :meth:`update` returned another number of values.
         """
         if is_on(self.clipnorm):
             g = g * self.clipnorm / ops.maximum(ops.norm(g), self.clipnorm)
@@ -319,18 +336,25 @@ class Optimizer(Stepwise):
         return result
 
     def average(self, w: Any, average: Any, started: Any) -> Any:
-        """The new running mean of a weight.
+        """The new running mean of a weight: ``m * average + (1 - m) * w`` with ``m = started * ema_momentum``.
 
         Args:
             w: the weight after an update.
             average: the mean so far.
             started: 1, but 0 in the first update.
+
+        Returns:
+            The mean, in the shape of the weight.
         """
         momentum = started * self.ema_momentum
         return momentum * average + (1 - momentum) * w
 
     def decay_of(self, weight: Variable) -> str | None:
-        """The name of the hyper-parameter by which a weight decays; None if it does not."""
+        """Returns the name of the hyper-parameter by which a weight decays; None if it does not.
+
+        Args:
+            weight: the weight.
+        """
         return "weight_decay" if self.weight_decay is not None and self._decays(weight) else None
 
     def _decays(self, weight: Variable) -> bool:
@@ -362,13 +386,20 @@ class Optimizer(Stepwise):
         return tuple(names)
 
     def reads(self, name: str) -> bool:
-        """Whether :meth:`update` reads the hyper-parameter called ``name``, as it is set now."""
+        """Returns whether :meth:`update` reads a hyper-parameter, as it is set now.
+
+        Args:
+            name: what it is called.
+        """
         return True
 
     def with_values(self, **values: Any) -> Self:
         """Returns a copy whose hyper-parameters are the given numbers or symbols.
 
         Only its formulas are of use: it shares its variables with this optimizer.
+
+        Args:
+            **values: symbols, or numbers, by name.
         """
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
@@ -462,7 +493,11 @@ class Optimizer(Stepwise):
         return [self._iterations, *rate, *self._made]
 
     def build(self, variables: Iterable[Variable]) -> None:
-        """Makes the slots of the weights, and the scalars; once."""
+        """Makes the slots of the weights, and the scalars; once.
+
+        Args:
+            variables: the weights.
+        """
         if self.built:
             return
         self._weights = list(variables)
@@ -500,6 +535,9 @@ class Optimizer(Stepwise):
     def kept(self, weight: Variable) -> dict[str, Variable]:
         """Returns all that is kept for a weight by name: its slots, ``gradient_accumulator`` and ``average``.
 
+        Args:
+            weight: the weight.
+
         Raises:
             ModelError: the optimizer was not built for this weight.
         """
@@ -513,6 +551,9 @@ class Optimizer(Stepwise):
 
     def slot_variables(self, weight: Variable) -> tuple[Variable, ...]:
         """Returns the slots of a weight, in the order of :attr:`slots`.
+
+        Args:
+            weight: the weight.
 
         Raises:
             ModelError: the optimizer was not built for this weight.
@@ -528,6 +569,9 @@ class Optimizer(Stepwise):
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Sets all :attr:`variables`.
 
+        Args:
+            weights: an array for each variable.
+
         Raises:
             ModelError: the optimizer is not built, or number or shapes are others.
         """
@@ -541,12 +585,20 @@ class Optimizer(Stepwise):
             variable.assign(weight)
 
     def save_own_variables(self, store: MutableMapping[str, Any]) -> None:
-        """Writes the variables into ``store`` under ``"0"``, ``"1"``, …"""
+        """Writes the variables into ``store`` under ``"0"``, ``"1"``, …
+
+        Args:
+            store: takes arrays by name.
+        """
         for index, variable in enumerate(self.variables):
             store[str(index)] = variable.numpy()
 
     def load_own_variables(self, store: Mapping[str, Any]) -> None:
-        """Reads what :meth:`save_own_variables` wrote; of another number nothing, with a warning."""
+        """Reads what :meth:`save_own_variables` wrote; of another number nothing, with a warning.
+
+        Args:
+            store: arrays by name.
+        """
         if len(store) != len(self.variables):
             warnings.warn(
                 f"{self.name} ({type(self).__name__}): its state is not loaded: expected {len(self.variables)} "
@@ -578,6 +630,9 @@ class Optimizer(Stepwise):
     def finalize_variable_values(self, var_list: Iterable[Variable]) -> None:
         """Gives weights their final values: with ``use_ema`` their running means.
 
+        Args:
+            var_list: the weights.
+
         Raises:
             ModelError: the optimizer was not built with just these weights.
         """
@@ -602,13 +657,20 @@ class Optimizer(Stepwise):
         return list(self._weights)
 
     def scale_loss(self, loss: Any) -> Any:
-        """Returns the loss times ``loss_scale_factor``, if there is one."""
+        """Returns the loss times ``loss_scale_factor``, if there is one.
+
+        Args:
+            loss: a number.
+        """
         return loss if self.loss_scale_factor is None else loss * self.loss_scale_factor
 
     # -------------------------------------------------------------- NumPy
 
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Variable]]) -> Variable:
         """Updates weights with NumPy, given pairs of gradient and variable.
+
+        Args:
+            grads_and_vars: a gradient and the variable that it is of, for each weight.
 
         Returns:
             The variable :attr:`iterations`.
@@ -729,7 +791,12 @@ class Optimizer(Stepwise):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
-        """Makes the optimizer that :meth:`get_config` described."""
+        """Returns the optimizer that :meth:`get_config` described.
+
+        Args:
+            config: its arguments.
+            custom_objects: the user's schedules by name.
+        """
         arguments = dict(config)
         if isinstance(arguments.get("learning_rate"), Mapping):
             arguments["learning_rate"] = schedules.deserialize(arguments["learning_rate"], custom_objects)

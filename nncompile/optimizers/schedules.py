@@ -63,11 +63,19 @@ class LearningRateSchedule:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Makes the schedule that :meth:`get_config` described."""
+        """Returns the schedule that :meth:`get_config` described.
+
+        Args:
+            config: its arguments.
+        """
         return cls(**config)
 
     def with_values(self, **values: Any) -> Self:
-        """Returns a copy whose :attr:`numbers` are the given symbols."""
+        """Returns a copy whose :attr:`numbers` are the given symbols.
+
+        Args:
+            **values: symbols, or numbers, by name.
+        """
         other = copy.copy(self)
         for name, value in values.items():
             setattr(other, name, value)
@@ -406,6 +414,9 @@ class CosineDecayRestarts(LearningRateSchedule):
 
 def serialize(learning_rate_schedule: LearningRateSchedule) -> Any:
     """Returns Keras' description of a schedule.
+
+    Args:
+        learning_rate_schedule: the schedule.
 
     Source: ``keras.optimizers.schedules.serialize``.
     """

@@ -90,6 +90,13 @@ class Stepwise:
     def add_variable(self, *args: Any, **keywords: Any) -> Variable:
         """Is not there: what is kept for no weight in particular is in ``scalars``.
 
+        Args:
+            *args: none.
+            **keywords: none.
+
+        Returns:
+            Nothing.
+
         Raises:
             UnsupportedError: always.
         """
@@ -141,15 +148,30 @@ class Stepwise:
         )
 
     def assign(self, variable: Variable, value: Any) -> None:
-        """Sets a variable, in ``update_step``."""
+        """Sets a variable, in ``update_step``.
+
+        Args:
+            variable: the variable.
+            value: its new numbers.
+        """
         variable.assign(value)
 
     def assign_add(self, variable: Variable, value: Any) -> None:
-        """Adds to a variable, in ``update_step``."""
+        """Adds to a variable, in ``update_step``.
+
+        Args:
+            variable: the variable.
+            value: what is added.
+        """
         variable.assign_add(value)
 
     def assign_sub(self, variable: Variable, value: Any) -> None:
-        """Subtracts from a variable, in ``update_step``."""
+        """Subtracts from a variable, in ``update_step``.
+
+        Args:
+            variable: the variable.
+            value: what is subtracted.
+        """
         variable.assign_sub(value)
 
     # -------------------------------------------------------------- the formula

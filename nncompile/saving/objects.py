@@ -73,6 +73,9 @@ def _register_all() -> None:
 def get_registered_name(obj: Any) -> str:
     """Returns ``package>name`` of a registered class or function, else its own name.
 
+    Args:
+        obj: the class or function.
+
     Source: ``keras.saving.get_registered_name``.
     """
     return registry.registered_name(obj) or str(obj.__name__)
@@ -160,6 +163,9 @@ def serialize_keras_object(obj: Any) -> Any:
 
     Plain values, lists and dictionaries become what JSON can hold.
 
+    Args:
+        obj: the object, or a structure of such.
+
     Raises:
         UnsupportedError: there is no way to write it.
         ModelError: a lambda, which has no name by which it could be found again.
@@ -188,6 +194,9 @@ def deserialize_keras_object(
         custom_objects: the user's classes and functions by name.
         safe_mode: only True: code in a configuration is never run.
         **kwargs: ``module_objects``, where names are looked up last.
+
+    Returns:
+        The object.
 
     Raises:
         FileFormatError: the form is not one of Keras'.
@@ -518,10 +527,15 @@ def model_from_object(
 
 
 def model_from_json(json_string: str, custom_objects: Custom | None = None) -> Any:
-    """Makes a model, without its weights, of what ``model.to_json()`` returned.
+    """Returns a model, without its weights, of what ``model.to_json()`` returned.
+
+    Args:
+        json_string: what that returned.
+        custom_objects: the user's classes and functions by name.
 
     Raises:
         FileFormatError: it is not that.
+        ModelError: it is no text.
         UnsupportedError: a class or an option in it is not supported.
     """
     if not isinstance(json_string, (str, bytes)):
@@ -532,7 +546,12 @@ def model_from_json(json_string: str, custom_objects: Custom | None = None) -> A
 
 
 def model_to_json(model: Any, **kwargs: Any) -> str:
-    """Returns the configuration of a model as JSON; ``kwargs`` are those of ``json.dumps``."""
+    """Returns the configuration of a model as JSON.
+
+    Args:
+        model: the model.
+        **kwargs: those of ``json.dumps``.
+    """
     return json.dumps(serialize_keras_object(model), **kwargs)
 
 

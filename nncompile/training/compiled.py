@@ -179,6 +179,9 @@ class Compiled:
             sample_weight: factors of the samples' losses.
             training: not used.
 
+        Returns:
+            One number.
+
         Raises:
             ModelError: there is no loss.
 
@@ -262,6 +265,10 @@ class Compiled:
     def compile_from_config(self, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> None:
         """Compiles as :meth:`get_compile_config` said.
 
+        Args:
+            config: what that returned.
+            custom_objects: the user's classes and functions by name.
+
         Raises:
             UnsupportedError: it names something that is not known here.
         """
@@ -296,6 +303,7 @@ class Compiled:
 
     @property
     def trainable_variables(self) -> list[Any]:
+        """The weights that the optimizer changes."""
         return list(self.trainable_weights)  # type: ignore[attr-defined]
 
     def _need_compiled(self, where: str, training: bool = True) -> None:

@@ -42,6 +42,9 @@ class LegacyTrainer:
             epochs: number of the last epoch.
             **kwargs: others of fit; ``nb_epoch``, ``nb_val_samples`` and the queue's of Keras 1 and 2,
                 of which workers are given to a PyDataset.
+
+        Returns:
+            What :meth:`fit` does.
         """
         where = _warn("fit_generator", "fit(generator, …)")
         given = _renamed(where, kwargs, {"steps_per_epoch": steps_per_epoch, "epochs": epochs}, _FIT)
@@ -58,7 +61,16 @@ class LegacyTrainer:
         return self.fit(generator, **given)
 
     def evaluate_generator(self, generator: Any, steps: int | None = None, **kwargs: Any) -> Any:
-        """:meth:`evaluate` on a generator; for the arguments see :meth:`fit_generator`."""
+        """:meth:`evaluate` on a generator.
+
+        Args:
+            generator: of batches.
+            steps: how many of them.
+            **kwargs: others of evaluate, and those of Keras 1 and 2; see :meth:`fit_generator`.
+
+        Returns:
+            What :meth:`evaluate` does.
+        """
         where = _warn("evaluate_generator", "evaluate(generator, steps=…)")
         given = _renamed(where, kwargs, {"steps": steps}, _OTHER)
         _queue(generator, given)
@@ -66,7 +78,16 @@ class LegacyTrainer:
         return self.evaluate(generator, **{"verbose": 0, **given})
 
     def predict_generator(self, generator: Any, steps: int | None = None, **kwargs: Any) -> Any:
-        """:meth:`predict` on a generator; for the arguments see :meth:`fit_generator`."""
+        """:meth:`predict` on a generator.
+
+        Args:
+            generator: of batches.
+            steps: how many of them.
+            **kwargs: others of predict, and those of Keras 1 and 2; see :meth:`fit_generator`.
+
+        Returns:
+            What :meth:`predict` does.
+        """
         where = _warn("predict_generator", "predict(generator, steps=…)")
         given = _renamed(where, kwargs, {"steps": steps}, _OTHER)
         _queue(generator, given)
@@ -74,7 +95,16 @@ class LegacyTrainer:
         return self.predict(generator, **{"verbose": 0, **given})
 
     def predict_classes(self, x: Any, batch_size: int | None = None, verbose: int = 0) -> Array:
-        """The class with the largest output, or 1 where a single output is above 0.5."""
+        """Returns the class with the largest output, or 1 where a single output is above 0.5.
+
+        Args:
+            x: inputs; see :meth:`fit`.
+            batch_size: samples at a time.
+            verbose: whether to show progress.
+
+        Raises:
+            ModelError: the model has several outputs.
+        """
         _warn("predict_classes", "predict(x).argmax(axis=-1), or (predict(x) > 0.5).astype('int32') for one output")
         made = self.predict(x, batch_size=batch_size, verbose=verbose)
         if not isinstance(made, np.ndarray):
@@ -82,7 +112,16 @@ class LegacyTrainer:
         return made.argmax(axis=-1) if made.shape[-1] > 1 else (made > 0.5).astype("int32")
 
     def predict_proba(self, x: Any, batch_size: int | None = None, verbose: int = 0) -> Array:
-        """:meth:`predict` under an old name."""
+        """:meth:`predict` under an old name.
+
+        Args:
+            x: inputs; see :meth:`fit`.
+            batch_size: samples at a time.
+            verbose: whether to show progress.
+
+        Returns:
+            What :meth:`predict` does.
+        """
         _warn("predict_proba", "predict(x)")
         made: Array = self.predict(x, batch_size=batch_size, verbose=verbose)
         return made

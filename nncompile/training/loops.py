@@ -112,6 +112,7 @@ class Trainer(Intake, LegacyTrainer):
             validation_steps: batches of a validation; all if None.
             validation_batch_size: samples at a time in validation.
             validation_freq: every how many epochs to validate, or the numbers of the epochs.
+            **legacy: ``nb_epoch``, the spelling of Keras 1.
 
         Returns:
             The History: ``history`` maps names to a value per epoch.
@@ -505,7 +506,19 @@ class Trainer(Intake, LegacyTrainer):
     def train_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
     ) -> Any:
-        """Does one update with all rows of ``x``; returns the loss and metrics before it."""
+        """Does one update with all rows of ``x``.
+
+        Args:
+            x: inputs; see :meth:`fit`.
+            y: targets.
+            sample_weight: factors of the samples' losses.
+            class_weight: factors by class.
+            return_dict: whether the result is a dictionary.
+
+        Returns:
+            The loss and the metrics before the update: a number, a list in the order of :attr:`metrics_names`, or a
+            dictionary.
+        """
         where = f"{self._title}: train_on_batch"
         self._need_compiled("train_on_batch")
         taken = self._take(x, y, sample_weight, self._take_classes(class_weight, where), where)
@@ -513,7 +526,14 @@ class Trainer(Intake, LegacyTrainer):
         return self._result(self._single(library, taken, self._train), return_dict)
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
-        """Returns the loss and metrics of all rows of ``x``."""
+        """Returns the loss and metrics of all rows of ``x``.
+
+        Args:
+            x: inputs; see :meth:`fit`.
+            y: targets.
+            sample_weight: factors of the samples' losses.
+            return_dict: whether the result is a dictionary.
+        """
         where = f"{self._title}: test_on_batch"
         self._need_compiled("test_on_batch", training=False)
         taken = self._take(x, y, sample_weight, None, where)
@@ -540,7 +560,11 @@ class Trainer(Intake, LegacyTrainer):
         return self._logs(library, rows, [form.weighted for form in taken.forms])
 
     def predict_on_batch(self, x: Any) -> Any:
-        """Returns the outputs for all rows of ``x``, without loop, callbacks or progress bar."""
+        """Returns the outputs for all rows of ``x``, without loop, callbacks or progress bar.
+
+        Args:
+            x: inputs; see :meth:`fit`.
+        """
         prepared = self._prepared(x)
         return self._outputs(x, f"{self._title}: predict_on_batch") if prepared is None else prepared
 

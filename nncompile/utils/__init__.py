@@ -46,6 +46,9 @@ Array = NDArray[Any]
 def set_random_seed(seed: int) -> None:
     """Seeds the generators of Python, NumPy and nncompile.
 
+    Args:
+        seed: the number that all of them start from.
+
     Raises:
         ModelError: ``seed`` is not an integer from 0 to 2**32 - 1, the range of NumPy.
 
@@ -103,12 +106,15 @@ def to_categorical(x: Any = None, num_classes: int | None = None, **legacy: Any)
 
 
 def normalize(x: ArrayLike, axis: int | None = -1, order: Any = 2) -> Array:
-    """Divides ``x`` by its norm along ``axis``; where that is 0, by 1.
+    """Divides ``x`` by its norm along ``axis``: ``x / norm(x)``; where that is 0, by 1.
 
     Args:
         x: array of one axis or more.
         axis: which axis; the norm of the whole array if None.
         order: which norm, as of ``numpy.linalg.norm``.
+
+    Returns:
+        Numbers in the shape of ``x``.
 
     Source: ``keras.utils.normalize``.
     """
@@ -176,6 +182,9 @@ def pad_sequences(
 
 def is_keras_tensor(x: Any) -> bool:
     """Returns whether ``x`` is a symbolic tensor: what ``Input`` returns, and what layers make of it.
+
+    Args:
+        x: anything.
 
     Source: ``keras.utils.is_keras_tensor``.
     """
@@ -273,6 +282,9 @@ def format_table(
         widths: room for the text of each column.
         alignments: ``"left"``, ``"right"`` or ``"center"`` for each column.
         ascii_only: whether to draw it without characters that ASCII has not.
+
+    Returns:
+        The lines as one text.
     """
     top, head, under, body, between, bottom = _ASCII_LINES if ascii_only else _LINES
 

@@ -87,6 +87,9 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         Args:
             **kwargs: name of an argument, and True, False, None, or the name by which it comes.
 
+        Returns:
+            The estimator.
+
         Raises:
             RuntimeError: routing is off; ``sklearn.set_config(enable_metadata_routing=True)`` is its switch.
         """
@@ -109,6 +112,9 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
             y: targets of shape ``(samples,)`` or ``(samples, outputs)``.
             **kwargs: keyword arguments of ``model.fit``; of ``sample_weight`` those that are 0 leave
                 their samples out.
+
+        Returns:
+            The estimator.
 
         Raises:
             ModelError: what was given as model is not a compiled one, nor a function that returns one.
