@@ -330,3 +330,16 @@ def test_numbers_that_occur_are_counted_for_each_row() -> None:
         want = np.asarray(keras.ops.bincount(x, weights=weights, minlength=9))
         assert have.dtype == want.dtype
         np.testing.assert_allclose(have, want, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "int32", "float16"])
+def test_types_of_what_is_computed_of_arrays(dtype: str) -> None:
+    x = np.array([[1, 0, 7], [1, 120, 3]]).astype(dtype)
+    for name in ("exp", "sqrt", "logaddexp", "add", "sum", "prod", "argmax", "argmin", "mean", "logsumexp", "trace"):
+        arguments = (x, x) if name in ("add", "logaddexp") else (x,)
+        have = getattr(nn.ops, name)(*arguments)
+        want = np.asarray(getattr(keras.ops, name)(*arguments))
+        assert str(have.dtype) == str(want.dtype), name
+        np.testing.assert_allclose(np.asarray(have, "float64"), want.astype("float64"), rtol=2e-3, err_msg=name)
+    for have, want in zip(nn.ops.top_k(x, 2), keras.ops.top_k(x, 2), strict=True):
+        np.testing.assert_array_equal(have, np.asarray(want))

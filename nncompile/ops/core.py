@@ -490,7 +490,10 @@ def _apply(op: str, *args: Any) -> Any:
 
 
 def _computed(function: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
-    """What a NumPy function makes of arrays and numbers, with Keras' rule of types: no float64 that was not given."""
+    """What a NumPy function makes of arrays and numbers, with Keras' rule of types.
+
+    No type is wider than 32 bits that was not given, and of whole numbers come numbers of the type of the layers.
+    """
     numbers = [a if a is None else _number_or_array(a) for a in args]
     if isinstance(keywords.get("axis"), list):
         keywords["axis"] = tuple(keywords["axis"])
@@ -500,20 +503,27 @@ def _computed(function: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
     types = [
         n.dtype for n in numbers if isinstance(n, np.ndarray) or (isinstance(n, np.generic) and n.dtype.kind == "f")
     ]
-    if types and np.float64 not in types and getattr(result, "dtype", None) == np.float64:
-        floats = [t for t in types if t.kind == "f"]
-        result = result.astype(np.result_type(*floats) if floats else config.floatx())
+    made = getattr(result, "dtype", None)
+    if not types or made is None or made in types:
+        return result
+    floats = [t for t in types if t.kind == "f"]
+    if made == np.float64 or (made.kind == "f" and not floats and made.itemsize < 4):
+        with np.errstate(all="ignore"):
+            if made.itemsize < 4:  # NumPy computes in half precision with whole numbers of 8 bits
+                numbers = [n.astype(config.floatx()) if isinstance(n, np.ndarray) else n for n in numbers]
+                result = function(*numbers, **keywords)
+            return result.astype(np.result_type(*floats) if floats else config.floatx())
+    if made.kind in "iu" and made.itemsize == 8 and all(t.itemsize < 8 for t in types):
+        return result.astype(np.int32 if made.kind == "i" else np.uint32)
     return result
 
 
 def _reduce(op: str, x: Any, axis: int | None, keepdims: bool) -> Any:
     x = _traced(x)
     if not isinstance(x, Expression):
-        array = np.asarray(_number_or_array(x))
-        axis = tuple(axis) if isinstance(axis, list) else axis
         if op == "argmax":
-            return np.argmax(array, axis=axis, keepdims=keepdims)
-        return PRIMITIVES[op].numpy(array, axis=axis, keepdims=keepdims)
+            return np.argmax(_number_or_array(x), axis=axis, keepdims=keepdims).astype(np.int32)
+        return _computed(PRIMITIVES[op].numpy, np.asarray(_number_or_array(x)), axis=axis, keepdims=keepdims)
     if is_weight(x):
         from . import weights
 

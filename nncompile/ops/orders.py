@@ -139,7 +139,7 @@ def argpartition(x: Any, kth: int, axis: int = -1) -> Any:
 
 
 def _np_top_k(x: Any, k: int, sorted: bool = True) -> tuple[Any, Any]:
-    at = np.argsort(-x, axis=-1, kind="stable")[..., :k]
+    at = np.argsort(-(x.astype(np.int64) if x.dtype.kind in "bu" else x), axis=-1, kind="stable")[..., :k]
     return np.take_along_axis(x, at, axis=-1), at.astype(np.int32)
 
 

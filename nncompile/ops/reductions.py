@@ -132,7 +132,7 @@ def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
         axis: along which; None for the place among all numbers, of arrays.
     """
     if not _symbols(x):
-        return np.argmin(convert_to_tensor(x), axis=axis, keepdims=keepdims)
+        return np.argmin(convert_to_tensor(x), axis=axis, keepdims=keepdims).astype(np.int32)
     return argmax(-_traced(x), axis=axis, keepdims=keepdims)
 
 
@@ -146,8 +146,15 @@ def ptp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 @described(REDUCTION)
+def _real(x: Any) -> Any:
+    """Whole numbers of an array in the type of the layers: differences of small ones do not fit their own."""
+    x = convert_to_tensor(x)
+    return x if isinstance(x, Expression) or x.dtype.kind == "f" else x.astype(config.floatx())
+
+
 def logsumexp(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     """``m + log(sum(e^(x - m)))`` over axes with ``m = max(x)``: ``log(sum(e^x))`` without overflow."""
+    x = _real(x)
     m = stop_gradient(max(x, axis=axis, keepdims=True))
     e = exp(x - m)
     result = add(log(sum(e, axis=axis, keepdims=True)), m)
@@ -166,6 +173,7 @@ def softmax(x: Any, axis: int = -1) -> Any:
 
     Source: ``keras.ops.softmax``; Bridle, 1990.
     """
+    x = _real(x)
     m = stop_gradient(max(x, axis=axis, keepdims=True))
     e = exp(x - m)
     s = sum(e, axis=axis, keepdims=True)
@@ -182,6 +190,7 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
     Returns:
         Numbers up to 0 in the shape of ``x``.
     """
+    x = _real(x)
     m = stop_gradient(max(x, axis=axis, keepdims=True))
     shifted = x - m
     s = sum(exp(shifted), axis=axis, keepdims=True)
@@ -488,7 +497,7 @@ def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Any:
     """
     if not _symbols(y, x):
         integrate = getattr(np, "trapezoid", None) or np.trapz  # type: ignore[attr-defined]
-        return integrate(convert_to_tensor(y), None if x is None else convert_to_tensor(x), dx=dx, axis=axis)
+        return _computed(lambda y, x: integrate(y, x, dx=dx, axis=axis), _real(y), None if x is None else _real(x))
     y = _traced(y)
     middle = add(*_neighbours(y, axis)) * 0.5
     return sum(multiply(middle, dx if x is None else diff(x, axis=axis)), axis=axis)

@@ -7,6 +7,7 @@ anything is traced, and says on symbols why it cannot.
 
 from __future__ import annotations
 
+import builtins
 import functools
 import inspect
 import math
@@ -536,7 +537,7 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = Fal
         hot = one_hot(cast(number, "int32"), minlength)
         return sum(hot if weights is None else hot * expand_dims(weights, -1), axis=-2)
     array = np.asarray(_number_or_array(x))
-    count = int(np.max(array, initial=minlength - 1)) + 1
+    count = builtins.max(int(np.max(array, initial=0)) + 1 if array.size else 0, minlength)
     rows = array.reshape(-1, array.shape[-1]) if array.ndim else array.reshape(1, 1)
     of = (
         [None] * len(rows)
