@@ -185,7 +185,7 @@ def test_nothing_is_read_that_was_not_written(seed: int, dtype: str) -> None:
             lambda: model.predict_on_batch(x),
         ):
             library._workspace(7, library.samples(x))
-            for workspace in (library._shared, *(direct._workspace for direct in library._directs.values())):
+            for workspace in (library._shared, *(direct.workspace for direct in library._directs.values())):
                 np.frombuffer(library._ffi.buffer(workspace), library.dtype).fill(filling)
             values.append(np.asarray(action()))
         results.append([*values, *model.get_weights()])

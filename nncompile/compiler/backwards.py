@@ -81,7 +81,7 @@ class Backwards:
         """Gradients that are stored rounded to bfloat16."""
         self.wants: dict[str, bool] = {}
         for n in self.graph.nodes:
-            own = any(planner.weights[w].trainable for w in n.weights)
+            own = any(planner.source(w).trainable for w in n.weights)
             self.wants[n.name] = own or any(self.wants[i] for i in n.inputs)
 
     def _trained(self, root: Expression, known: Iterable[Expression]) -> list[Expression]:
@@ -518,11 +518,19 @@ class Backwards:
 
     def _update(self, node: Node, place: str, vectors: Sequence[tuple[Vector, str, bool]]) -> list[Step]:
         """The update of all weights of a source and of the formula on it, if there are any."""
-        trained = node.op == "matmul" and self.planner.weights[node.weights[0]].trainable
+        source = self.planner.source(node.weights[0]) if node.op == "matmul" else None
+        trained = source is not None and source.trainable
         if not trained and not vectors:
             return []
-        matrix = self.planner.matrix(node.weights[0]) if trained else None
+        matrix = self.planner.matrix(source.name) if source is not None and trained else None
         x = self.flow.at[node.inputs[0]].name if trained else ""
+        if matrix is not None and matrix.name != node.weights[0]:  # by its transpose: the sides change places
+            name = stem(node)
+            made: list[Step] = [Update(name, matrix, place, x, node.positions, (), f"weights of {node.layer}")]
+            if vectors:
+                name = self.planner.names.new(f"{name}_vectors")
+                made.append(Update(name, None, "", place, node.positions, tuple(vectors), f"weights of {node.layer}"))
+            return made
         return [Update(stem(node), matrix, x, place, node.positions, tuple(vectors), f"weights of {node.layer}")]
 
     # ---------------------------------------------------------------- numbers per feature

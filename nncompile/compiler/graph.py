@@ -452,15 +452,22 @@ class _Cutter:
 
     def _weights(self, order: Sequence[Expression]) -> tuple[Weight, ...]:
         used = {id(x.value): x for x in order if x.op in ("weight", "matmul", "take")}
+        turned = {id(x.value): x for x in order if x.op == "matmul" and isinstance(x.value, parameters.Turned)}
+        for x in turned.values():
+            used.setdefault(id(x.value.source), _of(x.value.source))
         # weights that meet columns are on one axis there, however many they have, and those that multiply on two
         shapes: dict[int, tuple[int, ...]] = {
             id(x.value): (math.prod(x.value.shape),) for x in order if x.op == "weight" and x.value.ndim > 1
         }
-        matrices = {id(x.value): x for x in order if x.op in ("matmul", "take")}
+        matrices = {id(_source(x.value)): x for x in order if x.op in ("matmul", "take")}
         met = {id(x.value) for x in order if x.op == "weight"}
-        seen = {(id(x.value), x.args[0].shape[-1]) for x in order if x.op == "matmul"}  # as matrices of these rows
+        seen = {  # as matrices of these rows
+            (id(_source(x.value)), (x.args if x.value is _source(x.value) else (x,))[0].shape[-1])
+            for x in order
+            if x.op == "matmul"
+        }
         several = Counter(key for key, _ in seen)
-        clashes = [x.value for key, x in matrices.items() if key in met or several[key] > 1]
+        clashes = [_source(x.value) for key, x in matrices.items() if key in met or several[key] > 1]
         if clashes:
             raise _Clash(clashes, f"{self._title(matrices[id(clashes[0])])}: {clashes[0].path}")
         for x in order:
@@ -475,6 +482,12 @@ class _Cutter:
                 name = names.new(f"{around}_{identifier(variable.name)}")
                 shape = shapes.get(id(variable), variable.shape)
                 result.append(Weight(name, variable, shape, bool(trainable and variable.trainable)))
+        called = {id(w.variable): w.name for w in result}
+        for x in turned.values():
+            if id(x.value.source) in called:
+                del used[id(x.value)]
+                name = names.new(f"{called[id(x.value.source)]}_transposed")
+                result.append(Weight(name, x.value, x.value.shape, False))
         for x in [x for x in used.values() if isinstance(x.value, parameters.Constant)]:
             del used[id(x.value)]
             around, shape = self.layer_names.get(x.owner, identifier(x.owner)), shapes.get(id(x.value), x.value.shape)
@@ -486,6 +499,11 @@ class _Cutter:
                 "Make it with self.add_weight(…)."
             )
         return tuple(result)
+
+
+def _source(variable: Variable) -> Variable:
+    """The weight that has the numbers."""
+    return variable.source if isinstance(variable, parameters.Turned) else variable
 
 
 def _of(variable: Variable) -> Expression:

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from .. import random, targets
 from ..data import TYPE_CODES
+from ..ops.parameters import Turned
 from ..variables import Array
-from .memory import Panels
+from .memory import Matrix, Panels
 from .program import Program
 
 _ALIGNMENT = 64
@@ -171,9 +172,10 @@ class Direct:
     Attributes:
         changes: of what models are compiled for, when it was prepared.
         outputs: function of inputs that returns the outputs; None if they are anything else, or if this is out of date.
+        workspace: what C works in.
     """
 
-    __slots__ = ("changes", "outputs")
+    __slots__ = ("changes", "outputs", "workspace")
 
     def __init__(
         self, library: Library, shape: tuple[int, ...], dtype: np.dtype[Any], output_shape: tuple[int, ...]
@@ -183,7 +185,8 @@ class Direct:
         samples = library.samples(given)
         if shape[0] * sum(matrix.numbers for matrix in library.program.matrices) < _ALONE:
             samples.data.threads = 1
-        workspace, places = library.workspace(shape[0], samples.data.threads), library.places([made])
+        self.workspace = workspace = library.workspace(shape[0], samples.data.threads)
+        places = library.places([made])
         # C has only the addresses of what the function below has to keep
         kept = (samples, library._memory, places)
         predict = functools.partial(
@@ -267,7 +270,7 @@ class Library:
             place = self._vector_beside(weight, slot) if slot else None
             for m in self.program.matrices if place is None else ():
                 if m.name == weight:
-                    written = self._pack if m.copied and not slot else None
+                    written = None if slot else self._written(m)
                     place = _Place(self._view(name), self.lock, self.hold, m.inputs, m.outputs, m.panels, written)
             for v in self.program.vectors if place is None else ():
                 if v.name == weight:
@@ -285,9 +288,20 @@ class Library:
             return None
         return _Place(self._view(f"{weight}_{slot}"), self.lock, self.hold, columns=max(of))
 
-    def _pack(self) -> None:
-        """Makes the copies of kernels in bfloat16 again."""
-        self._lib.network_pack(self.state)
+    def _written(self, matrix: Matrix) -> Callable[[], object] | None:
+        """What is made anew when a kernel was written to: its copies in bfloat16, and its transpose."""
+        variable = next(w.variable for w in self.program.weights if w.name == matrix.name)
+        turned = [w for w in self.program.weights if isinstance(w.variable, Turned) and w.variable.source is variable]
+        if not turned and not matrix.copied:
+            return None
+
+        def make() -> None:
+            if matrix.copied:
+                self._lib.network_pack(self.state)
+            for w in turned:
+                self.place(w.name).write(self.place(matrix.name).read().T)
+
+        return make
 
     def bind(self, optimizer: Any = None) -> None:
         """Moves the weights, and the optimizer's variables, into the state."""

@@ -20,6 +20,7 @@ from .. import ops
 from ..errors import ModelError, UnsupportedError
 from ..ops import ELEMENT, ROW, UNIFORM, Expression
 from ..ops.batch import count
+from ..ops.parameters import Turned
 from ..targets import Target
 from . import sweeps, updates
 from .aims import extended, target_symbol
@@ -50,6 +51,7 @@ from .program import (
     Tally,
     Targets,
     Training,
+    Turn,
     Update,
     comparable,
 )
@@ -252,12 +254,25 @@ class Planner:
             self.gradient_names[key] = self.names.new(f"d_{key}")
         return self.gradient_names[key]
 
+    def source(self, name: str) -> Weight:
+        """The weight that has the numbers of one, which may be its transpose."""
+        variable = self.weights[name].variable
+        return self.by_variable[id(variable.source if isinstance(variable, Turned) else variable)]
+
+    def turns(self) -> list[Turn]:
+        """What keeps transposes of kernels up to date."""
+        return [
+            Turn(f"{w.name}_turn", self.matrix(self.source(w.name).name), self.matrix(w.name), f"{w.name}, made anew")
+            for w in self.all_weights
+            if isinstance(w.variable, Turned)
+        ]
+
     def matrix(self, name: str) -> Matrix:
         weight = self.weights[name]
         inputs, outputs = weight.shape
         low = name in self.low
         tiled = self.target.tiles and self.real == "float" and inputs * outputs >= max(self.target.tiles_from, 1)
-        tiled = tiled and name in self.kernels
+        tiled = tiled and name in self.kernels and not isinstance(weight.variable, Turned)
         parts = 0 if not tiled else 1 if low else self.target.parts
         return Matrix(name, inputs, outputs, self.panels(outputs), weight.trainable, low, parts)
 
@@ -713,6 +728,7 @@ def build(
             cut = sweeps.Cut(planner.panels, planner.stride, rows * 16, planner.lanes, rows)
             gradients = summed_already(joined(planner.backward()))
             backward, optimizer = updates.build(gradients, training.optimizer, planner.all_weights, planner.names, cut)
+            backward += planner.turns()
     ends: list[Step] = []
     for loss in losses:
         ends += [*loss.trained, *loss.predicted, loss.rows]

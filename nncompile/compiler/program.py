@@ -228,6 +228,24 @@ class Scatter:
 
 
 @dataclass(frozen=True)
+class Turn:
+    """The transpose of a kernel, made anew when the kernel has changed.
+
+    Attributes:
+        matrix: the kernel.
+        turned: what it is kept in, to multiply values by.
+    """
+
+    name: str
+    matrix: Matrix
+    turned: Matrix
+    comment: str
+
+    def uses(self) -> list[str]:
+        return []
+
+
+@dataclass(frozen=True)
 class Round:
     """Sums over all rows of a batch, and numbers per feature that are computed from them.
 
@@ -338,7 +356,7 @@ class Update:
         return [*([self.x, self.dy] if self.matrix else []), *(b for _, b, alone in self.vectors if not alone)]
 
 
-Step = Forward | Rows | Copy | Dot | Take | Scatter | Tally | Columns | Backward | Update | Apply
+Step = Forward | Rows | Copy | Dot | Take | Scatter | Tally | Columns | Backward | Update | Apply | Turn
 
 
 @dataclass(frozen=True)

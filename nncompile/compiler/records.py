@@ -17,6 +17,7 @@ from .program import (
     Rows,
     Scatter,
     Take,
+    Turn,
     Update,
 )
 from .updates_text import RuleText
@@ -268,6 +269,15 @@ class ScatterText:
     gradient: str
     cost: float
     kind: str = "scatter"
+
+
+@dataclass(frozen=True)
+class TurnText:
+    """A transpose that is kept."""
+
+    step: Turn
+    cost: float
+    kind: str = "turn"
 
 
 @dataclass(frozen=True)

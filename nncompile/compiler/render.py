@@ -26,6 +26,7 @@ from .program import (
     Program,
     Scatter,
     Take,
+    Turn,
     Update,
 )
 from .records import Field, Vocabulary
@@ -196,7 +197,7 @@ def _kernels(program: Program, records: Mapping[str, Any]) -> dict[str, Any]:
         "row_times": _row_times(low, lanes),
         "grain": max(target.tile_rows[2], 2),
         "together": target.updated_together,
-        "transposes": program.scratch_size > 0,
+        "transposes": program.scratch_size > 0 or any(isinstance(s, Turn) for s in program.backward),
         "interleaved": _interleaved(lanes),
     }
 

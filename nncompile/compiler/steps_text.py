@@ -19,6 +19,7 @@ from .program import (
     Rows,
     Scatter,
     Take,
+    Turn,
     Update,
 )
 from .records import (
@@ -31,6 +32,7 @@ from .records import (
     RowsText,
     ScatterText,
     TakeText,
+    TurnText,
     UpdateText,
 )
 from .updates import KEPT
@@ -77,6 +79,8 @@ def step_text(printer: FormulasPrinter, step: Any) -> Any:
             cost = 2.0 * vectors[0][0].padded
         x_stride, dy_stride = constant_name(step.x), constant_name(step.dy)
         return UpdateText(step, step.x, x_stride, step.dy, dy_stride, rule, vectors, rows, units, cost, pack_cost)
+    if isinstance(step, Turn):
+        return TurnText(step, 2.0 * step.matrix.inputs * step.matrix.panels.padded)
     if isinstance(step, Scatter):
         dy = program.buffer(step.dy)
         cost = 2.0 * dy.positions * dy.columns

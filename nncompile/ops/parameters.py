@@ -49,7 +49,29 @@ class Constant(Variable):
             storage.write(self.value)
 
 
+class Turned(Variable):
+    """The transpose of a weight that values are multiplied by; compiled networks keep it beside the weight.
+
+    Attributes:
+        source: the weight, which has the numbers and is trained.
+    """
+
+    def __init__(self, source: Variable) -> None:
+        super().__init__("zeros", source.shape[::-1], source.dtype, False, name=f"{source.name}_transposed")
+        self.source = source
+        self.path = f"the transpose of {source.path}"
+
+    @property
+    def value(self) -> Any:
+        return np.ascontiguousarray(self.source.value.T)
+
+    def bind(self, storage: Any) -> None:
+        if storage is not None:
+            storage.write(self.value)
+
+
 _constants: weakref.WeakValueDictionary[Any, Constant] = weakref.WeakValueDictionary()
+_turned: weakref.WeakValueDictionary[int, Turned] = weakref.WeakValueDictionary()
 
 
 def array(x: Any) -> Expression:
@@ -64,6 +86,18 @@ def array(x: Any) -> Expression:
 def matrix(x: Any) -> Constant:
     """An array to multiply values by; the same for the same numbers."""
     return _constant(x, "matrix")
+
+
+def turned(source: Variable) -> Turned:
+    """The transpose of a weight of two axes, to multiply values by; the same each time.
+
+    Args:
+        source: the weight.
+    """
+    found = _turned.get(id(source))
+    if found is None or found.source is not source:
+        found = _turned[id(source)] = Turned(source)
+    return found
 
 
 def _constant(x: Any, use: str) -> Constant:
@@ -328,6 +362,7 @@ def valued(x: Expression) -> Expression:
 
 __all__ = [
     "Constant",
+    "Turned",
     "array",
     "is_apart",
     "is_parameter",
@@ -338,5 +373,6 @@ __all__ = [
     "of_rank",
     "reshaped",
     "together",
+    "turned",
     "valued",
 ]

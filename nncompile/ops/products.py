@@ -37,6 +37,8 @@ def matmul(x1: Any, x2: Any, low: bool = False) -> Any:
         raise ModelError(f"ops.matmul: expected two with axes, received shapes {a.shape} and {b.shape}.")
     if _is_value(a) and b.op == "weight" and len(b.shape) == 2 and not parameters.is_elsewhere(b):
         return of_weight(a, x2, (b.shape[0] or 0, b.shape[1] or 0), low)
+    if _is_value(a) and b.op == "transposed" and _is_whole(b.args[0]):
+        return of_weight(a, _turned(b.args[0]), (b.shape[0] or 0, b.shape[1] or 0), False)
     if not _is_value(a) and not _is_value(b):
         return weights.matmul(a, b)
     inner = a.shape[-1], b.shape[-2 if len(b.shape) > 1 else -1]
@@ -105,6 +107,17 @@ def _is_value(x: Expression) -> bool:
     return x.shape[:1] == (None,)
 
 
+def _is_whole(x: Expression) -> bool:
+    """Whether an expression is a weight of two axes, or an array, as it is."""
+    return x.op == "weight" and len(x.shape) == 2 and x.shape == x.value.shape
+
+
+def _turned(x: Expression) -> Variable:
+    """The transpose of a weight, to multiply values by without copies for each sample."""
+    constant = isinstance(x.value, parameters.Constant)
+    return parameters.matrix(x.value.value.T) if constant else parameters.turned(x.value)
+
+
 # ------------------------------------------------------------------ by Einstein's notation
 
 
@@ -162,6 +175,8 @@ def einsum(subscripts: str, *operands: Any) -> Any:
     weight = operands[1] if values[1] is b else operands[0]
     if not _is_value(b) and not shared and list(of_b) == [*inner, *other] and b.op == "weight":
         made = of_weight(left, b if isinstance(weight, Expression) else weight, (depth, columns), _low())
+    elif not _is_value(b) and not shared and _is_whole(b) and list(of_b) == [*other, *inner] and len(inner) == 1:
+        made = of_weight(left, _turned(b), (depth, columns), False)
     else:
         b, of_b = (b, of_b) if _is_value(b) else (parameters.valued(b), out[0] + of_b)
         right = reshaping.reshape(
