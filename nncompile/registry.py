@@ -271,12 +271,13 @@ def serialize(thing: Any, kind: str) -> Any:
             return name
         return describe_function(thing)
     cls = type(thing)
-    builtin = _canonical[kind].get(cls.__name__) is cls
+    # what stands for one kind may be of another: a layer as an activation
+    home = next((k for k in (kind, *KINDS) if _canonical[k].get(cls.__name__) is cls), None)
     return {
-        "module": f"keras.{kind}" if builtin else None,
+        "module": None if home is None else f"keras.{home}",
         "class_name": cls.__name__,
         "config": thing.get_config(),
-        "registered_name": None if builtin else written_name(cls),
+        "registered_name": written_name(cls) if home is None else None,
     }
 
 
@@ -305,6 +306,8 @@ def deserialize(config: Any, kind: str, custom: Mapping[str, Any] | None = None)
     thing = thing or custom.get(name) or custom.get(f"Custom>{name}")
     if thing is None:
         thing = _tables[kind].get(name)
+    if thing is None and str(config.get("module")).removeprefix("keras.") in KINDS:
+        thing = _tables[str(config["module"]).removeprefix("keras.")].get(name)
     if thing is None:
         raise UnknownObjectError(
             f"{kind}: {name!r} is not known here.{nearest(name, _tables[kind])} "

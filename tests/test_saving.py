@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from saved_files import network, predict, small
 
+import nncompile as nn
 from nncompile import layers, models, optimizers, registry, saving
 from nncompile.errors import FileFormatError, ModelError, UnsupportedError
 from nncompile.saving import archive
@@ -643,3 +644,16 @@ def test_other_numbers_of_variables(tmp_path: Path) -> None:
     model = models.Sequential([layers.Input((6,)), layers.Dense(4), layers.Dense(3), layers.Dense(3, name="new")])
     with pytest.raises(ModelError, match=r"new \(Dense\): expected 2 variables .*received 0"):
         model.load_weights(tmp_path / "m.weights.h5")
+
+
+@pytest.mark.parametrize("kind", ["LeakyReLU", "ELU", "PReLU", "Softmax"])
+def test_a_layer_as_activation_goes_through_files_of_both(keras: Any, kind: str, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(5, 6)).astype("float32")
+    for maker, reader in ((nn, keras), (keras, nn), (nn, nn)):
+        made = getattr(maker.layers, kind)
+        model = maker.Sequential([maker.Input((6,)), maker.layers.Dense(4, activation=made())])
+        model.set_weights([np.random.default_rng(1).normal(size=w.shape) for w in model.get_weights()])
+        model.save(tmp_path / "kept.keras")
+        loaded = reader.saving.load_model(tmp_path / "kept.keras")
+        np.testing.assert_allclose(loaded.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-5, atol=1e-6)
+        assert type(loaded.layers[0].activation).__name__ == kind
