@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nncompile import callbacks, metrics, registry
+from nncompile import Input, Sequential, callbacks, metrics, registry
 from nncompile.callbacks import (
     BackupAndRestore,
     Callback,
@@ -34,6 +34,7 @@ from nncompile.callbacks import (
     TerminateOnNaN,
 )
 from nncompile.errors import ModelError, UnsupportedError
+from nncompile.layers import Dense
 from nncompile.variables import Variable
 
 HOOKS = [name for name in dir(Callback) if name.startswith("on_")]
@@ -1056,3 +1057,12 @@ def test_bar_without_a_beginning() -> None:
 
 def test_progress_without_a_bar() -> None:
     CallbackList().progress(3, {"loss": 1.0})
+
+
+def test_a_best_model_of_nobody_knows_what_is_refused_as_by_keras(tmp_path: Path) -> None:
+    callback = ModelCheckpoint(tmp_path / "m.keras", monitor="nothing", save_best_only=True)
+    model = Sequential([Input((3,)), Dense(1)])
+    model.compile("sgd", "mse")
+    x = np.zeros((4, 3), "float32")
+    with pytest.raises(ValueError, match=r"ModelCheckpoint: it is not known whether less or more of 'nothing' is"):
+        model.fit(x, x[:, :1], callbacks=[callback], verbose=0)

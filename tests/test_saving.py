@@ -646,7 +646,7 @@ def test_other_numbers_of_variables(tmp_path: Path) -> None:
         model.load_weights(tmp_path / "m.weights.h5")
 
 
-@pytest.mark.parametrize("kind", ["LeakyReLU", "ELU", "PReLU", "Softmax"])
+@pytest.mark.parametrize("kind", ["LeakyReLU", "ELU", "ReLU", "Softmax"])
 def test_a_layer_as_activation_goes_through_files_of_both(keras: Any, kind: str, tmp_path: Path) -> None:
     x = np.random.default_rng(0).normal(size=(5, 6)).astype("float32")
     for maker, reader in ((nn, keras), (keras, nn), (nn, nn)):

@@ -128,6 +128,7 @@ class ModelCheckpoint(MonitorCallback):
             if self.verbose > 0:
                 print_message(f"\nEpoch {epoch}: saving model to {path}")
             return True
+        self._find_direction()
         current = logs.get(self.monitor)
         if current is None:
             warnings.warn(
