@@ -14,11 +14,11 @@ import importlib
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from opcode import opmap
 from typing import Any
 
-from . import registry
+from . import old_names, registry
 from .errors import UnsupportedError
 
 _IMPORT_FROM = opmap["IMPORT_FROM"]
@@ -51,7 +51,6 @@ ABSENT: dict[str, dict[str, str]] = {
         _NETWORKS: "applications",
         "train the student on the teacher's predictions, as targets": "distillation",
         "it held what Keras has moved: to utils, saving and optimizers": "legacy",
-        "it is for images and text; pad_sequences is in utils": "preprocessing",
         "it draws images": "visualization",
     },
     "backend": {
@@ -128,6 +127,10 @@ ABSENT: dict[str, dict[str, str]] = {
         "one optimizer trains all weights": "MultiOptimizer OptimizerMap",
         "the names without legacy understand lr=": "legacy",
     },
+    "preprocessing": {
+        _IMAGES: "image image_dataset_from_directory",
+        _DATA: "text_dataset_from_directory timeseries_dataset_from_array",
+    },
     "saving": {"h5py opens the file": "KerasFileEditor"},
     "tree": {
         "flatten_with_path and map_structure do the like": "MAP_TO_NONE assert_same_paths map_structure_up_to traverse"
@@ -164,11 +167,12 @@ _SAVING = (
 LATE: dict[str, dict[str, str]] = {
     "": {
         name: f"nncompile.{name}"
-        for name in ("compiler", "datasets", "export", "objectives", "saving", "targets", "wrappers")
+        for name in ("compiler", "datasets", "export", "objectives", "preprocessing", "saving", "targets", "wrappers")
     },
     "ops": {name: f"nncompile.ops.{name}" for name in ("linalg", "nn", "numpy")},
     "backend": {"is_keras_tensor": "nncompile.utils"},
     "models": dict.fromkeys(("load_model", "save_model"), "nncompile.saving"),
+    "preprocessing": {"sequence": "nncompile.preprocessing.sequence"},
     "utils": {
         "np_utils": "nncompile.utils.np_utils",
         "Progbar": "nncompile.progress",
@@ -196,15 +200,18 @@ def reason(path: str, name: str) -> str | None:
     return _reasons.get(path, {}).get(name) or (reason(outer, inner) if path else None)
 
 
-def refusal(module: str, name: str, frame: Any) -> ImportError | AttributeError:
+def refusal(module: str, name: str, frame: Any, originals: Sequence[str] = ()) -> ImportError | AttributeError:
     """Returns the error of asking ``module`` for something that it has not.
 
     Args:
         module: its whole name.
         name: what was asked for.
         frame: where it was asked for.
+        originals: the whole names of modules that its names are in now.
     """
-    why = None if name.startswith("__") else reason(module.partition(".")[2], name)
+    paths = [whole.partition(".")[2] for whole in (module, *originals)]
+    whys = [reason(path, name) or old_names.REFUSED.get(path, {}).get(name) for path in paths]
+    why = None if name.startswith("__") else next(filter(None, whys), None)
     if why is None:
         # Python itself asks for __path__ on import, where no hint is worth its time
         public = [] if name.startswith("__") else [n for n in vars(sys.modules[module]) if not n.startswith("_")]
@@ -218,11 +225,14 @@ def refusal(module: str, name: str, frame: Any) -> ImportError | AttributeError:
 
 def finder(module: str) -> Callable[[str], Any]:
     """Returns the ``__getattr__`` of the module of that name."""
-    late = LATE.get(module.partition(".")[2], {})
+    path = module.partition(".")[2]
+    late = LATE.get(path, {})
 
     def find(name: str) -> Any:
         source = late.get(name)
         if source is None:
+            if old_names.has(path, name):
+                return old_names.find(path, name)
             raise refusal(module, name, sys._getframe(1))
         found = importlib.import_module(source)
         return found if source.rpartition(".")[2] == name else getattr(found, name)
@@ -265,3 +275,4 @@ def watch() -> None:
         module = sys.modules.get(f"nncompile.{path}".rstrip("."))
         if module is not None:
             module.__dict__["__getattr__"] = finder(module.__name__)
+    old_names.install()

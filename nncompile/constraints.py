@@ -68,6 +68,11 @@ def _norms(w: Any, axis: Any) -> Any:
     return ops.sqrt(ops.sum(ops.square(w), axis=axis, keepdims=True))
 
 
+def _renamed(owner: str, legacy: dict[str, Any], renamed: dict[str, str]) -> dict[str, Any]:
+    registry.check_keywords(owner, {name: x for name, x in legacy.items() if name not in renamed}, renamed)
+    return registry.rename_keywords(owner, legacy, renamed, stacklevel=5)
+
+
 @register(_KIND)
 class MaxNorm(Constraint):
     """Shortens what is too long: ``w * min(norm, max_value) / (epsilon + norm)``.
@@ -75,14 +80,16 @@ class MaxNorm(Constraint):
     Args:
         max_value: the largest norm.
         axis: along which norms are taken; 0 gives one for each unit of a Dense layer.
+        **legacy: ``m``, as Keras 1 called ``max_value``.
 
     Source: ``keras.constraints.MaxNorm``; Srivastava et al., 2014.
     """
 
     numbers = ("max_value",)
 
-    def __init__(self, max_value: float = 2, axis: Any = 0) -> None:
-        self.max_value: Any = max_value
+    def __init__(self, max_value: float = 2, axis: Any = 0, **legacy: Any) -> None:
+        given = _renamed("MaxNorm", legacy, {"m": "max_value"})
+        self.max_value: Any = given.get("max_value", max_value)
         self.axis = axis
 
     def __call__(self, w: Any) -> Any:
@@ -133,15 +140,19 @@ class MinMaxNorm(Constraint):
         max_value: the largest norm.
         rate: how far to go: 1 goes all the way.
         axis: along which norms are taken; 0 gives one for each unit of a Dense layer.
+        **legacy: ``low`` and ``high``, as Keras 1 called the smallest and the largest norm.
 
     Source: ``keras.constraints.MinMaxNorm``.
     """
 
     numbers = ("min_value", "max_value", "rate")
 
-    def __init__(self, min_value: float = 0.0, max_value: float = 1.0, rate: float = 1.0, axis: Any = 0) -> None:
-        self.min_value: Any = min_value
-        self.max_value: Any = max_value
+    def __init__(
+        self, min_value: float = 0.0, max_value: float = 1.0, rate: float = 1.0, axis: Any = 0, **legacy: Any
+    ) -> None:
+        given = _renamed("MinMaxNorm", legacy, {"low": "min_value", "high": "max_value"})
+        self.min_value: Any = given.get("min_value", min_value)
+        self.max_value: Any = given.get("max_value", max_value)
         self.rate: Any = rate
         self.axis = axis
 

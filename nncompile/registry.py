@@ -127,9 +127,11 @@ def find(kind: str, name: str) -> Any:
     for key in (name, f"Custom>{name}"):
         if key in _custom:
             return _custom[key]
-    from . import absent
+    from . import absent, old_names
 
-    why = absent.reason(kind, name)
+    if old_names.has(kind, name):
+        return old_names.find(kind, name, stacklevel=4)
+    why = absent.reason(kind, name) or old_names.REFUSED.get(kind, {}).get(name)
     if why is not None:
         raise UnsupportedError(f"{kind}: {name!r} is not supported: {why}.")
     raise ModelError(f"{kind}: unknown name {name!r}.{nearest(name, table)}")

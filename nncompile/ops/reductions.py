@@ -145,13 +145,13 @@ def ptp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 # ------------------------------------------------------------------ over exponentials
 
 
-@described(REDUCTION)
 def _real(x: Any) -> Any:
     """Whole numbers of an array in the type of the layers: differences of small ones do not fit their own."""
     x = convert_to_tensor(x)
     return x if isinstance(x, Expression) or x.dtype.kind == "f" else x.astype(config.floatx())
 
 
+@described(REDUCTION)
 def logsumexp(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     """``m + log(sum(e^(x - m)))`` over axes with ``m = max(x)``: ``log(sum(e^x))`` without overflow."""
     x = _real(x)
