@@ -95,7 +95,7 @@ ABSENT: dict[str, dict[str, str]] = {
             "SpatialDropout2D SpatialDropout3D UpSampling2D UpSampling3D ZeroPadding2D ZeroPadding3D"
         ),
         _SEQUENCES: (
-            "AdditiveAttention Attention Bidirectional GRU GRUCell GroupQueryAttention LSTM LSTMCell Masking "
+            "AdditiveAttention Attention Bidirectional GRU GRUCell GroupQueryAttention LSTM LSTMCell "
             "MultiHeadAttention RNN SimpleRNN SimpleRNNCell StackedRNNCells"
         ),
         _TABLES: "HashedCrossing Hashing IntegerLookup StringLookup TextVectorization",

@@ -7,13 +7,12 @@ are imported by a finder that knows their names alone. Whoever uses one is told 
 from __future__ import annotations
 
 import importlib
-import importlib.abc
 import importlib.machinery
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 _SHORT = {
     "mse": "mean_squared_error", "mae": "mean_absolute_error", "mape": "mean_absolute_percentage_error",
@@ -165,8 +164,8 @@ def mirror(module: str, *originals: str) -> Callable[[str], Any]:
     return get
 
 
-class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Imports the modules of :data:`MODULES`."""
+class _Finder:
+    """Imports the modules of :data:`MODULES`: finder and loader, without base classes, which take long to import."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -175,7 +174,10 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         if package != "nncompile" or name not in MODULES:
             return None
         inner = any(other.startswith(f"{name}.") for other in MODULES)
-        return importlib.machinery.ModuleSpec(fullname, self, is_package=inner)
+        return importlib.machinery.ModuleSpec(fullname, cast(Any, self), is_package=inner)
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
+        """Leaves that to Python."""
 
     def exec_module(self, module: ModuleType) -> None:
         from . import absent

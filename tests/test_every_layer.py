@@ -611,7 +611,7 @@ def test_bad_arguments(name: str, arguments: dict[str, Any], message: str) -> No
 @pytest.mark.parametrize(("name", "arguments"), [
     ("BatchNormalization", {"renorm": True}), ("BatchNormalization", {"renorm_clipping": {"rmax": 1.0}}),
     ("BatchNormalization", {"synchronized": True}), ("CategoryEncoding", {"num_tokens": 3, "sparse": True}),
-    ("Discretization", {"num_bins": 3, "sparse": True}), ("Embedding", {"input_dim": 2, "output_dim": 2, "mask_zero": True}),
+    ("Discretization", {"num_bins": 3, "sparse": True}), ("Embedding", {"input_dim": 2, "output_dim": 2, "lora_rank": 2}),
     ("Embedding", {"input_dim": 2, "output_dim": 2, "lora_rank": 2}), ("LayerNormalization", {"rms_scaling": True}),
     ("BatchNormalization", {"mode": 1}),
 ])  # fmt: skip

@@ -16,10 +16,21 @@ ROOT = Path(nncompile.__file__).parent
 # is imported inside functions: see UPWARDS.
 LEVELS = [
     ["docstrings", "errors", "_version"],
-    ["absent", "config", "dtype_policies", "mixed_precision", "registry", "targets", "variables", "progress", "tree"],
+    [
+        "absent",
+        "config",
+        "dtype_policies",
+        "mixed_precision",
+        "old_names",
+        "registry",
+        "targets",
+        "variables",
+        "progress",
+        "tree",
+    ],
     ["backend", "ops", "data"],
     ["random", "activations", "initializers", "regularizers", "constraints", "losses", "metrics", "optimizers"],
-    ["callbacks", "utils", "layers", "objectives"],
+    ["callbacks", "utils", "layers", "objectives", "old_functions"],
     ["compiler"],
     ["training"],
     ["models"],

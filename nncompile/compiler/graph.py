@@ -17,6 +17,7 @@ from typing import Any
 
 from .. import ops, registry
 from ..errors import ModelError, UnsupportedError
+from ..layers import masks
 from ..ops import ELEMENT, PRIMITIVES, ROW, UNIFORM, Expression, arrays, parameters
 from ..variables import Variable, recording
 from .expression import BOUNDARY, Names, identifier, operands, resolved, topological, trace
@@ -199,6 +200,8 @@ def build(model: Any, training: bool) -> Graph:
     while True:
         with recording() as records, parameters.kept_whole(whole):
             result = trace(model._traced, model._pack_inputs(list(sources)), training)
+            if training:
+                _refuse_masks(model, result)
         roots = in_columns(_roots(model, result))
         _refuse_sums(model, [*roots, *(x for _, x in records.assignments)])
         penalties = [(of_layers(x), mean) for x, mean in records.penalties]
@@ -242,6 +245,17 @@ def _roots(model: Any, result: Any) -> list[Expression]:
             )
         roots.append(value)
     return roots
+
+
+def _refuse_masks(model: Any, result: Any) -> None:
+    """Raises for an output that has a mask, which Keras lets a loss and its metrics take into account."""
+    for value in model._unpack_outputs(result):
+        if masks.of(value) is not None:
+            owner = getattr(value, "owner", "") or model.name
+            raise UnsupportedError(
+                f"{_where(model, owner)}: the output has a mask, and losses take none here. Give fit a sample_weight "
+                "that is 0 for the steps that do not count, and mask_zero=False; or GlobalAveragePooling1D uses it."
+            )
 
 
 def _refuse_sums(model: Any, formulas: Iterable[Expression]) -> None:

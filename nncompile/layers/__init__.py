@@ -5,7 +5,7 @@ from __future__ import annotations
 from .activations import ELU, LeakyReLU, PReLU, ReLU, Softmax
 from .base import Layer
 from .core import Activation, Dense, Identity, Input, InputLayer, Lambda
-from .embedding import Embedding
+from .embedding import Embedding, Masking
 from .merging import (
     Add,
     Average,
@@ -85,6 +85,7 @@ __all__ = [
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
+    "Masking",
     "MaxPool1D",
     "MaxPooling1D",
     "Maximum",

@@ -45,7 +45,7 @@ from ..ops import symbolic
 from ..ops.symbolic import KerasTensor, Node
 from ..random import SeedGenerator
 from ..variables import Variable
-from . import building, legacy, limits, penalties, scope, state
+from . import building, legacy, limits, masks, penalties, scope, state
 from .arguments import CallSignature, constructor_arguments, is_tensor, shape_arguments
 from .shapes import InputSpec, Shape, standardize_shape, standardize_shapes
 
@@ -81,6 +81,7 @@ class Layer(symbolic.Operation):
     built: bool = False
     input_spec: InputSpec | None = None
     supports_masking: bool = False
+    _takes_masks = True
 
     _trainable_variables: list[Variable]
     _non_trainable_variables: list[Variable]
@@ -655,7 +656,7 @@ class Layer(symbolic.Operation):
             if not self.built:
                 self._maybe_build((None, *shape[1:]))
                 self._check_input(shape, dtype)
-            return self._penalized(self.call(x, **kwargs))
+            return self._penalized(self._applied((x,), kwargs))
 
     def _call_any(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """As :meth:`__call__`, for all that is not one array or expression."""
@@ -678,7 +679,24 @@ class Layer(symbolic.Operation):
             if not self.built:
                 self._build_for(args, kwargs)
                 self._check_inputs(args[0])
-            return self._penalized(self.call(*args, **kwargs))
+            return self._penalized(self._applied(args, kwargs))
+
+    def _applied(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What ``call`` returns, with masks where there are any."""
+        if not masks.there_are() and type(self).compute_mask is _COMPUTE_MASK and kwargs.get("mask") is None:
+            return self.call(*args, **kwargs)
+        return masks.applied(self, args, kwargs)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """Returns the mask of what the layer returns: that of its input, unless a class says otherwise.
+
+        Args:
+            inputs: of the call.
+            previous_mask: of these, or None.
+
+        Source: ``keras.layers.Layer.compute_mask``.
+        """
+        return previous_mask
 
     def _calling(self, kwargs: dict[str, Any], symbols: bool) -> contextlib.AbstractContextManager[None]:
         """Returns what ``call`` is to be run in; ``kwargs`` get the mode of training that there is in there."""
@@ -902,3 +920,6 @@ class Layer(symbolic.Operation):
             UnsupportedError: always.
         """
         raise UnsupportedError(f"{self._where}: quantize({mode!r}) is not supported yet.")
+
+
+_COMPUTE_MASK = Layer.compute_mask

@@ -410,6 +410,8 @@ class Lambda(Layer):
     _takes_integers = False
     _takes_several = True
 
+    _takes_masks = False
+
     @legacy_keywords()
     def __init__(
         self,

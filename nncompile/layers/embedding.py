@@ -31,7 +31,8 @@ class Embedding(Layer):
         embeddings_initializer: of the table.
         embeddings_regularizer: of the table.
         embeddings_constraint: of the table.
-        mask_zero: not supported; only False.
+        mask_zero: whether 0 stands for no step at all: then there is a mask, which leaves it out of means over the
+            steps (``GlobalAveragePooling1D``).
         weights: initial numbers of the table, as an array or a list of one.
         lora_rank: not supported; only None.
         lora_alpha: not supported; only None.
@@ -72,7 +73,6 @@ class Embedding(Layer):
                 raise ModelError(f"{owner}: expected {name} to be a positive integer, received {size!r:.80}.")
         registry.refuse(
             owner,
-            mask_zero=mask_zero,
             lora_rank=lora_rank,
             lora_alpha=lora_alpha,
             quantization_config=quantization_config,
@@ -89,7 +89,7 @@ class Embedding(Layer):
         self.embeddings_initializer = initializers.get(embeddings_initializer)
         self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
         self.embeddings_constraint = constraints.get(embeddings_constraint)
-        self.mask_zero = False
+        self.mask_zero = self.supports_masking = bool(mask_zero)
         self.autocast = False
         if weights is not None:
             self.build()
@@ -118,6 +118,9 @@ class Embedding(Layer):
             inputs = inputs.astype("int32")
         return ops.take(self._embeddings, inputs, axis=0)
 
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        return ops.not_equal(inputs, 0) if self.mask_zero else None
+
     def compute_output_shape(self, input_shape: Any) -> Shape:
         return (*standardize_shape(input_shape, self._where), self.output_dim)
 
@@ -130,6 +133,39 @@ class Embedding(Layer):
             "embeddings_regularizer": regularizers.serialize(self.embeddings_regularizer),
             "activity_regularizer": regularizers.serialize(self.activity_regularizer),
             "embeddings_constraint": constraints.serialize(self.embeddings_constraint),
-            "mask_zero": False,
+            "mask_zero": self.mask_zero,
             "quantization_config": None,
         }
+
+
+@register("layers")
+class Masking(Layer):
+    """Leaves out steps all of whose numbers are one value: they are 0 and do not count where masks are used.
+
+    ``y = x`` where any number of a step is not ``mask_value``, and 0 elsewhere.
+
+    Args:
+        mask_value: the number.
+        **kwargs: those of :class:`Layer`.
+
+    Source: ``keras.layers.Masking``.
+    """
+
+    def __init__(self, mask_value: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.mask_value = mask_value
+        self.supports_masking = True
+        self._build_at_init()
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        return ops.any(ops.not_equal(inputs, self.mask_value), axis=-1)
+
+    def call(self, inputs: Any) -> Any:
+        counts = ops.any(ops.not_equal(inputs, self.mask_value), axis=-1, keepdims=True)
+        return ops.where(counts, inputs, 0.0)
+
+    def compute_output_shape(self, input_shape: Any) -> Shape:
+        return standardize_shape(input_shape, self._where)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "mask_value": self.mask_value}

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import config, ops, tree
-from ..errors import ModelError
+from ..errors import ModelError, UnsupportedError
 from ..registry import register
 from .base import Layer
 from .legacy import legacy_keywords
@@ -43,6 +43,22 @@ class Merge(Layer):
 
     def _merge(self, inputs: list[Any]) -> Any:
         raise NotImplementedError
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """Returns the mask of what counts in one input or another; None if one of them has none.
+
+        Args:
+            inputs: of the call.
+            previous_mask: a list of those of the inputs, or None.
+        """
+        if previous_mask is not None and type(self) in (Multiply, Maximum, Minimum):
+            raise UnsupportedError(
+                f"{self._where}: an input has a mask, and Keras takes the others alone where it does not count, which "
+                "is not supported here. Give Embedding mask_zero=False on the branches, or add or concatenate them."
+            )
+        if previous_mask is None or any(m is None for m in previous_mask):
+            return None
+        return functools.reduce(ops.logical_or, previous_mask)
 
     def _shapes_of(self, input_shape: Any) -> list[Shape]:
         """Checks that these are the shapes of as many inputs as expected."""
@@ -232,6 +248,22 @@ class Concatenate(Merge):
 
     def call(self, inputs: Any) -> Any:
         return ops.concatenate(list(inputs), axis=self.axis)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """Returns the masks one behind the other along the steps; along the features what counts in one of them.
+
+        Args:
+            inputs: of the call.
+            previous_mask: a list of those of the inputs, or None.
+        """
+        if previous_mask is None or all(m is None for m in previous_mask):
+            return None
+        all_count = (
+            ops.any(ops.equal(x, x), axis=-1) if m is None else m for x, m in zip(inputs, previous_mask, strict=True)
+        )
+        if self.axis % len(inputs[0].shape) == len(inputs[0].shape) - 1:
+            return functools.reduce(ops.logical_or, all_count)
+        return ops.greater(ops.concatenate([ops.cast(m, None) for m in all_count], axis=self.axis), 0.5)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         shapes = self._shapes_of(input_shape)

@@ -60,7 +60,8 @@ class GlobalAveragePooling1D(_GlobalPooling1D):
 
     Raises:
         ModelError: an input of other than 3 axes.
-        UnsupportedError: a mask in a formula.
+
+    With a mask the mean is over the steps that count.
 
     Source: ``keras.layers.GlobalAveragePooling1D``.
     """
@@ -71,10 +72,16 @@ class GlobalAveragePooling1D(_GlobalPooling1D):
         self._take(data_format, keepdims)
         self.supports_masking = True
 
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        return None  # there are no steps any more
+
     def call(self, inputs: Any, mask: Any = None) -> Any:
         x = self._steps_last(inputs)
         if mask is None:
             return self._result(ops.mean(x, axis=-1))
+        if isinstance(mask, ops.Expression):
+            total = ops.sum(ops.where(ops.expand_dims(mask, 1), x, 0.0), axis=-1)
+            return self._result(total / ops.sum(ops.cast(mask, None), axis=-1, keepdims=True))
         counted = np.asarray(mask, dtype=bool)[:, None, :]
         return self._result(ops.sum(ops.where(counted, x, 0.0), axis=-1) / np.sum(counted, axis=-1, dtype=x.dtype))
 

@@ -62,6 +62,8 @@ class Model(Trainer, Layer):
     Source: ``keras.Model``.
     """
 
+    _takes_masks = False  # values that go in have theirs
+
     _network: Network | None = None
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
