@@ -149,6 +149,46 @@ ABSENT: dict[str, dict[str, str]] = {
 }
 """Why a name is not here: path of the module below ``keras``, reason, names."""
 
+_STEPS = (
+    "what is done with a batch is compiled: a loss, a metric, an optimizer or a layer of your own, add_loss and "
+    "compute_loss change it, and train_on_batch does one step"
+)
+_STATES = (
+    "it is for loops of one's own in JAX: fit and train_on_batch train, get_weights and set_weights have the state"
+)
+METHODS = {
+    name: reason
+    for reason, names in {
+        _STEPS: (
+            "compute_loss_and_updates compute_metrics jax_state_sync make_predict_function make_test_function "
+            "make_train_function predict_function predict_step test_function test_step train_function train_step"
+        ),
+        _STATES: (
+            "get_state_tree set_state_tree stateless_apply stateless_call stateless_compute_loss stateless_reset_state "
+            "stateless_result stateless_update_state"
+        ),
+        _QUANTIZED: (
+            "get_quantization_layer_structure lora_alpha lora_enabled lora_rank quantization_config quantization_mode "
+            "quantized_build quantized_call"
+        ),
+        "what is kept for the backward pass is chosen by the compiler": "rematerialized_call",
+        "call it on what Input returns": "symbolic_call",
+    }.items()
+    for name in names.split()
+}
+"""Why a method or an attribute that Keras' layers, models, metrics and optimizers have is not here."""
+
+
+class Refusing:
+    """Base of classes that say why an attribute of Keras' is not there."""
+
+    def __getattr__(self, name: str) -> Any:
+        why = METHODS.get(name)
+        if why is not None:
+            raise AbsentError(f"{type(self).__name__}.{name} is not supported: {why}.")
+        return object.__getattribute__(self, name)  # which says that it is not there, or what a property says
+
+
 _PUBLIC = (
     "", "activations", "backend", "callbacks", "config", "constraints", "dtype_policies", "initializers", "layers",
     "losses", "metrics", "mixed_precision", "models", "ops", "optimizers", "optimizers.schedules", "random",

@@ -127,3 +127,18 @@ def test_stored_list_is_that_of_keras() -> None:
     if keras.__version__ != version:
         pytest.skip(f"the list is that of Keras {version}, installed is {keras.__version__}")
     assert {path: text.split() for path, text in names.keras_names().items()} == stored
+
+
+@pytest.mark.parametrize("name", absent.METHODS)
+def test_a_method_that_only_keras_has_says_why(name: str) -> None:
+    layer = nncompile.layers.Dense(2)
+    model = nncompile.Sequential([nncompile.Input((3,)), layer])
+    for thing in (layer, model, nncompile.metrics.Mean(), nncompile.optimizers.Adam()):
+        assert not hasattr(thing, name)
+        with pytest.raises(UnsupportedError, match=rf"{type(thing).__name__}\.{name} is not supported: \w+"):
+            getattr(thing, name)
+
+
+def test_what_a_property_says_is_not_lost() -> None:
+    with pytest.raises(AttributeError, match="has no embeddings before it is built"):
+        _ = nncompile.layers.Embedding(3, 2).embeddings

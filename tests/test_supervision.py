@@ -629,3 +629,14 @@ def test_what_a_loss_of_the_models_own_cannot_be() -> None:
         made.fit(X, ONE, verbose=0)
     with pytest.raises(ModelError, match="compute_loss.. needs to know how"):
         nn.Model(inputs, nn.layers.Dense(1)(inputs)).compute_loss(X, ONE, ONE)
+
+
+def test_results_are_there_between_calls() -> None:
+    model = nn.Sequential([nn.Input((3,)), nn.layers.Dense(1)])
+    model.compile("sgd", "mse", metrics=["mae"])
+    assert model.get_metrics_result() == {} and model.jit_compile
+    x = np.ones((4, 3), "float32")
+    logs = model.evaluate(x, x[:, :1], verbose=0, return_dict=True)
+    assert model.get_metrics_result() == logs and len(model.metrics_variables) == 4
+    model.reset_metrics()
+    assert model.get_metrics_result() == {"loss": 0.0, "mae": 0.0}

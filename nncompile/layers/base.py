@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import backend, constraints, dtype_policies, ops, registry, regularizers, targets, tree
+from .. import absent, backend, constraints, dtype_policies, ops, registry, regularizers, targets, tree
 from ..dtype_policies import DTypePolicy
 from ..errors import FileFormatError, ModelError, ModelTypeError, NncompileError, UnsupportedError
 from ..ops import symbolic
@@ -56,7 +56,7 @@ Array = NDArray[Any]
 T = TypeVar("T")
 
 
-class Layer(symbolic.Operation):
+class Layer(absent.Refusing, symbolic.Operation):
     """Base of all layers.
 
     Args:

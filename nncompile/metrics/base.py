@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import config, initializers, losses, ops, registry
+from .. import absent, config, initializers, losses, ops, registry
 from ..backend import auto_name
 from ..errors import ModelError
 from ..losses import squeeze_or_expand
@@ -22,7 +22,7 @@ Array = NDArray[Any]
 Function = Callable[..., Any]
 
 
-class Metric:
+class Metric(absent.Refusing):
     """Base of metrics; one of your own defines :meth:`update_state` and :meth:`result`.
 
     Its state is what :meth:`add_variable` makes, and the metrics among its attributes; it

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from .. import config, ops, registry
+from .. import absent, config, ops, registry
 from ..backend import auto_name
 from ..docstrings import completed, family_of
 from ..errors import ModelError, UnsupportedError
@@ -49,7 +49,7 @@ Initial = float | Callable[[Array], Any]
 """How a slot begins: every number of it, or a function of the weight's numbers that gives the whole of it."""
 
 
-class Optimizer(Stepwise):
+class Optimizer(absent.Refusing, Stepwise):
     """Base of optimizers; one of your own defines :attr:`slots` and :meth:`update`.
 
     Classes written as for Keras work too: ``build`` makes variables with

@@ -296,6 +296,26 @@ class Compiled:
         """Names of the loss and the metrics, in the order in which ``evaluate`` returns them."""
         return ["loss"] if self._supervisor is None else self._supervisor.names
 
+    @property
+    def jit_compile(self) -> bool:
+        """Whether the model is compiled: always."""
+        return True
+
+    @property
+    def metrics_variables(self) -> list[Any]:
+        """The state of the loss and the metrics."""
+        return [v for metric in self.metrics for v in getattr(metric, "variables", ())]
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """Returns the loss and the metrics as they are now.
+
+        Returns:
+            Numbers, by the names of the logs.
+
+        Source: ``keras.Model.get_metrics_result``.
+        """
+        return {} if self._supervisor is None else self._supervisor.results()
+
     def reset_metrics(self) -> None:
         """Forgets what the metrics have measured."""
         if self._supervisor is not None:

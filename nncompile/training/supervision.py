@@ -444,6 +444,11 @@ class Supervisor:
         for metric in self.metrics:
             metric.reset_state()
 
+    def results(self) -> dict[str, Any]:
+        """Returns what the loss and the metrics are now, by their names in the logs."""
+        found = {"loss": self.loss, **{e.key: e.metric for e in self.entries}, **{key: m for key, _, m in self.parts}}
+        return {key: _number(metric.result()) for key, metric in found.items()}
+
     def of_output(self, number: int) -> tuple[tuple[str, Any, bool], ...]:
         """What C adds up for an output: (name in C, a mean of a formula, whether the weights of samples count)."""
         return tuple((name, part, e.weighted) for e in self.entries if e.output == number for name, part in e.parts)
