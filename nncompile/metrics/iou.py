@@ -213,9 +213,7 @@ class MeanIoU(IoU):
         super().__init__(num_classes, every, name, dtype, ignore_class, sparse_y_true, sparse_y_pred, axis)
 
     def get_config(self) -> dict[str, Any]:
-        return self._config_of(
-            "num_classes", "name", "dtype", "ignore_class", "sparse_y_true", "sparse_y_pred", "axis"
-        )
+        return self._config_of("num_classes", "name", "dtype", "ignore_class", "sparse_y_true", "sparse_y_pred", "axis")
 
 
 @register("metrics")
