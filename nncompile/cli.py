@@ -14,9 +14,9 @@ import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from . import _version, targets
+from . import _version, registry, targets
 from .errors import ModelError, NncompileError
 
 if TYPE_CHECKING:
@@ -28,8 +28,9 @@ _SPECS = (
     "SPEC is one of:\n"
     "  model.keras     a file of Keras 3 or of nncompile\n"
     "  model.h5        a file of Keras 1 or 2\n"
-    "  config.json     the layers without weights; the weights are drawn anew{}\n"
-    "  file.py:NAME    the model NAME of a Python file, which is run: {} only files that you trust\n"
+    "  config.json     the layers alone; weights are drawn anew{}\n"
+    "  file.py:NAME    the model NAME of a Python file, which is run:\n"
+    "                  {} only files that you trust\n"
 )
 _LEAST = 0.9
 """Accuracy that the demo must reach."""
@@ -49,15 +50,15 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=_Formatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"nncompile {_version.__version__}")
+    parser.add_argument("-V", "--version", action="version", version=f"nncompile {_version.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", dest="command")
 
     build = commands.add_parser(
         "build",
         help="write a model as one C file and one header",
         description=(
-            "Writes a model as NAME.c and NAME.h: C99 that needs no library and no heap, for any processor.\n"
-            "The same model always gives the same bytes."
+            "Writes a model as NAME.c and NAME.h: C99 that needs no library and no heap, for\n"
+            "any processor. The same model always gives the same bytes."
         ),
         epilog=(
             _SPECS.format(", see --seed", "build") + "\n"
@@ -90,16 +91,16 @@ def _parser() -> argparse.ArgumentParser:
         help="of the random numbers with which weights begin that are in no file (default: 1)",
     )
     build.add_argument("-q", "--quiet", action="store_true", help="print nothing unless something fails")
-    build.set_defaults(run=_build)
+    build.set_defaults(run=_build, parser=build)
 
     bench = commands.add_parser(
         "bench",
         help="measure how fast a model trains and predicts here, and what bounds it",
         description=(
-            "Measures a model on made-up data: compiling, training, prediction of one row and of many, and each step\n"
-            "of training, beside the most that this machine can do and beside other libraries that are installed.\n"
-            "A compiled model is trained as it says, any other one with Adam and a loss that fits. Files stay as they\n"
-            "are."
+            "Measures a model on made-up data: compiling, training, prediction of one row\n"
+            "and of many, and each step of training, beside the most that this machine can\n"
+            "do and beside other libraries that are installed. A compiled model is trained\n"
+            "as it says, any other one with Adam and a loss that fits. No file changes."
         ),
         epilog=(
             _SPECS.format("", "measure") + "\nexample:\n  nncompile bench mnist.keras --batch-size 100 --plot mnist.png"
@@ -121,8 +122,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     bench.add_argument(
         "--target",
+        metavar="NAME",
         choices=[t.name for t in targets.TARGETS],
-        help="processor to compile for (default: the best that this machine can run)",
+        help=f"processor to compile for: {', '.join(t.name for t in targets.TARGETS)} "
+        "(default: the best that this machine can run)",
     )
     bench.add_argument(
         "--peers",
@@ -132,15 +135,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     bench.add_argument("--plot", metavar="FILE", help="draw a picture too: .png, .svg or .pdf; needs matplotlib")
     bench.add_argument("--json", action="store_true", help="print one JSON object instead of text")
-    bench.set_defaults(run=_bench)
+    bench.set_defaults(run=_bench, parser=bench)
 
     demo = commands.add_parser(
         "demo",
         help="train a network on handwritten digits, export it as C, and test the C",
         description=(
-            "Shows the whole path on 9,000 handwritten digits that come with nncompile: trains a network with two\n"
-            "hidden layers of 500 neurons, writes it as mnist.keras, mnist.c and mnist.h, compiles the C, runs its\n"
-            "self-test, and compares its predictions with Python's."
+            "Shows the whole path on 9,000 handwritten digits that come with nncompile: it\n"
+            "trains a network with two hidden layers of 500 neurons, writes mnist.keras,\n"
+            "mnist.c and mnist.h, compiles the C, runs its self-test, and compares its\n"
+            "predictions with Python's."
         ),
         formatter_class=_Formatter,
         allow_abbrev=False,
@@ -148,7 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--epochs", metavar="N", type=_positive, default=20, help="passes over the data (default: 20)")
     demo.add_argument("-o", "--output", metavar="DIR", default="out", help="folder of the three files (default: out)")
     demo.add_argument("--seed", metavar="N", type=_seed, default=1, help="of all random numbers (default: 1)")
-    demo.set_defaults(run=_demo)
+    demo.set_defaults(run=_demo, parser=demo)
     return parser
 
 
@@ -172,25 +176,55 @@ _positive.__name__, _seed.__name__ = "positive whole number", "seed (0 to 429496
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; ``sys.argv`` if no arguments are given. Returns the exit status."""
     parser = _parser()
-    given = parser.parse_args(arguments)
-    if given.command is None:
-        parser.print_help()
-        return 0
+    given, unknown = parser.parse_known_args(arguments)
+    if given.command is None and not unknown:
+        parser.print_help(sys.stderr)
+        return 2
+    if unknown:
+        _refuse(parser if given.command is None else given.parser, unknown)
     try:
         status: int = given.run(given)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # of ``nncompile … >&-``
+            sys.stdout.flush()
     except BrokenPipeError:  # of ``nncompile … | head``
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (NncompileError, OSError) as error:
         if os.environ.get("NNCOMPILE_DEBUG", "0") not in ("", "0"):
             traceback.print_exc()
-        print(f"nncompile: error: {error}", file=sys.stderr)
+        print(f"nncompile: error: {_text(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("nncompile: interrupted", file=sys.stderr)
         return 130
     return status
+
+
+def _refuse(parser: argparse.ArgumentParser, unknown: Sequence[str]) -> NoReturn:
+    """Ends the program, with the usage of the command that does not know what it was given."""
+    options = [name for action in parser._actions for name in action.option_strings if name.startswith("--")]
+    wrong = unknown[0].partition("=")[0]
+    hint = registry.nearest(wrong, options) if wrong.startswith("-") else ""
+    parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint and '.' + hint}")
+
+
+def _text(error: Exception) -> str:
+    """What went wrong, with the file before it, as compilers say it."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}."
+    return str(error)
+
+
+def _output(given: str) -> Path:
+    """The folder to write to.
+
+    Raises:
+        ModelError: it is a file.
+    """
+    folder = Path(given)
+    if folder.exists() and not folder.is_dir():
+        raise ModelError(f"--output: {given}: expected a folder, found a file.")
+    return folder
 
 
 # ------------------------------------------------------------------ build
@@ -199,11 +233,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _build(given: argparse.Namespace) -> int:
     from . import export, utils
 
+    folder = _output(given.output)
     utils.set_random_seed(given.seed)
     spec = str(given.spec)
     model, name, fresh = _from_spec(spec)
     stem = export.file_stem(given.name if given.name is not None else name or Path(spec).stem)
-    report = export.export_model(model, Path(given.output, f"{stem}.c"), name=given.name or stem)
+    report = export.export_model(model, folder / f"{stem}.c", name=given.name or stem)
     if not given.quiet:
         if fresh:
             print(f"{spec} has no weights: they were drawn anew, with seed {given.seed}.\n")
@@ -218,6 +253,8 @@ def _from_spec(spec: str, compile: bool = False) -> tuple[Any, str, bool]:
         spec: as the user wrote it.
         compile: whether a file also says how the model is trained.
     """
+    if not spec:
+        raise ModelError("SPEC: expected a file of a model, received ''.")
     if ".py:" in spec or spec.endswith(".py"):
         file, _, name = spec.rpartition(":") if ".py:" in spec else (spec, "", "")
         return _from_python(Path(file), name), name, False
@@ -249,8 +286,11 @@ def _from_python(path: Path, name: str) -> Any:
         raise
     except SystemExit as error:
         raise ModelError(f"{path}: it ended itself with sys.exit({error.code!r}) before there was a model.") from error
+    except SyntaxError as error:
+        raise ModelError(f"{path}: it failed with {type(error).__name__}: {error}.") from error  # which says where
     except Exception as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
+        frames = traceback.extract_tb(error.__traceback__)
+        place = next((f for f in reversed(frames) if f.filename == str(path)), frames[-1])  # not deep in a library
         raise ModelError(
             f"{path}: it failed with {type(error).__name__}: {error} ({place.filename}, line {place.lineno})."
         ) from error
@@ -285,7 +325,7 @@ def _bench(given: argparse.Namespace) -> int:
     model, _, fresh = _from_spec(str(given.spec), compile=True)
     options = report.Options(given.batch_size, given.rows, given.epochs, given.threads, given.peers)
     notes = [f"{given.spec} has no weights: they were drawn anew."] if fresh else []
-    watched = sys.stderr.isatty()
+    watched = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
     def progress(line: str) -> None:
         print(f"\r\x1b[K{line[:100]}", end="", file=sys.stderr, flush=True)
@@ -319,6 +359,8 @@ def _demo(given: argparse.Namespace) -> int:
     from .layers import Dense, Dropout, Input
     from .models import Sequential
 
+    folder = _output(given.output)
+    folder.mkdir(parents=True, exist_ok=True)  # before a minute of training
     utils.set_random_seed(given.seed)
     shipped = Path(mnist.__file__).with_name("mnist9k.npz")
     (x, y), (x_test, y_test) = mnist.load_data(shipped)
@@ -344,8 +386,6 @@ def _demo(given: argparse.Namespace) -> int:
     print(f"2. Testing it on {len(x_test):,} other digits.")
     accuracy = model.evaluate(x_test, y_test, verbose=0, return_dict=True)["accuracy"]
 
-    folder = Path(given.output)
-    folder.mkdir(parents=True, exist_ok=True)
     print("3. Writing it as a Keras file and as C.\n")
     model.save(folder / "mnist.keras")
     begun = time.perf_counter()

@@ -386,7 +386,7 @@ def _write(files: dict[Path, bytes]) -> None:
         for temporary, target in ready:
             os.replace(temporary, target)
     except OSError as error:
-        raise OSError(error.errno, f"export() cannot write it: {error.strerror}", str(path)) from error
+        raise OSError(error.errno, f"cannot be written: {error.strerror}", str(path)) from error
     finally:
         for temporary, _ in ready:
             with contextlib.suppress(OSError):

@@ -75,13 +75,13 @@ class Progbar:
     ) -> None:
         if stateful_metrics is not None and stateless_metrics is not None:
             raise ValueError("Progbar: give stateful_metrics or stateless_metrics, not both.")
-        self.target = target
+        self.target = None if target is None else int(target)
         self.width = width
         self.verbose = verbose
         self.interval = interval
         self.unit_name = unit_name
-        self.stateful_metrics = None if stateful_metrics is None else set(stateful_metrics)
         self.stateless_metrics = None if stateless_metrics is None else set(stateless_metrics)
+        self.stateful_metrics = set(stateful_metrics or ()) if stateless_metrics is None else None
         self._terminal = bool(getattr(sys.stdout, "isatty", lambda: False)())
         self._dynamic = self._terminal or "ipykernel" in sys.modules or "PYCHARM_HOSTED" in os.environ
         if not config.is_interactive_logging_enabled():
@@ -115,7 +115,7 @@ class Progbar:
             if finalize or (due and self._dynamic):
                 self._draw(self._segments(current, pace, now, finalize), finalize)
                 self._drawn = now
-        elif self.verbose == 2 and finalize and self.target:
+        elif self.verbose == 2 and finalize and self._is_bounded:
             seconds = f"{now - self._start:.0f}s"
             print_message(f"{self._count(current)} - {seconds} - {self._pace(pace)}{self._metrics()}")
 
@@ -123,12 +123,17 @@ class Progbar:
         """Moves the bar by ``n`` steps."""
         self.update(self._seen + n, values)
 
+    @property
+    def _is_bounded(self) -> bool:
+        """Whether it is known how many steps there are."""
+        return self.target is not None and self.target > 0
+
     def _remember(self, current: int, values: Iterable[tuple[str, Any]], finalize: bool) -> None:
         for name, value in values:
             if self.stateless_metrics is not None:
                 averaged = name in self.stateless_metrics
             else:
-                averaged = self.stateful_metrics is None or name not in self.stateful_metrics
+                averaged = name not in (self.stateful_metrics or ())
             if finalize or not averaged:
                 self._sums[name] = (value, 1)
             else:
@@ -153,7 +158,7 @@ class Progbar:
     def _segments(self, current: int, pace: float, now: float, finalize: bool) -> list[Segment]:
         """The line as pairs of a terminal's escape number and a text."""
         line: list[Segment] = []
-        if self.target:
+        if self.target is not None and self._is_bounded:
             done = min(int(self.width * current / self.target), self.width)
             # Without colours the part to come needs a character of its own.
             rest = _BLOCK if self._coloured else "."
@@ -161,7 +166,7 @@ class Progbar:
             line += [(_GREEN, _BLOCK * done), (_WHITE, rest * (self.width - done))]
         else:
             line += [(_PLAIN, self._count(current))]
-        if self.target and not finalize:
+        if self.target is not None and self._is_bounded and not finalize:
             clock = _remaining(pace * (self.target - current))
         else:
             clock = f"{now - self._start:.0f}s"
@@ -188,7 +193,7 @@ class Progbar:
         return f"\x1b[{style}m{text}\x1b[0m" if style and text and self._coloured else text
 
     def _count(self, current: int) -> str:
-        if not self.target:
+        if not self._is_bounded:
             return f"{current:7d}/Unknown"
         return f"{current:{len(str(self.target))}d}/{self.target}"
 

@@ -193,7 +193,8 @@ BROKEN = {
     "spec.py:unbuilt": "before the shape of the input is known",
     "empty.py:model": "There is no model in it.",
     "raises.py:model": "it failed with ZeroDivisionError: division by zero",
-    "syntax.py:model": "it failed with SyntaxError",
+    "syntax.py:model": "it failed with SyntaxError: invalid syntax (syntax.py, line 1).",
+    "": "SPEC: expected a file of a model, received ''",
     "exits.py:model": "it ended itself with sys.exit(3)",
     "own.py:model": "own.py: Dense: expected units",
     "text.keras": "expected a model",
@@ -223,16 +224,22 @@ def test_bad_specs(given, spec, capsys):
 
 
 def test_where_a_user_file_failed(here, capsys):
-    Path("raises.py").write_text("x = 1\n\n1 / 0\n")
-    assert run("build", "raises.py:m") == 1
-    assert "raises.py, line 3)" in capsys.readouterr().err
+    for code in ("1 / 0", "import json; json.loads(3)"):
+        Path("raises.py").write_text(f"x = 1\n\n{code}\n")
+        assert run("build", "raises.py:m") == 1
+        assert "raises.py, line 3)" in capsys.readouterr().err
     assert str(here) not in sys.path
 
 
 def test_bad_output(saved, capsys):
     Path("file").write_text("in the way")
+    for command in (["build", "net.keras"], ["demo", "--epochs", "1"]):
+        assert run(*command, "-o", "file") == 1
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err == "nncompile: error: --output: file: expected a folder, found a file.\n"
     assert run("build", "net.keras", "-o", "file/out") == 1
-    assert "cannot write it" in capsys.readouterr().err
+    assert re.fullmatch(r"nncompile: error: file.out: cannot be written: .*\.\n", capsys.readouterr().err)
 
 
 def test_no_compiler(saved, monkeypatch, capsys):
@@ -270,26 +277,34 @@ def test_wrong_command_lines(arguments, capsys):
     assert ended.value.code == 2
     said = capsys.readouterr()
     assert said.out == "" and "usage: nncompile" in said.err
+    if arguments[:2] == ["build", "x"]:
+        assert "usage: nncompile build" in said.err and "\nnncompile build: error: " in said.err
+    assert ("Did you mean '--name'?" in said.err) == ("--nam" in arguments)
 
 
 # ------------------------------------------------------------------ help
 
 
 def test_alone_prints_help(capsys):
-    assert run() == 0
-    said = capsys.readouterr().out
+    assert run() == 2  # a script that lost its arguments is to stop there
+    said = capsys.readouterr()
+    assert said.out == ""
+    said = said.err
     assert "build" in said and "demo" in said and "COMMAND --help" in said
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["build", "--help"], ["demo", "--help"], ["--version"]], ids=" ".join
+    "arguments",
+    [["--help"], ["build", "--help"], ["demo", "--help"], ["bench", "--help"], ["--version"], ["-V"]],
+    ids=" ".join,
 )
 def test_help(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         run(*arguments)
     assert ended.value.code == 0
     said = capsys.readouterr().out
-    if arguments == ["--version"]:
+    assert max(map(len, said.splitlines())) < 80
+    if arguments[0] in ("-V", "--version"):
         assert said == f"nncompile {nn.__version__}\n"
     if arguments[0] == "build":
         assert all(
@@ -322,6 +337,19 @@ def test_as_a_command(spec):
     assert done.stderr.startswith("nncompile: error: spec.py: has no variable 'nothing'.")
     done = command("nonsense", env=env)
     assert done.returncode == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="of POSIX shells")
+def test_closed_output(saved):
+    nncompile = f"PYTHONPATH={Path(nn.__file__).parent.parent} {sys.executable} -m nncompile build net.keras -o"
+    done = subprocess.run(f"{nncompile} shut >&-", shell=True, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    done = subprocess.run(f"{nncompile} full >/dev/full", shell=True, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and done.stderr.startswith("nncompile: error: [Errno 28]")
+    piped = f"({nncompile} piped; echo $? >status) | true"
+    assert subprocess.run(piped, shell=True, capture_output=True, text=True, check=False).stderr == ""
+    assert Path("status").read_text() in ("1\n", "0\n")
+    assert listing("shut") == listing("full") == listing("piped")
 
 
 # ------------------------------------------------------------------ demo

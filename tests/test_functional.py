@@ -177,7 +177,7 @@ def test_pictures_are_those_of_keras() -> None:
 def test_tensors() -> None:
     x = Input((3, 4), name="x", dtype="float64")
     assert (x.shape, x.dtype, x.ndim, x.name) == ((None, 3, 4), "float64", 3, "x")
-    assert repr(x) == "<KerasTensor shape=(None, 3, 4), dtype=float64, name=x>"
+    assert repr(x) == "<KerasTensor shape=(None, 3, 4), dtype=float64, sparse=False, ragged=False, name=x>"
     assert isinstance(x, nn.KerasTensor)
     assert (x + 1).shape == (2 * x).shape == (1.0 - x).shape == (x / x).shape == (-x).shape == abs(x).shape == x.shape
     assert (x**2).shape == (x > 0.5).shape == x.shape

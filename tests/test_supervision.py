@@ -452,12 +452,34 @@ def test_large_data_is_given_to_metrics_in_pieces(monkeypatch: pytest.MonkeyPatc
 def test_the_metrics_of_a_model() -> None:
     model = two_outputs(nn)
     model.compile("sgd", ["mse", "mae"], metrics=[["mae"], None])
-    assert model.metrics == ["mae"]
-    assert model.metrics_names == ["loss"]
+    assert model.metrics_names == ["loss", "b_loss", "a_loss", "b_mae"]
+    assert [m.name for m in model.metrics] == ["loss", "mae", "b_loss", "a_loss"]
+    assert all(isinstance(m, nn.metrics.Metric) for m in model.metrics)
     values = model.evaluate([X, TWO], [ONE, TWO], verbose=0)
     assert [m.name for m in model.metrics] == ["loss", "mae", "b_loss", "a_loss"]
     assert [float(m.result()) for m in model.metrics] == pytest.approx([values[n] for n in (0, 3, 1, 2)])
     assert model.metrics_names == ["loss", "b_loss", "a_loss", "b_mae"]
+
+
+@pytest.mark.parametrize(
+    ("loss", "units", "expected"),
+    [
+        ("sparse_categorical_crossentropy", 3, "SparseCategoricalAccuracy"),
+        ("categorical_crossentropy", 3, "CategoricalAccuracy"),
+        ("binary_crossentropy", 1, "BinaryAccuracy"),
+    ],
+)
+def test_the_metrics_before_the_first_data(loss: str, units: int, expected: str) -> None:
+    own = nn.metrics.AUC(name="area")
+    model = nn.Sequential([nn.layers.Dense(units)])
+    assert (model.metrics, model.metrics_names) == ([], [])
+    model.compile("sgd", loss, metrics=["accuracy", own])
+    assert model.metrics_names == ["loss", "accuracy", "area"]
+    assert model.metrics[2] is own
+    assert model.metrics[0] is model.metrics[0]
+    model.build((None, 4))
+    assert [type(m).__name__ for m in model.metrics] == ["Mean", expected, "AUC"]
+    assert [m.name for m in model.metrics] == model.metrics_names == ["loss", "accuracy", "area"]
 
 
 def own_loss(y_true: Any, y_pred: Any) -> Any:

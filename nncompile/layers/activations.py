@@ -136,7 +136,8 @@ class ELU(_ActivationLayer):
         return activations.elu(inputs, alpha=self.alpha)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "alpha": self.alpha}
+        config = super().get_config()
+        return {"name": config.pop("name"), "alpha": self.alpha, **config}  # the order of Keras
 
 
 @register("layers")

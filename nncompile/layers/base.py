@@ -628,7 +628,7 @@ class Layer(absent.Refusing, symbolic.Operation):
         Raises:
             ModelError: a layer cannot compute that, as it is or with these arguments.
         """
-        raise NotImplementedError(f"{type(self).__name__} must define call(self, inputs).")
+        raise UnsupportedError(f"{type(self).__name__} must define call(self, inputs).")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Applies the layer to arrays, to expressions of a formula, or to the tensors of a model that is described.

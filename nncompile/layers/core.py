@@ -434,7 +434,6 @@ class Lambda(Layer):
         self._output_shape = output_shape
         self._passes_training = "training" in inspect.signature(function).parameters
         self.supports_masking = True
-        self._build_at_init()
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         more = {"training": training} if self._passes_training else {}

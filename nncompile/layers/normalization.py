@@ -90,17 +90,20 @@ class _Normalization(Layer):
             x = ops.multiply(x, vector(self.gamma))
         return x if self.beta is None else ops.add(x, vector(self.beta))
 
-    def _scale_and_shift_config(self) -> dict[str, Any]:
-        return {
-            "center": self.center,
-            "scale": self.scale,
+    def _scale_and_shift_config(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        """The arguments of scale and shift in three parts, between which Keras has those of each class."""
+        wanted = {"center": self.center, "scale": self.scale}
+        initial = {
             "beta_initializer": initializers.serialize(self.beta_initializer),
             "gamma_initializer": initializers.serialize(self.gamma_initializer),
+        }
+        limits = {
             "beta_regularizer": regularizers.serialize(self.beta_regularizer),
             "gamma_regularizer": regularizers.serialize(self.gamma_regularizer),
             "beta_constraint": constraints.serialize(self.beta_constraint),
             "gamma_constraint": constraints.serialize(self.gamma_constraint),
         }
+        return wanted, initial, limits
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         shape = standardize_shape(input_shape, self._where)
@@ -242,14 +245,17 @@ class BatchNormalization(_Normalization):
         return ops.add(ops.multiply(moving, self.momentum), ops.multiply(batch, 1.0 - self.momentum))
 
     def get_config(self) -> dict[str, Any]:
+        wanted, initial, limits = self._scale_and_shift_config()
         return {
             **super().get_config(),
             "axis": self.axis,
             "momentum": self.momentum,
             "epsilon": self.epsilon,
-            **self._scale_and_shift_config(),
+            **wanted,
+            **initial,
             "moving_mean_initializer": initializers.serialize(self.moving_mean_initializer),
             "moving_variance_initializer": initializers.serialize(self.moving_variance_initializer),
+            **limits,
             "synchronized": False,
             "renorm": False,
             "renorm_clipping": None,
@@ -323,12 +329,15 @@ class LayerNormalization(_Normalization):
         return restore(self._scaled(centered * ops.rsqrt(variance + self.epsilon)))
 
     def get_config(self) -> dict[str, Any]:
+        wanted, initial, limits = self._scale_and_shift_config()
         return {
             **super().get_config(),
             "axis": self.axis,
             "epsilon": self.epsilon,
+            **wanted,
             "rms_scaling": False,
-            **self._scale_and_shift_config(),
+            **initial,
+            **limits,
         }
 
 
@@ -497,10 +506,13 @@ class GroupNormalization(_Normalization):
         return restore(self._scaled(ops.reshape(y, shape)))
 
     def get_config(self) -> dict[str, Any]:
+        wanted, initial, limits = self._scale_and_shift_config()
         return {
             **super().get_config(),
             "groups": self.groups,
             "axis": self.axis,
             "epsilon": self.epsilon,
-            **self._scale_and_shift_config(),
+            **wanted,
+            **initial,
+            **limits,
         }

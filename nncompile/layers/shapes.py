@@ -80,6 +80,20 @@ class InputSpec:
         self.name = name
         self.optional = optional
 
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments that make an equal one, as Keras writes them."""
+        names = ("dtype", "shape", "ndim", "max_ndim", "min_ndim", "axes", "optional")
+        return {name: getattr(self, name) for name in names}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> InputSpec:
+        """Makes what :meth:`get_config` described.
+
+        Args:
+            config: what that returned.
+        """
+        return cls(**config)
+
     def complaint(self, shape: Shape, dtype: str) -> str | None:
         """Returns what was expected instead of this input, or None if it fits.
 

@@ -400,12 +400,12 @@ class BinaryFocalCrossentropy(BuiltInLoss):
             reduction,
             name,
             dtype,
-            apply_class_balancing=apply_class_balancing,
-            alpha=alpha,
-            gamma=gamma,
             from_logits=from_logits,
             label_smoothing=label_smoothing,
             axis=axis,
+            apply_class_balancing=apply_class_balancing,
+            alpha=alpha,
+            gamma=gamma,
         )
 
 
@@ -484,11 +484,11 @@ class CategoricalFocalCrossentropy(BuiltInLoss):
             reduction,
             name,
             dtype,
-            alpha=alpha,
-            gamma=gamma,
             from_logits=from_logits,
             label_smoothing=label_smoothing,
             axis=axis,
+            alpha=alpha,
+            gamma=gamma,
         )
 
 

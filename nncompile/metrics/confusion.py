@@ -465,7 +465,7 @@ class _BestAt(ConfusionMetric):
         return float(np.max(self._share(self.wanted), where=feasible, initial=0.0))
 
     def get_config(self) -> dict[str, Any]:
-        own = {"num_thresholds": self.num_thresholds, self.argument: self.value, "class_id": self.class_id}
+        own = {"class_id": self.class_id, "num_thresholds": self.num_thresholds, self.argument: self.value}
         return {**super().get_config(), **own}
 
 

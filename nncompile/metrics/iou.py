@@ -142,8 +142,10 @@ class IoU(_IoUBase):
             "axis": self.axis,
         }
 
-    def _config_without(self, *names: str) -> dict[str, Any]:
-        return {k: v for k, v in IoU.get_config(self).items() if k not in names}
+    def _config_of(self, *names: str) -> dict[str, Any]:
+        """Some arguments in some order: Keras has another one in each of the classes."""
+        config = IoU.get_config(self)
+        return {name: config[name] for name in names}
 
 
 @register("metrics")
@@ -174,8 +176,11 @@ class BinaryIoU(IoU):
         super().update_state(y_true, np.asarray(y_pred, np.float32) >= self.threshold, sample_weight)
 
     def get_config(self) -> dict[str, Any]:
-        own = self._config_without("num_classes", "ignore_class", "sparse_y_true", "sparse_y_pred", "axis")
-        return {**own, "threshold": self.threshold}
+        return {
+            **self._config_of("target_class_ids"),
+            "threshold": self.threshold,
+            **self._config_of("name", "dtype"),
+        }
 
 
 @register("metrics")
@@ -208,7 +213,7 @@ class MeanIoU(IoU):
         super().__init__(num_classes, every, name, dtype, ignore_class, sparse_y_true, sparse_y_pred, axis)
 
     def get_config(self) -> dict[str, Any]:
-        return self._config_without("target_class_ids")
+        return self._config_of("num_classes", "name", "dtype", "ignore_class", "sparse_y_true", "sparse_y_pred", "axis")
 
 
 @register("metrics")
@@ -240,7 +245,9 @@ class OneHotIoU(IoU):
         super().__init__(num_classes, target_class_ids, name, dtype, ignore_class, False, sparse_y_pred, axis)
 
     def get_config(self) -> dict[str, Any]:
-        return self._config_without("sparse_y_true")
+        return self._config_of(
+            "num_classes", "target_class_ids", "name", "dtype", "ignore_class", "sparse_y_pred", "axis"
+        )
 
 
 @register("metrics")
@@ -270,4 +277,4 @@ class OneHotMeanIoU(MeanIoU):
         super().__init__(num_classes, name, dtype, ignore_class, False, sparse_y_pred, axis)
 
     def get_config(self) -> dict[str, Any]:
-        return self._config_without("target_class_ids", "sparse_y_true")
+        return self._config_of("num_classes", "name", "dtype", "ignore_class", "sparse_y_pred", "axis")

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import registry, tree
-from ..errors import FileFormatError, ModelError, ModelTypeError
+from ..errors import FileFormatError, ModelError, ModelTypeError, UnsupportedError
 from ..layers import legacy, state
 from ..layers.base import Layer
 from ..layers.serialization import MODELS, serialize
@@ -405,7 +405,7 @@ class Model(Trainer, Layer):
         """
         network = self._network
         if network is None:
-            raise NotImplementedError(
+            raise UnsupportedError(
                 f"{type(self).__name__} must define call(self, inputs), or be made of inputs and outputs."
             )
         registry.refuse(f"{self._where}: call", mask=mask)

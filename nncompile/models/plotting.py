@@ -110,7 +110,7 @@ def plot_model(
 
     Raises:
         ImportError: pydot or the program ``dot`` of Graphviz is not installed.
-        ModelError: the model is not built.
+        ModelError: the model is not built, or Graphviz does not draw in such a file.
 
     Source: ``keras.utils.plot_model``.
     """
@@ -128,8 +128,16 @@ def plot_model(
         show_layer_activations=show_layer_activations, show_trainable=show_trainable, splines=splines,
     )  # fmt: skip
     path = os.fspath(to_file)
-    ending = os.path.splitext(path)[1][1:] or "png"
-    graph.write(path, format=ending)
+    ending = os.path.splitext(path)[1][1:].lower() or "png"
+    if ending not in {"raw", *graph.formats}:
+        raise ModelError(
+            f"plot_model: to_file: {path!r}: Graphviz has no format {ending!r}. "
+            "Write a name that ends in .png, .svg, .pdf, .jpg or .dot."
+        )
+    try:
+        graph.write(path, format=ending)
+    except AssertionError as error:  # of pydot, if the program fails
+        raise ModelError(f"plot_model: Graphviz did not write {path!r} as {ending!r}: {error}") from error
     if ending == "pdf":
         return None
     try:
@@ -232,11 +240,12 @@ class _Drawing:
                 graph.add_subgraph(self.graph(layer, rankdir, dpi, splines, True))
             else:
                 self._box(graph, layer)
-        for node in model._network.nodes:
-            for position, tensor in enumerate(node.inputs):
-                before, _, index = tensor._keras_history
-                if before in boxes:
-                    self._arrow(graph, self._end(before, index), self._start(node.operation, position))
+        for layer in dict.fromkeys(boxes):
+            for node in filter(model._network.contains, layer._inbound_nodes):
+                for position, tensor in enumerate(node.inputs):
+                    before, _, index = tensor._keras_history
+                    if before in boxes:
+                        self._arrow(graph, self._end(before, index), self._start(layer, position))
         return graph
 
     def _opened(self, layer: Any) -> bool:

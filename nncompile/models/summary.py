@@ -44,15 +44,17 @@ def summary_text(
         alignments.append("center")
         ends = [0.9 * end for end in ends] + [1.0]
         length += 12
-    if len(ends) != len(header):
+    if len(ends) < len(header):
         raise ModelError(f"summary: expected {len(header)} positions, received {len(ends)}.")
     import shutil
 
     length = line_length or min(length, shutil.get_terminal_size().columns - 4)
+    if positions and positions[-1] > 1:  # as Keras 1 and 2 took them, and as Keras 3 still describes them
+        ends = [end / length for end in ends]
     first, last = _row_range(rows_of, layer_range)
     columns = _Columns(network if connected else None, expand_nested, show_trainable)
     rows = [row for layer in rows_of[first:last] for row in columns.rows(layer, 0)]
-    text = format_table(header, rows, _column_widths(ends, length), alignments, ascii_only)
+    text = format_table(header, rows, _column_widths(ends[: len(header)], length), alignments, ascii_only)
     lines = [f'Model: "{model.name}"', text]
     trainable = _unique(model.trainable_weights)
     frozen = _unique(model.non_trainable_weights)
@@ -133,7 +135,8 @@ def _column_widths(ends: Sequence[float], length: int) -> list[int]:
     """Returns the room for text in each column of a table that is ``length`` wide.
 
     Lines between the columns and a blank at either side of a text come out of the
-    columns in equal shares, rounded so that the table is exactly that wide.
+    columns in equal shares, rounded so that the table is exactly that wide. Where the
+    columns end before the line does, each gets more, in the measure of its width.
     """
     edges = [0, *(int(end * length) for end in ends)]
     asked = [right - left for left, right in itertools.pairwise(edges)]
@@ -141,6 +144,13 @@ def _column_widths(ends: Sequence[float], length: int) -> list[int]:
         raise ModelError(f"summary: a line of {length} characters has no room for {len(asked)} columns.")
     excess = sum(asked) + 3 * len(asked) + 1 - length
     widths = []
+    if excess < 0:
+        total = sum(asked) + 2 * len(asked)
+        for width in asked:
+            share = -(-(width + 2) * -excess // total)  # rounded up
+            widths.append(width + share)
+            total, excess = total - width - 2, excess + share
+        return widths
     for index, width in enumerate(asked):
         share = round(excess / (len(asked) - index))
         widths.append(max(width - share, 1))

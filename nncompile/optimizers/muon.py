@@ -141,6 +141,11 @@ class Muon(Optimizer):
             change = change * float(max(ops.weights.sizes(w)) ** 0.5) * self.rms_rate
         return w - change, m
 
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        last = {name: config.pop(name) for name in ("exclude_embeddings", "adam_weight_decay", "rms_rate")}
+        return {**config, **last}  # the order of Keras
+
     def _orthogonal(self, x: Any) -> Any:
         """About ``U V^T`` for the singular value decomposition ``U S V^T`` of x."""
         rows, columns = ops.weights.sizes(x)

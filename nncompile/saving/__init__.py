@@ -10,10 +10,12 @@ which the forms of Keras 1 and 2 are read. Files are replaced in one step
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any
 
 from .. import absent, registry
 from ..errors import FileFormatError, ModelError, UnsupportedError
+from ..layers.legacy import caller_level
 from . import storage
 from .objects import (
     CustomObjectScope,
@@ -124,6 +126,13 @@ def save_model(
             "For weights alone call save_weights(), for C call export()."
         )
     storage.check_target(path, overwrite, "save_model")
+    if not getattr(model, "built", True):
+        warnings.warn(
+            f"save_model: {model.name} is not built, so that the file may be without weights. "
+            "Build it first, or call it on data.",
+            UserWarning,
+            stacklevel=caller_level(),
+        )
     archive.save(model, path, include_optimizer)
 
 

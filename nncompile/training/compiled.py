@@ -96,6 +96,8 @@ class Compiled:
         self._known_ends: Ends | None = None
         self._objectives: supervision.Objectives | None = None
         self._supervisor: supervision.Supervisor | None = None
+        self._expectation: tuple[Ends, supervision.Supervisor] | None = None  # what it will be, and for which model
+        self._unplaced: list[Any] | None = None
         self._compile_arguments: dict[str, Any] = {}
         self._libraries: dict[_Key, Library] = {}
         self._prepared: Callable[[Any], Array | None] = _not_prepared
@@ -152,7 +154,7 @@ class Compiled:
         made = optimizers.get(optimizer)
         self._forget_slots()
         self.optimizer, self.loss = made, loss
-        self._objectives, self._supervisor = objectives, None
+        self._objectives, self._supervisor, self._expectation, self._unplaced = objectives, None, None, None
         self.run_eagerly, self.steps_per_execution = bool(run_eagerly), steps
         compiled = True if jit_compile in ("auto", None) else bool(jit_compile)
         self._compile_arguments = {
@@ -283,18 +285,48 @@ class Compiled:
 
     @property
     def metrics(self) -> list[Any]:
-        """The mean of the loss, the metrics and the means of the outputs' losses; before the first data what was given.
+        """The mean of the loss, the metrics and the means of the outputs' losses; none before ``compile``.
 
-        Keras has the metrics in one object, ``CompileMetrics``; here each stands for itself.
+        Before the first data a metric that depends on the targets, such as ``"accuracy"``, is the one that the loss
+        and the outputs let expect. Keras has the metrics in one object, ``CompileMetrics``; here each stands for
+        itself.
         """
-        if self._supervisor is not None:
-            return self._supervisor.metrics
-        return self._objectives.given_metrics() if self._objectives is not None else []
+        if self._objectives is None:
+            return []
+        supervisor = self._supervisor or self._expected()
+        if supervisor is not None:
+            return supervisor.metrics
+        if self._unplaced is None:
+            self._unplaced = self._objectives.unplaced_metrics()
+        return self._unplaced
 
     @property
     def metrics_names(self) -> list[str]:
         """Names of the loss and the metrics, in the order in which ``evaluate`` returns them."""
-        return ["loss"] if self._supervisor is None else self._supervisor.names
+        supervisor = self._supervisor or self._expected()
+        return [metric.name for metric in self.metrics] if supervisor is None else list(supervisor.names)
+
+    def _expected(self) -> supervision.Supervisor | None:
+        """The metrics for targets as the loss wants them; None if not compiled, or the outputs are not known."""
+        if self._objectives is None or not self.built:
+            return None
+        ends = self._ends
+        known = self._expectation
+        if known is None or known[0] is not ends:
+            goals = self._objectives.sort(ends.names, ends.made)
+            targets = []
+            for goal, shape in zip(goals, ends.shapes, strict=True):
+                loss = losses.resolve(goal.loss, shape, shape)
+                sparse = getattr(loss, "sparse_labels", False)
+                targets.append((shape[0], *losses.shape_of_labels(loss, shape[1:])) if sparse else shape)
+            order = self._objectives.order(ends.names, ends.made)
+            self._expectation = known = (ends, supervision.Supervisor(goals, ends.shapes, targets, order))
+        return known[1]
+
+    @property
+    def jit_compile(self) -> bool:
+        """What ``compile`` was given; the model is compiled in every case."""
+        return bool(self._compile_arguments.get("jit_compile", True))
 
     @property
     def jit_compile(self) -> bool:

@@ -98,10 +98,11 @@ class Objectives:
         """Whether there is something to minimise."""
         return self.whole is not None or any(one is not None for one in _flat(self.loss))
 
-    def given_metrics(self) -> list[Any]:
-        """All metrics as they were given."""
+    def unplaced_metrics(self) -> list[Any]:
+        """The metrics of a model whose outputs are not known yet, taken for classes."""
         both = (self.metrics, self.weighted_metrics)
-        return [one for given in both if given is not None for one in _flat(given) if one is not None]
+        given = [one for row in both if row is not None for one in _flat(row) if one is not None]
+        return [metrics.Mean(name="loss"), *(metrics.resolve(one, (None, None), (None, None)) for one in given)]
 
     def given(self, names: Sequence[str | None], made: Any) -> tuple[Goal, ...]:
         """As :meth:`sort`, with the loss that ``compile`` was given and not what takes its place."""
