@@ -124,5 +124,5 @@ def test_everything_is_among_the_cases() -> None:
         backend.clear_session(free_memory=False)
         found |= {type(x).__name__ for x in random_cases.random_model(nn, seed, seed % 3 == 0).layers}
     missing = set(registry.registered("layers")) - found
-    assert missing <= {"Lambda", "SpatialDropout1D", "Discretization"}, missing
+    assert missing <= {"Lambda", "SpatialDropout1D", "Discretization", "Masking"}, missing
     assert len(cases()) >= 834

@@ -304,8 +304,6 @@ def test_data_that_does_not_fit(shape, message):
     model = mnist(OURS)
     with pytest.raises(ModelError, match=message):
         model(rows(*shape))
-    with pytest.raises(UnsupportedError, match="mask"):
-        model(rows(1, 784), mask=np.ones(1))
 
 
 # ------------------------------------------------------------------ weights and layers

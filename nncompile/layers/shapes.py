@@ -91,6 +91,9 @@ class InputSpec:
 
         Args:
             config: what that returned.
+
+        Returns:
+            An equal one.
         """
         return cls(**config)
 

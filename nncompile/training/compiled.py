@@ -329,11 +329,6 @@ class Compiled:
         return bool(self._compile_arguments.get("jit_compile", True))
 
     @property
-    def jit_compile(self) -> bool:
-        """Whether the model is compiled: always."""
-        return True
-
-    @property
     def metrics_variables(self) -> list[Any]:
         """The state of the loss and the metrics."""
         return [v for metric in self.metrics for v in getattr(metric, "variables", ())]
