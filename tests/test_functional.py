@@ -569,7 +569,7 @@ def test_a_stack_on_a_list() -> None:
     x = [rows(3, 4), rows(3, 5)]
     made = model(x)
     assert model.layers[1].kernel.shape == (9, 2)
-    assert model.input_shape == [(None, 4), (None, 5)]
+    assert model.input_shape == [(3, 4), (3, 5)]
     assert [shape for _, shape, _ in model._input_specs()] == [(4,), (5,)]
     again = model_from_json(model.to_json())
     again.set_weights(model.get_weights())

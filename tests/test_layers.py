@@ -871,9 +871,9 @@ def test_layer_of_the_users():
     assert [w.name for w in layer.trainable_weights] == ["factor"]
     assert [w.name for w in layer.non_trainable_weights] == ["offset"]
     assert layer.compute_output_shape((None, 4)) == (None, 4)
-    assert layer.output_shape == (None, 4)
+    assert layer.output_shape == (3, 4)
     assert layer(symbol(None, 4)).shape == (None, 4)
-    assert layer.get_build_config() == {"input_shape": (None, 4)}
+    assert layer.get_build_config() == {"input_shape": (3, 4)}  # as Keras has it
 
 
 def test_configuration_of_a_layer_of_the_users_is_that_of_keras():

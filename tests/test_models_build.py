@@ -103,10 +103,12 @@ def test_built_from_data_takes_any_number_of_rows():
     y = model(rows(5, 4))
     assert y.shape == (5, 3)
     assert model.built
-    assert model.input_shape == (None, 4)
-    assert model.layers[0].input_shape == (None, 4)
+    assert model.input_shape == (5, 4)
+    assert [layer.output.shape for layer in model.layers] == [(5, 3), (5, 3)]
     assert model(rows(2, 4)).shape == (2, 3)
-    assert model.get_build_config() == {"input_shape": (None, 4)}
+    assert model.predict(rows(70, 4), verbose=0).shape == (70, 3)
+    assert model(nncompile.Input((4,))).shape == (None, 3)
+    assert model.get_build_config() == {"input_shape": (5, 4)}
 
 
 def test_paths_are_those_of_keras():
@@ -440,6 +442,59 @@ def test_summary_is_that_of_keras(make, arguments):
         pytest.skip("has no such layers")
     ours, theirs = make(OURS), make(keras)
     assert summary(ours, **arguments) == summary(theirs, **arguments)
+
+
+def built_by_data(k, use):
+    """A stack and a class of the user's, built by what is done first."""
+
+    class Own(k.Model):
+        def __init__(self):
+            super().__init__(name="own")
+            self.inner = k.Sequential([k.layers.Dense(4, name="a")], name="inner")
+            self.last = [k.layers.Dense(3, name="b")]
+
+        def call(self, x):
+            return self.last[0](self.inner(x))
+
+    for model in (k.Sequential([k.layers.Dense(4, name="a"), k.layers.Dense(3, name="b")], name="stack"), Own()):
+        model.compile(None, "mse")
+        x, y = rows(50, 5), rows(50, 3)
+        if use == "fit":
+            model.compile("sgd", "mse")
+            model.fit(x, y, batch_size=20, verbose=0)
+            model.compile(None, "mse")  # the optimizer of Keras on JAX counts in 32 bits
+        elif use == "split":
+            model.compile("sgd", "mse")
+            model.fit(x, y, validation_split=0.5, verbose=0)
+            model.compile(None, "mse")
+        elif use == "steps":
+            model.evaluate(x, y, steps=3, verbose=0)
+        elif use == "predict":
+            model.predict(x, verbose=0)
+        else:
+            model(x)
+        yield summary(model, expand_nested=True)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize("use", ["fit", "split", "steps", "predict", "call"])
+def test_summary_of_a_model_that_is_built_by_data(use):
+    found = list(built_by_data(nncompile, use))
+    assert found == list(built_by_data(keras, use))
+    assert f"({dict(fit=20, split=25, steps=17, predict=32, call=50)[use]}, 4)" in found[0]
+
+
+def test_positions_of_a_summary():
+    model = mnist(OURS)
+    model_of_keras = mnist(keras)
+    for positions in ([0.3, 0.6, 0.8, 1.0], [0.3, 0.6, 0.9], [0.2, 0.6, 0.7, 0.8, 1.0]):
+        assert summary(model, positions=positions) == summary(model_of_keras, positions=positions)
+    # counted in characters as by Keras 1 and 2; Keras 3 says so too, and makes three columns of one width
+    assert summary(model, line_length=80, positions=[24, 48, 80]) == summary(
+        model, line_length=80, positions=[0.3, 0.6, 1.0]
+    )
+    with pytest.raises(ModelError, match="expected 3 positions, received 2"):
+        summary(model, positions=[0.3, 0.6])
 
 
 def test_summary_counts_the_optimizer():

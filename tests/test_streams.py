@@ -305,7 +305,7 @@ def test_a_model_is_built_from_the_first_batch() -> None:
         model = nn.Sequential([nn.layers.Dense(CLASSES, activation="softmax")])
         model.compile("sgd", "sparse_categorical_crossentropy")
         getattr(model, use)(generator() if use == "fit" else Batches(), verbose=0)
-        assert model.input_shape == (None, INPUTS)
+        assert model.input_shape == (len((next(generator()) if use == "fit" else Batches()[0])[0]), INPUTS)
 
 
 # ------------------------------------------------------------------ hooks

@@ -15,6 +15,7 @@ import numpy as np
 from .. import ops, tree
 from ..errors import UnsupportedError
 from ..ops.symbolic import KerasTensor, Operation
+from . import scope
 from .legacy import LEGACY_KEYWORDS
 
 
@@ -64,7 +65,7 @@ class CallSignature(NamedTuple):
         names = self.positional
         named = {names[i] if i < len(names) else f"arg{i}": value for i, value in enumerate(args)}
         return {
-            name: tree.map_structure(lambda x: None if x is None else (None, *x.shape[1:]), value)
+            name: tree.map_structure(lambda x: None if x is None else scope.built_for(tuple(x.shape)), value)
             for name, value in {**named, **kwargs}.items()
             if any(map(is_tensor, tree.flatten(value)))
         }

@@ -654,7 +654,7 @@ class Layer(absent.Refusing, symbolic.Operation):
         with self._calling(kwargs, symbols):
             self._check_input(shape, dtype)
             if not self.built:
-                self._maybe_build((None, *shape[1:]))
+                self._maybe_build(scope.built_for(shape))
                 self._check_input(shape, dtype)
             return self._penalized(self._applied((x,), kwargs))
 

@@ -59,6 +59,8 @@ def tried(
 ) -> Any:
     """Runs a layer on arrays of 2 and of 3 rows in the place of symbolic tensors: sizes that differ are the rows.
 
+    Of tensors whose rows are known it is run on these, once.
+
     Args:
         layer: what is run; layers inside of it are built by that.
         args: those of the call, with symbolic tensors.
@@ -73,10 +75,11 @@ def tried(
         UnsupportedError: likewise, with a NotImplementedError.
     """
     made, losses = [], {id(part): [*part._losses] for part in layer._walk()}
-    for rows in (2, 3):
+    open_ended = any(None in x.shape for x in symbolic.tensors_among((args, dict(kwargs))))
+    for rows in (2, 3) if open_ended else (2,):
         given, named = tree.map_structure(functools.partial(symbolic.sample, rows=rows), (args, dict(kwargs)))
         try:
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), scope.trial(open_ended):
                 made.append(function(*given, **named) if function else layer(*given, **named, training=False))
         except NncompileError:  # says itself which layer it is about
             raise
@@ -92,7 +95,7 @@ def tried(
             for part in layer._walk():  # what a trial adds to the loss is none of it
                 part._losses[:] = losses.get(id(part), [])
     try:
-        return tree.map_structure(symbolic.result, *made)
+        return tree.map_structure(symbolic.result, made[0], made[-1])
     except ModelError as error:
         raise ModelError(
             f"{layer._where}: its output has another number of axes for another number of rows: {error}"

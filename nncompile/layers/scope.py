@@ -23,6 +23,23 @@ _training: ContextVar[bool | None] = ContextVar("training mode of the outermost 
 training_around = _training.get
 """Returns the mode of training of the call around, None if nothing was said or nothing is called."""
 
+_trial: ContextVar[bool] = ContextVar("whether the number of rows is made up", default=False)
+
+
+@contextlib.contextmanager
+def trial(made_up: bool) -> Iterator[None]:
+    """Says of what is called meanwhile whether its arrays have some number of rows for want of a known one."""
+    token = _trial.set(made_up)
+    try:
+        yield
+    finally:
+        _trial.reset(token)
+
+
+def built_for(shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    """Returns the shape for which a layer is built that is called on an array: as in Keras with its rows."""
+    return (None, *shape[1:]) if _trial.get() else shape
+
 
 @contextlib.contextmanager
 def inside(layer: Layer) -> Iterator[None]:

@@ -1,8 +1,8 @@
 """Sequential: a stack of layers.
 
 It is built as soon as it knows the shape of a row: from its ``Input``, from ``build``,
-or from the first data. The number of rows is never part of that: a model built from
-data has ``None`` there, so that it takes batches of any size.
+or from the first data. A model built from data has, as in Keras, the number of rows of
+its first batch in its shapes; it takes batches of any size all the same.
 """
 
 from __future__ import annotations
@@ -169,14 +169,11 @@ class Sequential(Model):
         shape = standardize_shape(input_shape, f"{self._where}: build")
         if not shape:
             raise ModelError(f"{self._where}: expected a shape with the number of rows first, received ().")
-        if given is None:
-            shape = (None, *shape[1:])
-        elif given.batch_shape[1:] != shape[1:]:
+        if given is not None and given.batch_shape[1:] != shape[1:]:
             raise ModelError(
                 f"{self._where}: takes an input of shape {given.batch_shape}; it cannot be built for {shape}."
             )
-        else:
-            shape = given.batch_shape
+        shape = shape if given is None else given.batch_shape
         first = given or InputLayer(batch_shape=shape, dtype=self._layers[0].input_dtype)
         x = first.output
         for layer in self.layers:
@@ -190,9 +187,7 @@ class Sequential(Model):
     def _build_for_several(self, shapes: Any) -> None:
         """Builds a stack whose first layer takes a structure of tensors; no Input can say that."""
         dtype = self._layers[0].input_dtype
-        inputs = tree.map_shape_structure(
-            lambda shape: InputLayer(batch_shape=(None, *shape[1:]), dtype=dtype).output, shapes
-        )
+        inputs = tree.map_shape_structure(lambda shape: InputLayer(batch_shape=shape, dtype=dtype).output, shapes)
         x = inputs
         for layer in self.layers:
             x = layer(x)

@@ -49,7 +49,7 @@ def summary_text(
     import shutil
 
     length = line_length or min(length, shutil.get_terminal_size().columns - 4)
-    if positions and positions[0] > 1:  # as Keras 1 and 2 took them, and as Keras 3 still describes them
+    if positions and positions[0] > 1:  # in characters, as by Keras 1 and 2; Keras 3 still describes them
         ends = [end / length for end in ends]
     first, last = _row_range(rows_of, layer_range)
     columns = _Columns(network if connected else None, expand_nested, show_trainable)

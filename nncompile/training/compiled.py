@@ -374,7 +374,9 @@ class Compiled:
             for name, shape, _ in specs
         ]
         taken, made = self._pack_inputs(range(len(specs))), self._pack_outputs(range(len(outputs)))
-        names, of_outputs = [name for name, _ in outputs], [tuple(shape) for _, shape in outputs]
+        names = [name for name, _ in outputs]
+        # a model that was built by data has the rows of its first batch, and is compiled for any number
+        of_outputs = [(None, *shape[1:]) if shape else () for _, shape in outputs]
         self._known_ends = known = Ends((network, shapes), inputs, names, of_outputs, taken, made)
         return known
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,23 +45,33 @@ class Intake(Compiled):
             raise ModelError(f"{where}: {argument}: expected at least one row, received none.")
         return data.check_inputs(array, shape, layer)
 
-    def _build_from(self, x: Any, where: str) -> None:
-        """Builds the model for the shapes of its first data."""
+    def _build_from(self, x: Any, where: str, batch: Callable[[int], int] | None = None) -> None:
+        """Builds the model for the shapes of its first data.
+
+        Args:
+            x: the inputs.
+            where: what was called, for messages.
+            batch: the rows of the first batch, of the number of all rows; all of them if None.
+        """
         arrays: Any
         shapes: Any
+
+        def first(array: Array) -> tuple[int, ...]:
+            return (len(array) if batch is None else min(batch(len(array)), len(array)), *array.shape[1:])
+
         if data.is_deep(x) and all(hasattr(part, "shape") for part in tree.flatten(x)):
             arrays = tree.map_structure(lambda part: data.as_rows("x", part, where=where), x)
-            shapes = tree.map_structure(lambda array: (None, *array.shape[1:]), arrays)
+            shapes = tree.map_structure(first, arrays)
         elif isinstance(x, Mapping):
             arrays = {name: data.as_rows(f"x[{name!r}]", part, where=where) for name, part in x.items()}
-            shapes = {name: (None, *a.shape[1:]) for name, a in arrays.items()}
+            shapes = {name: first(array) for name, array in arrays.items()}
         elif isinstance(x, (list, tuple)) and len(x) > 1 and all(hasattr(part, "shape") for part in x):
-            shapes = [(None, *data.as_rows("x", part, where=where).shape[1:]) for part in x]
+            shapes = [first(data.as_rows("x", part, where=where)) for part in x]
         else:
             array = data.as_rows("x", x, where=where)
             if len(array) == 0:
                 raise ModelError(f"{where}: x: expected at least one row, received none.")
-            shapes = (None, *array.shape[1:])
+            shapes = first(array)
         self.build(shapes)  # type: ignore[attr-defined]
 
     def _take(self, x: Any, y: Any, sample_weight: Any, class_weight: Mapping[int, float] | None, where: str) -> Taken:

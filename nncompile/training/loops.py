@@ -142,6 +142,14 @@ class Trainer(Intake, LegacyTrainer):
             stream = self._stream(x, where, shuffle=bool(shuffle), **beside, validation_split=validation_split)
             taken = self._take(*stream.peek(), classes, where)
         else:
+            if not self.built:
+                split = 0.0 if validation_data is not None else validation_split
+
+                def first_batch(rows: int) -> int:
+                    trained = data.split_point(rows, split) if split else rows
+                    return min(_batch_size(batch_size, steps, trained), trained)
+
+                self._build_from(x, where, first_batch)
             taken = self._take(x, y, sample_weight, classes, where)
         forms, held = taken.forms, None
         if validation_data is not None:
@@ -350,6 +358,8 @@ class Trainer(Intake, LegacyTrainer):
             stream = self._stream(x, where, y=y, sample_weight=sample_weight)
             held: tuple[Taken, data.Stream | None] = (self._take(*stream.peek(), None, where), stream)
         else:
+            if not self.built:
+                self._build_from(x, where, lambda n: _batch_size(batch_size, steps, n))
             held = (self._take(x, y, sample_weight, None, where), None)
         forms = held[0].forms
         library = self._trainer(forms, held[0].losses)
@@ -420,7 +430,7 @@ class Trainer(Intake, LegacyTrainer):
         if data.is_stream(x):
             return self._predict_stream(x, steps, shown, callbacks, where)
         if not self.built:
-            self._build_from(x, where)
+            self._build_from(x, where, lambda n: _batch_size(batch_size, steps, n))
         if not shown and callbacks is None and steps is None and not self._predictor().program.mixes_samples:
             return self._outputs(x, where)
         xs = self._take_x(x, where)
