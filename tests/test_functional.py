@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 import types
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -159,16 +161,31 @@ def test_merging_layers_compute_what_keras_computes() -> None:
 def test_pictures_are_those_of_keras() -> None:
     pytest.importorskip("pydot", reason="pydot draws the pictures and is not installed")
 
-    def text(dot: Any) -> list[str]:
+    def text(dot: Any) -> str:
         names: dict[str, str] = {}
-        plain = re.sub(r"\b\d{9,}\b", lambda found: names.setdefault(found[0], f"n{len(names)}"), dot.to_string())
-        return sorted(plain.splitlines())
+        return re.sub(r"\b\d{9,}\b", lambda found: names.setdefault(found[0], f"n{len(names)}"), dot.to_string())
 
     everything = {"show_shapes": True, "show_dtype": True, "show_trainable": True, "show_layer_activations": True}
-    for make in (branches, nested, operations, chain):
+    for make in (branches, named, nested, operations, chain):
         ours, theirs = make(nn), make(keras)
         for arguments in ({}, everything, {"expand_nested": True, "rankdir": "LR"}):
             assert text(utils.model_to_dot(ours, **arguments)) == text(keras.utils.model_to_dot(theirs, **arguments))
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
+def test_files_of_pictures(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pydot", reason="pydot draws the pictures and is not installed")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "IPython", None)
+    model = chain(nn)
+    for name, begin in (("a.png", b"\x89PNG"), ("b.PNG", b"\x89PNG"), ("c", b"\x89PNG"), ("d.svg", b"<?xml")):
+        assert utils.plot_model(model, name, dpi=20) is None
+        assert Path(name).read_bytes().startswith(begin)
+    with pytest.raises(ModelError, match=r"'e\.txt': Graphviz has no format 'txt'\. Write a name that ends in \.png"):
+        utils.plot_model(model, "e.txt")
+    with pytest.raises(FileNotFoundError):
+        utils.plot_model(model, "none/a.png", dpi=20)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "b.PNG", "c", "d.svg"]
 
 
 # ------------------------------------------------------------------ tensors

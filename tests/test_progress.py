@@ -257,6 +257,16 @@ def test_unknown_target(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown(stream.text()) == ["      3/Unknown T T - loss: 1.0000"]
     bar.update(0, finalize=True)
     assert stream.text().endswith("\n")
+    for target in (0, -3):  # none that could be reached
+        stream = stdout(monkeypatch, tty=False)
+        Progbar(target).update(1)
+        assert shown(stream.text()) == ["      1/Unknown T T", ""]
+
+
+def test_what_a_bar_was_given() -> None:
+    assert (Progbar(3.0).target, Progbar(3).stateful_metrics, Progbar(3).stateless_metrics) == (3, set(), None)  # type: ignore[arg-type]
+    assert Progbar(3, stateful_metrics=["a"]).stateful_metrics == {"a"}
+    assert Progbar(3, stateless_metrics=["a"]).stateful_metrics is None
 
 
 def test_values_that_are_not_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
