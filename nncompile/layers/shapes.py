@@ -87,7 +87,7 @@ class InputSpec:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> InputSpec:
-        """Makes what :meth:`get_config` described.
+        """Returns what :meth:`get_config` described.
 
         Args:
             config: what that returned.
