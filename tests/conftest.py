@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import warnings
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pytest
 from nncompile import config, targets
 from nncompile.compiler import build
 from nncompile.compiler.build import FLAGS_VARIABLE
+from nncompile.utils import set_random_seed
 
 DISAGREEMENTS = pytest.StashKey[dict[str, float]]()
 """Largest differences found, in units that the test states."""
@@ -54,7 +56,14 @@ def _settings() -> Iterator[None]:
     targets.set_host(None)
 
 
+@pytest.fixture(autouse=True)
+def _seed(request: pytest.FixtureRequest) -> None:
+    """Every test draws the same weights in every run, whichever tests ran before it; ``--seed`` draws others."""
+    set_random_seed(zlib.crc32(request.node.nodeid.encode(), request.config.getoption("--seed")))
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--seed", type=int, default=0, help="another number draws other weights in all tests")
     parser.addoption("--optimized", action="store_true", help="compile the C of tests marked with quick_c as users do")
 
 
