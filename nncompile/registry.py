@@ -221,6 +221,73 @@ def is_collecting() -> bool:
     return _collected.get() is not None
 
 
+SHARED = "shared_object_id"
+"""Keras' key for the number of a layer that stands in a description several times."""
+
+_numbers: ContextVar[dict[int, tuple[int, Any]] | None] = ContextVar("numbers of layers that are written", default=None)
+_shared: ContextVar[dict[Any, Any] | None] = ContextVar("layers that were read, by number", default=None)
+
+
+@contextlib.contextmanager
+def numbering() -> Iterator[None]:
+    """Layers get a number in descriptions meanwhile, the same wherever they stand; see :func:`without_single`."""
+    token = _numbers.set({})
+    try:
+        yield
+    finally:
+        _numbers.reset(token)
+
+
+@contextlib.contextmanager
+def sharing(within: bool = False) -> Iterator[None]:
+    """Descriptions of one number make one layer meanwhile: that of several models or wrappers.
+
+    Args:
+        within: whether it is a part of what is being read, if anything is.
+    """
+    outer = _shared.get() if within else None
+    token = _shared.set({} if outer is None else outer)
+    try:
+        yield
+    finally:
+        _shared.reset(token)
+
+
+def number(layer: Any, form: dict[str, Any]) -> dict[str, Any]:
+    """Writes the number of a layer into its description, and returns that."""
+    known = _numbers.get()
+    if known is not None:
+        form[SHARED] = known.setdefault(id(layer), (len(known) + 1, layer))[0]  # it lives as long as its number
+    return form
+
+
+def without_single(form: Any) -> Any:
+    """Returns a description in which only those layers have a number that stand in it more than once."""
+    counts: dict[Any, int] = {}
+
+    def count(value: Any) -> None:
+        if isinstance(value, dict):
+            if SHARED in value:
+                counts[value[SHARED]] = counts.get(value[SHARED], 0) + 1
+            for item in value.values():
+                count(item)
+        elif isinstance(value, (list, tuple)):
+            for item in value:
+                count(item)
+
+    def reduced(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: reduced(v) for k, v in value.items() if k != SHARED or counts[v] > 1}
+        return type(value)(map(reduced, value)) if isinstance(value, (list, tuple)) else value
+
+    count(form)
+    return reduced(form)
+
+
+def _is_layer(thing: Any) -> bool:
+    return hasattr(thing, "get_build_config")
+
+
 def written_name(thing: Any) -> str:
     """Returns the name under which a configuration has a class or function of the user's.
 
@@ -275,12 +342,18 @@ def serialize(thing: Any, kind: str) -> Any:
     cls = type(thing)
     # what stands for one kind may be of another: a layer as an activation
     home = next((k for k in (kind, *KINDS) if _canonical[k].get(cls.__name__) is cls), None)
-    return {
+    form: dict[str, Any] = {
         "module": None if home is None else f"keras.{home}",
         "class_name": cls.__name__,
         "config": thing.get_config(),
         "registered_name": written_name(cls) if home is None else None,
     }
+    if not _is_layer(thing):
+        return form
+    build_config = thing.get_build_config()
+    if build_config is not None:
+        form["build_config"] = build_config
+    return number(thing, form)
 
 
 def deserialize(config: Any, kind: str, custom: Mapping[str, Any] | None = None) -> Any:
@@ -319,4 +392,12 @@ def deserialize(config: Any, kind: str, custom: Mapping[str, Any] | None = None)
         return thing
     if not isinstance(inner, Mapping):
         raise FileFormatError(f"{kind}: {name}: expected a configuration, received {inner!r:.80}.")
-    return thing.from_config(dict(inner))  # type: ignore[attr-defined]
+    shared, key = _shared.get(), config.get(SHARED)
+    if shared is None or not isinstance(key, (int, str)):
+        return thing.from_config(dict(inner))  # type: ignore[attr-defined]
+    if type(shared.get(key)) is not thing:
+        made = thing.from_config(dict(inner))  # type: ignore[attr-defined]
+        if not _is_layer(made):
+            return made
+        shared[key] = made
+    return shared[key]

@@ -162,7 +162,8 @@ IDS = [f"{i}-{case[0]}" for i, case in enumerate(CLASSES)]
 
 
 def test_every_metric_is_tested() -> None:
-    assert set(registry.registered("metrics")) == {case[0] for case in CLASSES + STATES}
+    of_anything = {"MeanMetricWrapper"}  # a function's mean; those here are made of it
+    assert set(registry.registered("metrics")) - of_anything == {case[0] for case in CLASSES + STATES}
 
 
 @pytest.mark.parametrize(("name", "y_true", "y_pred", "arguments"), FUNCTIONS)
@@ -488,6 +489,7 @@ def test_get() -> None:
     from oracle import keras
 
     needs_arguments = {name for name, _, _, arguments in STATES if "num_classes" in arguments or "At" in name}
+    needs_arguments.add("MeanMetricWrapper")
     names = "mse MSE mae MAE mape MAPE msle MSLE bce BCE auc io_u r2_score sparse_top_k_categorical_accuracy".split()
     for name in (*names, *registry.registered("metrics")):
         if name in needs_arguments or name == "io_u":

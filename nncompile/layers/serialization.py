@@ -76,7 +76,7 @@ def serialize(layer: Layer) -> dict[str, Any]:
     compile_config = getattr(layer, "get_compile_config", None)
     if compile_config is not None:
         form["compile_config"] = plain((compile_config() if getattr(layer, "compiled", False) else None) or {})
-    return form
+    return registry.number(layer, form)
 
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:

@@ -328,6 +328,7 @@ class Mean(Metric):
         return self.total / self.count if self.count else 0.0
 
 
+@register("metrics")
 class MeanMetricWrapper(Mean):
     """The mean of a function of ``(y_true, y_pred)`` over all samples.
 

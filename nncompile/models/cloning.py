@@ -115,9 +115,12 @@ class _Cloner:
             return self.clone_function(layer)
         if isinstance(layer, FunctionOperation):
             return FunctionOperation(layer.function, layer.options, layer.name)
-        # Functions of the user's are known to the layer, if to nobody else.
-        with known_objects({f.__name__: f for f in vars(layer).values() if inspect.isfunction(f)}):
-            return type(layer).from_config(layer.get_config())
+        # Functions and classes of the user's are known to the layer, if to nobody else.
+        with registry.collecting() as custom:
+            config = layer.get_config()
+        functions = {f.__name__: f for f in vars(layer).values() if inspect.isfunction(f)}
+        with known_objects({**functions, **custom}):
+            return type(layer).from_config(config)
 
     def sequential(self, model: Sequential, inputs: Any) -> Any:
         if isinstance(inputs, (list, tuple)):
@@ -167,7 +170,9 @@ class _Cloner:
 
 def _compiled_like(copy: Any, model: Model) -> Any:
     """Compiles a clone as its model was."""
-    config = model.get_compile_config() if model.compiled else None
+    with registry.collecting() as custom:
+        config = model.get_compile_config() if model.compiled else None
     if config:
-        copy.compile_from_config(config)
+        with known_objects(custom):
+            copy.compile_from_config(config)
     return copy

@@ -20,6 +20,7 @@ import numpy as np
 
 from .. import tree
 from ..errors import FileFormatError, UnsupportedError
+from ..layers.core import InputLayer
 from ..layers.serialization import MODELS, deserialize, plain, serialize
 from ..ops import symbolic
 from ..ops.symbolic import FunctionOperation, KerasTensor, Node
@@ -138,6 +139,8 @@ class _Reader:
         self.owner = owner
         self.made: dict[str, Any] = {}
         """Layers and operations by the names that the configuration gives them."""
+        self.called: dict[str, int] = {}
+        """How often each was called before, by another model that has it as well."""
 
     def model(self, cls: type[Model]) -> Model:
         layers = self.config.get("layers")
@@ -181,6 +184,7 @@ class _Reader:
             raise FileFormatError(f"{self.owner}: two layers are called {name!r}.")
         made = _operation(form) if is_operation(form) else deserialize(form)
         self.made[name] = made
+        self.called[name] = 0 if isinstance(made, InputLayer) else len(made._inbound_nodes)
         return name, list(calls)
 
     def _call(self, name: str, call: Any) -> None:
@@ -233,7 +237,7 @@ class _Reader:
         if name not in self.made:
             raise FileFormatError(f"{self.owner}: no layer is called {name!r:.80}.")
         call = call - shift if _is_graph(self.made[name]) and call >= shift else call
-        nodes = self.made[name]._inbound_nodes
+        nodes = self.made[name]._inbound_nodes[self.called[name] :]
         if call >= len(nodes):
             raise _NotYetThere(name)
         if index >= len(nodes[call].outputs):

@@ -46,7 +46,7 @@ def save(model: Any, path: storage.Path, include_optimizer: bool = True) -> None
     import zipfile
 
     _warn_of_names(model)
-    config = objects.serialize_keras_object(model)
+    config = objects.model_config(model)
     if not include_optimizer:
         config["compile_config"] = {}
     metadata = {

@@ -252,8 +252,8 @@ def _renamed(config: Config, names: Mapping[str, str], label: str) -> Config:
 
 
 def _described(value: Any, label: str) -> tuple[str, Config] | None:
-    """Returns class and configuration of what Keras 1 or 2 wrote, None for a bare name."""
-    if isinstance(value, str):
+    """Returns class and configuration of what Keras 1 or 2 wrote, None for a bare name or a function of the user's."""
+    if isinstance(value, str) or _is_function(value):
         return None
     if isinstance(value, Mapping):
         inner = value.get("config", value)
@@ -263,6 +263,19 @@ def _described(value: Any, label: str) -> tuple[str, Config] | None:
     raise FileFormatError(f"{label}: expected a name or an object, found {value!r:.80}.")
 
 
+def _object(value: Any, kind: str, name: str, config: Config) -> Config:
+    """Returns the description of an object in the form of Keras 3, with the name that its class is registered under."""
+    registered = value.get("registered_name") if isinstance(value, Mapping) else None
+    if isinstance(registered, str):
+        return {"module": value.get("module"), "class_name": name, "config": config, "registered_name": registered}
+    return {"module": f"keras.{kind}", "class_name": name, "config": config}
+
+
+def _is_function(value: Any) -> bool:
+    """Whether a description is that of a function of the user's, as Keras 3 writes it."""
+    return isinstance(value, Mapping) and value.get("class_name") == "function" and isinstance(value.get("config"), str)
+
+
 def _regularizer(value: Any, label: str) -> Any:
     found = _described(value, label)
     if found is None:
@@ -270,7 +283,7 @@ def _regularizer(value: Any, label: str) -> Any:
     name, config = found
     if name in ("WeightRegularizer", "ActivityRegularizer", "L1L2Regularizer"):
         name = "L1L2"
-    return {"module": "keras.regularizers", "class_name": name, "config": config}
+    return _object(value, "regularizers", name, config)
 
 
 def _constraint(value: Any, label: str) -> Any:
@@ -279,11 +292,7 @@ def _constraint(value: Any, label: str) -> Any:
         return value
     name, config = found
     names = {"m": "max_value"} if name == "MaxNorm" else {"low": "min_value", "high": "max_value"}
-    return {
-        "module": "keras.constraints",
-        "class_name": name,
-        "config": _renamed(config, names, label),
-    }
+    return _object(value, "constraints", name, _renamed(config, names, label))
 
 
 def _initializer(value: Any, label: str) -> Any:
@@ -294,7 +303,7 @@ def _initializer(value: Any, label: str) -> Any:
     config.pop("dtype", None)  # of the initializers of TensorFlow, which take that of the variable
     if name == "VarianceScaling" and config.get("distribution") == "normal":
         config["distribution"] = "truncated_normal"
-    return {"module": "keras.initializers", "class_name": name, "config": config}
+    return _object(value, "initializers", name, config)
 
 
 def _dtype(value: Any, label: str) -> Any:
@@ -369,7 +378,7 @@ def modern_optimizer(config: Any, where: str, release: Release = LAST_2) -> Any:
             return config
         found = names[str(config).lower()], {}
     name, inner = found
-    name = name.rpartition(">")[2]  # Keras 2.11 wrote Custom>Adam
+    name = name.removeprefix("Custom>") if name.rpartition(">")[2] in RATES else name  # Keras 2.11 wrote Custom>Adam
     inner = _renamed(inner, {"lr": "learning_rate"}, f"{where}: {name}")
     for key in ("jit_compile", "is_legacy_optimizer"):
         inner.pop(key, None)
@@ -395,7 +404,7 @@ def modern_optimizer(config: Any, where: str, release: Release = LAST_2) -> Any:
         old = _OLD_CLASSES[name].__name__
         registered = f"{legacy_formulas.PACKAGE}>{old}"
         return {"module": None, "class_name": old, "config": inner, "registered_name": registered}
-    return {"module": "keras.optimizers", "class_name": name, "config": inner}
+    return {"module": None if ">" in name else "keras.optimizers", "class_name": name, "config": inner}
 
 
 def _fill(name: str, config: Config, release: Release) -> None:
@@ -432,12 +441,12 @@ def _loss(value: Any, where: str, release: Release) -> Any:
     if found is None:
         if release.major < 2 and value == "cosine_proximity":
             return _function(legacy_formulas.cosine_proximity_keras1)
-        return OLD_NAMES.get(value, value)
+        return OLD_NAMES.get(value, value) if isinstance(value, str) else value
     name, config = found
     config.pop("fn", None)  # of which the class is a wrapper
     if config.get("reduction") == "auto":
         config["reduction"] = "sum_over_batch_size"
-    return {"module": "keras.losses", "class_name": name, "config": config}
+    return _object(value, "losses", name, config)
 
 
 def _metrics(value: Any, where: str, release: Release) -> Any:
@@ -463,6 +472,8 @@ _GONE = ("fbeta_score", "fmeasure", "matthews_correlation")
 def _metric(value: Any, where: str, release: Release) -> Any:
     found = _described(value, f"{where}: metrics")
     if found is None:
+        if not isinstance(value, str):
+            return value
         if release.major < 2 and value in METRICS_1:
             return {"module": "keras.metrics", "class_name": METRICS_1[value], "config": {"name": value}}
         if release.major < 2 and value in _GONE:
@@ -472,6 +483,12 @@ def _metric(value: Any, where: str, release: Release) -> Any:
     if name in ("MeanMetricWrapper", "SumOverBatchSizeMetricWrapper"):
         # The wrapper of a name that compile() resolves by the shapes, or of a function.
         plain = config.get("name")
-        return plain if plain in ("accuracy", "acc", "crossentropy", "ce") else config.get("fn")
+        if plain in ("accuracy", "acc", "crossentropy", "ce"):
+            return plain
+        return (
+            _object(value, "metrics", "MeanMetricWrapper", config)
+            if _is_function(config.get("fn"))
+            else config.get("fn")
+        )
     config.pop("fn", None)
-    return {"module": "keras.metrics", "class_name": name, "config": config}
+    return _object(value, "metrics", name, config)

@@ -249,7 +249,7 @@ def save(model: Any, path: storage.Path, include_optimizer: bool = True) -> None
     """
     import h5py
 
-    config = _without_modules(objects.serialize_keras_object(model))
+    config = _without_modules(objects.model_config(model))
     if not isinstance(config["config"].get("layers"), list):
         raise UnsupportedError(
             f"save_model: {weights_h5.describe(model)}: a legacy file holds layers, and this model is a class. "
@@ -285,7 +285,7 @@ def _without_modules(value: Any) -> Any:
     config = dict(value["config"])
     if isinstance(config.get("layers"), list):
         config["layers"] = [_without_modules(layer) for layer in config["layers"]]
-    rest = {key: value[key] for key in ("name", "inbound_nodes") if key in value}
+    rest = {key: value[key] for key in ("name", "inbound_nodes", registry.SHARED) if key in value}
     return {"class_name": value.get("registered_name") or value["class_name"], "config": config, **rest}
 
 

@@ -183,6 +183,17 @@ def serialize_keras_object(obj: Any) -> Any:
 # Dictionaries to objects -----------------------------------------------------------
 
 
+def model_config(model: Any) -> dict[str, Any]:
+    """Returns the dictionary of a model for a file, in which each of its layers is known again.
+
+    Args:
+        model: a model, or a layer.
+    """
+    with registry.numbering():
+        form: dict[str, Any] = registry.without_single(serialize_keras_object(model))
+    return form
+
+
 def deserialize_keras_object(
     config: Any, custom_objects: Custom | None = None, safe_mode: bool = True, **kwargs: Any
 ) -> Any:
@@ -207,7 +218,7 @@ def deserialize_keras_object(
     registry.check_keywords("deserialize_keras_object", _without(kwargs, "module_objects"), ["module_objects"])
     refuse_code("deserialize_keras_object", safe_mode)
     custom = {**(kwargs.get("module_objects") or {}), **checked_custom(custom_objects, "custom_objects")}
-    return made(config, "deserialize_keras_object", custom)
+    return made(config, "deserialize_keras_object", custom, within=True)
 
 
 def _without(keywords: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -220,17 +231,18 @@ def refuse_code(where: str, safe_mode: Any) -> None:
         raise UnsupportedError(f"{where}: safe_mode=False is not supported: code in a file is never run. Leave it out.")
 
 
-def made(config: Any, where: str, custom: Custom) -> Any:
+def made(config: Any, where: str, custom: Custom, within: bool = False) -> Any:
     """Makes what a configuration describes, and turns all that goes wrong into errors of ours.
 
     Args:
         config: as of :func:`deserialize_keras_object`.
         where: where it comes from, for messages.
         custom: the user's classes and functions by name.
+        within: whether it is a part of what is being read, if anything is.
     """
     check_names(config, where, custom)
-    with CustomObjectScope(custom):
-        return guarded(lambda: _made(config, custom), where)
+    with CustomObjectScope(custom), registry.sharing(within):
+        return guarded(lambda: _made(_numbered(config), custom), where)
 
 
 def guarded(make: Callable[[], Any], where: str) -> Any:
@@ -281,6 +293,51 @@ def _made(config: Any, custom: Custom) -> Any:
         cls: Any = thing
         made = cls.from_config(dict(inner))
     return _finished(made, config)
+
+
+def _numbered(config: Any) -> Any:
+    """Returns a configuration in which the first of equal layers has the number that those after it have.
+
+    Keras leaves it out there. Which layer it is, is clear as long as only one without a number is the same.
+    """
+    wanted = {item[registry.SHARED]: item for item in _dictionaries(config) if registry.SHARED in item}
+    layers = {number: item for number, item in wanted.items() if "build_config" in item}
+    if not layers:
+        return config
+
+    def known(item: Mapping[str, Any]) -> tuple[Any, Any]:
+        inner = item["config"]
+        return item["class_name"], inner.get("name") if isinstance(inner, Mapping) else None
+
+    names = {known(item) for item in layers.values()}
+    first: dict[str, list[int]] = {}
+    for item in _dictionaries(config):
+        if registry.SHARED not in item and known(item) in names:
+            first.setdefault(_bare(item), []).append(id(item))
+    numbers: dict[int, Any] = {}
+    for number, item in layers.items():
+        same = first.get(_bare(item), [])
+        if len(same) == 1:
+            numbers[same[0]] = number
+
+    def with_numbers(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            result = {key: with_numbers(item) for key, item in value.items()}
+            return {**result, registry.SHARED: numbers[id(value)]} if id(value) in numbers else result
+        return [with_numbers(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+    return with_numbers(config)
+
+
+def _bare(item: Mapping[str, Any]) -> str:
+    """Returns the text of a layer's class and configuration without numbers of what is shared."""
+
+    def bare(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: bare(item) for key, item in value.items() if key != registry.SHARED}
+        return [bare(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+    return json.dumps([item["class_name"], bare(item["config"])], sort_keys=True, default=str)
 
 
 def _finished(made: Any, config: Mapping[str, Any]) -> Any:

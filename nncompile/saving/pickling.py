@@ -12,6 +12,7 @@ A pickle is code to whoever loads it. Exchange ``.keras`` files with others.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,8 +25,21 @@ from . import hdf5, objects, weights_h5
 def reduce(layer: Any) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     """Returns how to make an equal layer or model, for its ``__reduce__``."""
     with registry.collecting() as custom:
-        text = json.dumps(objects.serialize_keras_object(layer))
-    return restore, (text, bytes(weights_h5.write(layer)), dict(custom))
+        text = json.dumps(objects.model_config(layer))
+    return restore, (text, bytes(weights_h5.write(layer)), _by_reference(custom))
+
+
+def _by_reference(custom: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what goes along as it is: all but what is registered and stands where no reference finds it."""
+
+    def is_found(thing: Any) -> bool:
+        found: Any = sys.modules.get(thing.__module__)
+        for part in thing.__qualname__.split("."):
+            found = getattr(found, part, None)
+        return found is thing
+
+    registered = registry.custom_objects()
+    return {name: thing for name, thing in custom.items() if registered.get(name) is not thing or is_found(thing)}
 
 
 def restore(text: str, weights: bytes, custom: Mapping[str, Any]) -> Any:
@@ -74,7 +88,7 @@ def reduce_optimizer(optimizer: Any) -> tuple[Callable[..., Any], tuple[Any, ...
     """
     with registry.collecting() as custom:
         text = json.dumps(objects.serialize_keras_object(optimizer))
-    return restore_optimizer, (text, dict(custom))
+    return restore_optimizer, (text, _by_reference(custom))
 
 
 def restore_optimizer(text: str, custom: Mapping[str, Any]) -> Any:

@@ -87,8 +87,9 @@ def _attributes(layer: Any) -> Iterator[tuple[str, Any]]:
     if type(layer).__module__.partition(".")[0] == __name__.partition(".")[0]:
         if hasattr(layer, LAYERS):  # a Sequential keeps its Input too, which has no place
             yield LAYERS, layer.layers
-        elif hasattr(layer, "layer"):  # a wrapper
-            yield "layer", layer.layer
+        for name in ("activation", "layer"):  # a layer as an activation, and that of a wrapper
+            if isinstance(vars(layer).get(name), Layer):
+                yield name, vars(layer)[name]
         return
     names = {name for name in vars(layer) if name not in _NOT_STATE}
     if hasattr(layer, LAYERS):
