@@ -16,7 +16,7 @@ they meet a tensor or the step.
 
 from __future__ import annotations
 
-from . import loops, making, mathematics, neural, orders, reductions, shapes, symbolic, weights, whole
+from . import algebra, loops, making, mathematics, neural, orders, reductions, shapes, symbolic, weights, whole
 from .arrays import (
     batch_mean,
     broadcast_to,
@@ -224,6 +224,7 @@ __all__ = [
     "zeros_like",
 ]
 
+from .algebra import *  # noqa: F403
 from .loops import *  # noqa: F403
 from .making import *  # noqa: F403
 from .mathematics import *  # noqa: F403
@@ -238,6 +239,7 @@ __all__ += mathematics.__all__
 __all__ += neural.__all__
 __all__ += reductions.__all__
 __all__ += shapes.__all__
+__all__ += algebra.__all__
 __all__ += loops.__all__
 __all__ += making.__all__
 __all__ += orders.__all__
