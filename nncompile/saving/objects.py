@@ -300,8 +300,8 @@ def _numbered(config: Any) -> Any:
 
     Keras leaves it out there. Which layer it is, is clear as long as only one without a number is the same.
     """
-    wanted = {item[registry.SHARED]: item for item in _dictionaries(config) if registry.SHARED in item}
-    layers = {number: item for number, item in wanted.items() if "build_config" in item}
+    shared = [item for item in _dictionaries(config) if registry.SHARED in item and item["class_name"] not in VALUES]
+    layers = {item[registry.SHARED]: item for item in shared if kind_of(item) == "layers"}
     if not layers:
         return config
 
