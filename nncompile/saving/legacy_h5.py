@@ -285,7 +285,13 @@ def _without_modules(value: Any) -> Any:
     config = dict(value["config"])
     if isinstance(config.get("layers"), list):
         config["layers"] = [_without_modules(layer) for layer in config["layers"]]
-    rest = {key: value[key] for key in ("name", "inbound_nodes", registry.SHARED) if key in value}
+    kept = (
+        "name",
+        "inbound_nodes",
+        registry.SHARED,
+        *(["module"] if str(value.get("module")).startswith(objects.OPERATIONS) else []),
+    )
+    rest = {key: value[key] for key in kept if key in value}
     return {"class_name": value.get("registered_name") or value["class_name"], "config": config, **rest}
 
 
