@@ -361,6 +361,7 @@ def deserialize(config: Any, kind: str, custom: Mapping[str, Any] | None = None)
 
     Only names in the tables, in ``custom`` or registered by the user are looked up:
     nothing is ever imported because a file names it.
+    While :func:`sharing`, layers of one number are one layer.
 
     Raises:
         FileFormatError: the form is not one of Keras'.
