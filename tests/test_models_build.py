@@ -145,7 +145,7 @@ def test_models_within_models():
     assert model.input_shape == (None, 4)
     assert [w.path for w in model.weights][:2] == ["inner/a/kernel", "inner/a/bias"]
     x = rows(3, 4)
-    np.testing.assert_allclose(model(x), model.layers[1](inner(x)), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(model(x), model.layers[1](inner(x)), rtol=1e-6, atol=1e-7)
     assert model.count_params() == 15 + 8
     with pytest.raises(ModelError, match=r"inner \(Sequential\): expected shape \(None, 4\), received \(None, 5\)"):
         Sequential([Input((5,)), inner])

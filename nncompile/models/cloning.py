@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -118,8 +117,7 @@ class _Cloner:
         # Functions and classes of the user's are known to the layer, if to nobody else.
         with registry.collecting() as custom:
             config = layer.get_config()
-        functions = {f.__name__: f for f in vars(layer).values() if inspect.isfunction(f)}
-        with known_objects({**functions, **custom}):
+        with known_objects(custom):
             return type(layer).from_config(config)
 
     def sequential(self, model: Sequential, inputs: Any) -> Any:
